@@ -1,0 +1,129 @@
+// swift-tools-version: 6.2
+// SPDX-License-Identifier: Apache-2.0
+//
+// One target per room of docs/ARCHITECTURE.md. The dependency lists below are the arrows: CI builds with
+// `--explicit-target-dependency-import-check error`, so an import that is not drawn here does not compile.
+
+import PackageDescription
+
+let strict: [SwiftSetting] = [
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+]
+
+func room(_ name: String, in floor: String, _ dependencies: [Target.Dependency] = []) -> Target {
+    .target(name: name, dependencies: dependencies, path: "Sources/\(floor)/\(name)", swiftSettings: strict)
+}
+
+func program(_ name: String, in floor: String, _ dependencies: [Target.Dependency]) -> Target {
+    .executableTarget(name: name, dependencies: dependencies, path: "Sources/\(floor)/\(name)", swiftSettings: strict)
+}
+
+func tests(_ name: String, _ dependencies: [Target.Dependency], resources: [Resource]? = nil) -> Target {
+    .testTarget(name: name, dependencies: dependencies, path: "Tests/\(name)", resources: resources, swiftSettings: strict)
+}
+
+func system(_ name: String, pkgConfig: String, apt: String) -> Target {
+    .systemLibrary(name: name, path: "Sources/Shared/\(name)", pkgConfig: pkgConfig, providers: [.apt([apt])])
+}
+
+let nioCore = Target.Dependency.product(name: "NIOCore", package: "swift-nio")
+let nioPosix = Target.Dependency.product(name: "NIOPosix", package: "swift-nio")
+let nioSSL = Target.Dependency.product(name: "NIOSSL", package: "swift-nio-ssl")
+let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
+let lifecycle = Target.Dependency.product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
+let arguments = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
+
+let package = Package(
+    name: "meshgate",
+    platforms: [.macOS(.v15)],
+    products: [
+        .executable(name: "meshgate", targets: ["meshgate"]),
+        .executable(name: "meshgate-agent", targets: ["meshgate-agent"]),
+    ],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
+        .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.37.6"),
+        .package(url: "https://github.com/apple/swift-protobuf", from: "1.39.0", traits: []),
+        .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+        .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
+        .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
+        .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.1"),
+        .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
+    ],
+    targets: [
+        // Shared
+        room("MeshModel", in: "Shared"),
+        room(
+            "MeshWire", in: "Shared",
+            ["MeshModel", .product(name: "SwiftProtobuf", package: "swift-protobuf")]),
+        system("COpenSSL", pkgConfig: "openssl", apt: "libssl-dev"),
+        system("CCurl", pkgConfig: "libcurl", apt: "libcurl4-openssl-dev"),
+        system("CZlib", pkgConfig: "zlib", apt: "zlib1g-dev"),
+        system("CBlkid", pkgConfig: "blkid", apt: "libblkid-dev"),
+        .target(name: "CLinux", path: "Sources/Shared/CLinux"),
+        room("MeshTrust", in: "Shared", ["MeshModel", "COpenSSL"]),
+        room("MeshSystem", in: "Shared", ["MeshModel", "CZlib", "CLinux"]),
+        room("MeshHTTP", in: "Shared", ["MeshModel", "CCurl"]),
+        // Agent
+        room("AgentCore", in: "Agent", ["MeshModel"]),
+        room("HostProbe", in: "Agent", ["MeshModel", "AgentCore", "MeshSystem", "CLinux"]),
+        room("DiskWipe", in: "Agent", ["MeshModel", "AgentCore", "MeshTrust", "MeshSystem", "CLinux", "CBlkid"]),
+        room(
+            "AgentLink", in: "Agent",
+            ["MeshModel", "AgentCore", "MeshWire", "MeshTrust", "MeshSystem", nioCore, nioPosix, nioSSL, logging]),
+        program(
+            "meshgate-agent", in: "Agent",
+            [
+                "MeshModel", "AgentCore", "HostProbe", "DiskWipe", "AgentLink", "MeshWire", "MeshTrust", "MeshSystem", arguments,
+                logging, lifecycle,
+            ]),
+        // Coordinator
+        room("MeshConfig", in: "Coordinator", ["MeshModel", "Yams"]),
+        room("Linting", in: "Coordinator", ["MeshModel"]),
+        room("Gating", in: "Coordinator", ["MeshModel"]),
+        room("Planning", in: "Coordinator", ["MeshModel", "Gating"]),
+        room("Running", in: "Coordinator", ["MeshModel", "Gating", "Planning"]),
+        room("Rehearsal", in: "Coordinator", ["MeshModel", "Gating", "Planning", "Running"]),
+        room(
+            "JournalSQLite", in: "Coordinator",
+            [
+                "MeshModel", "Gating", "Planning", "Running", "MeshTrust", "MeshSystem",
+                .product(name: "GRDB", package: "GRDB.swift"),
+            ]),
+        room(
+            "TrustAuthority", in: "Coordinator",
+            ["MeshModel", "MeshTrust", "MeshSystem"]),
+        room(
+            "FleetGateway", in: "Coordinator",
+            [
+                "MeshModel", "Gating", "Planning", "Running", "MeshWire", "MeshTrust", "MeshSystem", nioCore, nioPosix, nioSSL, logging,
+            ]),
+        room(
+            "ToolDrivers", in: "Coordinator",
+            ["MeshModel", "Gating", "Planning", "Running", "MeshTrust", "MeshSystem", "MeshHTTP"]),
+        room("FeedExport", in: "Coordinator", ["MeshModel", "Gating", "Planning", "Running"]),
+        room(
+            "OperatorAPI", in: "Coordinator",
+            [
+                "MeshModel", "Gating", "Planning", "Running", "MeshTrust", "MeshSystem", "MeshHTTP", logging, lifecycle, nioCore, nioSSL,
+                .product(name: "Hummingbird", package: "hummingbird"),
+                .product(name: "HummingbirdTLS", package: "hummingbird"),
+            ]),
+        room(
+            "Lab", in: "Coordinator",
+            ["MeshModel", "MeshTrust", "MeshSystem", "MeshHTTP", "CLinux", nioCore, .product(name: "Hummingbird", package: "hummingbird"), logging]),
+        program(
+            "meshgate", in: "Coordinator",
+            [
+                "MeshModel", "MeshConfig", "Linting", "Gating", "Planning", "Running", "Rehearsal", "JournalSQLite", "TrustAuthority",
+                "FleetGateway", "ToolDrivers", "FeedExport", "OperatorAPI", "Lab", "MeshTrust", "MeshSystem", "MeshHTTP", arguments, logging,
+                lifecycle,
+            ]),
+        // Tests
+        tests("MeshModelTests", ["MeshModel"]),
+    ],
+    swiftLanguageModes: [.v6]
+)

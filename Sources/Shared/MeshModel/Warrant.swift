@@ -1,0 +1,187 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// What a person permits to be destroyed: one disk, one node, one method, once, until a time.
+///
+/// The text form is strict and canonical (security.md section 5): a fixed magic line, then every field once, in this order, `name: value`,
+/// LF line ends. There is exactly one text for given terms, so `WarrantTerms(text)` accepts precisely what `text` produces.
+package struct WarrantTerms: Hashable, Sendable {
+    /// How the disk is made blank.
+    package enum Method: String, Hashable, Sendable, Codable, CaseIterable {
+        /// Clear every known signature area; fast whatever the size.
+        case labels
+        /// Overwrite every byte with zero.
+        case zero
+        /// Ask the device to discard, then prove that it reads as zero; never believed.
+        case discardVerify = "discard+verify"
+    }
+
+    package var mesh: String
+    package var id: WarrantID
+    package var plan: Digest
+    package var step: StepID
+    package var node: NodeID
+    /// SHA-256 of the agent key's SubjectPublicKeyInfo: a certificate re-issued to another key gains nothing.
+    package var nodeKey: Digest
+    package var boot: BootID
+    package var disk: DiskIdentity
+    /// SHA-256 over the areas that the inventory read; another content since then refuses the wipe.
+    package var fingerprint: Digest
+    package var method: Method
+    package var notBefore: Timestamp
+    package var notAfter: Timestamp
+
+    package init(
+        mesh: String, id: WarrantID, plan: Digest, step: StepID, node: NodeID, nodeKey: Digest, boot: BootID, disk: DiskIdentity,
+        fingerprint: Digest, method: Method, notBefore: Timestamp, notAfter: Timestamp
+    ) {
+        self.mesh = mesh
+        self.id = id
+        self.plan = plan
+        self.step = step
+        self.node = node
+        self.nodeKey = nodeKey
+        self.boot = boot
+        self.disk = disk
+        self.fingerprint = fingerprint
+        self.method = method
+        self.notBefore = notBefore
+        self.notAfter = notAfter
+    }
+
+    package static let magic = "MESHGATE-WIPE-WARRANT/1"
+    /// The namespace of the SSH signature: a signature made for anything else does not count.
+    package static let namespace = "meshgate-wipe"
+    package static let longestValidity = Duration.seconds(3600)
+
+    /// The canonical text that is signed.
+    package var text: String { ([Self.magic] + fields.map { "\($0): \($1)" }).map { $0 + "\n" }.joined() }
+
+    private var fields: [(String, String)] {
+        [
+            ("mesh", mesh), ("warrant", id.text), ("plan", plan.hex), ("step", step.text), ("node", node.text), ("node-key", nodeKey.hex),
+            ("boot", boot.text), ("disk-kind", disk.kind.rawValue), ("disk-serial", disk.serial ?? "-"), ("disk-wwid", disk.wwid ?? "-"),
+            ("disk-size", String(disk.sizeInBytes)), ("disk-sector", String(disk.sectorSize)), ("disk-path", disk.path),
+            ("disk-seq", String(disk.sequence)), ("fingerprint", fingerprint.hex), ("method", method.rawValue),
+            ("not-before", notBefore.description), ("not-after", notAfter.description),
+        ]
+    }
+
+    /// Why a text is not a warrant.
+    package struct Malformed: Error, Hashable, Sendable, CustomStringConvertible {
+        package let line: Int
+        package let problem: String
+        package var description: String { "line \(line): \(problem)" }
+    }
+
+    package init(parsing text: String) throws(Malformed) {
+        guard text.utf8.count <= 4096 else { throw Malformed(line: 1, problem: "the text is longer than 4096 bytes") }
+        var lines = text.split(separator: "\n", omittingEmptySubsequences: false).map(String.init)
+        guard lines.popLast() == "" else { throw Malformed(line: lines.count + 1, problem: "the last line does not end with a newline") }
+        guard lines.first == Self.magic else { throw Malformed(line: 1, problem: "the first line is not \(Self.magic)") }
+        var reader = WarrantReader(lines: Array(lines.dropFirst()))
+        mesh = try reader.next("mesh") { isLabel($0) ? $0 : nil }
+        id = try reader.next("warrant", WarrantID.init)
+        plan = try reader.next("plan") { Digest(hex: $0) }
+        step = try reader.next("step", StepID.init)
+        node = try reader.next("node", NodeID.init)
+        nodeKey = try reader.next("node-key") { Digest(hex: $0) }
+        boot = try reader.next("boot", BootID.init)
+        let kind = try reader.next("disk-kind", DiskIdentity.Kind.init(rawValue:))
+        let serial = try reader.next("disk-serial", WarrantReader.optional)
+        let wwid = try reader.next("disk-wwid", WarrantReader.optional)
+        let size = try reader.next("disk-size", WarrantReader.number)
+        let sector = try reader.next("disk-sector", WarrantReader.number)
+        let path = try reader.next("disk-path", WarrantReader.visible)
+        let sequence = try reader.next("disk-seq", WarrantReader.number)
+        disk = DiskIdentity(
+            kind: kind, serial: serial, wwid: wwid, sizeInBytes: size, sectorSize: sector, path: path, sequence: sequence)
+        fingerprint = try reader.next("fingerprint") { Digest(hex: $0) }
+        method = try reader.next("method", Method.init(rawValue:))
+        notBefore = try reader.next("not-before") { Timestamp($0) }
+        notAfter = try reader.next("not-after") { Timestamp($0) }
+        try reader.end()
+        guard self.text == text else { throw Malformed(line: 1, problem: "the text is not in canonical form") }
+        guard notBefore < notAfter, notAfter - notBefore <= Self.longestValidity else {
+            throw Malformed(line: lines.count, problem: "the warrant is valid for more than an hour, or for no time at all")
+        }
+    }
+}
+
+/// Reads `name: value` lines in a fixed order; anything missing, extra or out of place is refused.
+private struct WarrantReader {
+    let lines: [String]
+    var position = 0
+
+    init(lines: [String]) { self.lines = lines }
+
+    mutating func next<Value>(_ name: String, _ parse: (String) -> Value?) throws(WarrantTerms.Malformed) -> Value {
+        let number = position + 2
+        guard position < lines.count else { throw .init(line: number, problem: "\"\(name)\" is missing") }
+        let line = lines[position]
+        guard line.hasPrefix(name + ": ") else { throw .init(line: number, problem: "\"\(name): ...\" is wanted here") }
+        guard let value = parse(String(line.dropFirst(name.count + 2))) else {
+            throw .init(line: number, problem: "the value of \"\(name)\" is not valid")
+        }
+        position += 1
+        return value
+    }
+
+    func end() throws(WarrantTerms.Malformed) {
+        guard position == lines.count else { throw .init(line: position + 2, problem: "nothing may follow the last field") }
+    }
+
+    static func number(_ text: String) -> UInt64? {
+        guard text == "0" || !text.hasPrefix("0") else { return nil }
+        return plainNumber(text)
+    }
+
+    /// Printable ASCII, so that what an admin reads is what is signed.
+    static func visible(_ text: String) -> String? {
+        (1...200).contains(text.utf8.count) && text.utf8.allSatisfy { $0 > 0x20 && $0 < 0x7f } ? text : nil
+    }
+
+    static func optional(_ text: String) -> String?? {
+        if text == "-" { return .some(nil) }
+        guard let value = visible(text) else { return nil }
+        return .some(value)
+    }
+}
+
+/// A warrant as it travels: the signed text and the SSH signatures over it. Nothing in it is believed before it is verified.
+package struct WarrantEnvelope: Hashable, Sendable, Codable {
+    package var text: String
+    /// Armored SSHSIG blocks, as `ssh-keygen -Y sign -n meshgate-wipe` writes them.
+    package var signatures: [String]
+    package init(text: String, signatures: [String]) {
+        self.text = text
+        self.signatures = signatures
+    }
+}
+
+/// Which disk instance is meant. Never the name `vdb` alone: that is only probe order.
+package struct DiskIdentity: Hashable, Sendable, Codable {
+    package enum Kind: String, Hashable, Sendable, Codable, CaseIterable { case virtio, scsi, nvme, loop, other }
+    package var kind: Kind
+    package var serial: String?
+    /// WWN, EUI-64 or NGUID as the kernel shows it.
+    package var wwid: String?
+    package var sizeInBytes: UInt64
+    /// Logical sector size in bytes.
+    package var sectorSize: UInt64
+    /// The hardware path in sysfs (PCI address and so on), without the device name.
+    package var path: String
+    /// The kernel's diskseq: another number is another disk instance within this boot.
+    package var sequence: UInt64
+
+    package init(
+        kind: Kind, serial: String?, wwid: String?, sizeInBytes: UInt64, sectorSize: UInt64, path: String, sequence: UInt64
+    ) {
+        self.kind = kind
+        self.serial = serial
+        self.wwid = wwid
+        self.sizeInBytes = sizeInBytes
+        self.sectorSize = sectorSize
+        self.path = path
+        self.sequence = sequence
+    }
+}
