@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// One cluster as its API server and the cilium CLI describe it. Absent parts were not there (or not asked yet), never assumed.
+package struct ClusterFact: Hashable, Sendable, Codable {
+    package struct RegisteredNode: Hashable, Sendable, Codable {
+        package var name: String
+        package var internalIP: IPAddress?
+        package var podCIDR: CIDR?
+        package var ready: Bool
+        package init(name: String, internalIP: IPAddress?, podCIDR: CIDR?, ready: Bool) {
+            self.name = name
+            self.internalIP = internalIP
+            self.podCIDR = podCIDR
+            self.ready = ready
+        }
+    }
+    package struct DaemonSet: Hashable, Sendable, Codable {
+        package var desired: Int
+        package var ready: Int
+        package init(desired: Int, ready: Int) {
+            self.desired = desired
+            self.ready = ready
+        }
+    }
+    /// `cilium clustermesh status -o json`, judged by fields; the exit code says nothing.
+    package struct Clustermesh: Hashable, Sendable, Codable {
+        package var serviceType: String
+        package var nodePort: Int?
+        package var apiserverReady: Bool
+        /// Remote clusters that are configured, and whether every agent is connected to them.
+        package var remotes: [String: Bool]
+        /// False when the JSON had no connectivity section: then nothing may be concluded.
+        package var connectivityKnown: Bool
+        package var notReady: Int
+        package var connectedMinimum: Int
+        package var errors: [String]
+        package init(
+            serviceType: String, nodePort: Int?, apiserverReady: Bool, remotes: [String: Bool], connectivityKnown: Bool, notReady: Int,
+            connectedMinimum: Int, errors: [String]
+        ) {
+            self.serviceType = serviceType
+            self.nodePort = nodePort
+            self.apiserverReady = apiserverReady
+            self.remotes = remotes
+            self.connectivityKnown = connectivityKnown
+            self.notReady = notReady
+            self.connectedMinimum = connectedMinimum
+            self.errors = errors
+        }
+    }
+    package struct Release: Hashable, Sendable, Codable {
+        package var chart: String
+        package var version: String
+        package var status: String
+        package init(chart: String, version: String, status: String) {
+            self.chart = chart
+            self.version = version
+            self.status = status
+        }
+    }
+
+    package var name: ClusterName
+    /// SHA-256 of the API server's CA, and the uid of namespace kube-system: together, which cluster this is.
+    package var apiCA: Digest?
+    package var systemUID: String?
+    package var nodes: [RegisteredNode]
+    /// By `namespace/name`.
+    package var daemonSets: [String: DaemonSet]
+    /// Data of ConfigMap kube-system/cilium-config; absent when there is none.
+    package var ciliumConfig: [String: String]?
+    /// SHA-256 of the public key of kube-system/cilium-ca; absent when there is none.
+    package var meshCA: Digest?
+    package var gatewayBundle: SemanticVersion?
+    /// Errors listed by `cilium status -o json`; absent when it could not be asked.
+    package var ciliumErrors: [String]?
+    package var clustermesh: Clustermesh?
+    /// By `namespace/name`.
+    package var releases: [String: Release]
+    /// CephCluster health by `namespace/name`, as (health, OSDs up).
+    package var ceph: [String: CephHealth]
+    package struct CephHealth: Hashable, Sendable, Codable {
+        package var phase: String
+        package var health: String
+        package var osds: Int
+        package init(phase: String, health: String, osds: Int) {
+            self.phase = phase
+            self.health = health
+            self.osds = osds
+        }
+    }
+
+    package init(
+        name: ClusterName, apiCA: Digest? = nil, systemUID: String? = nil, nodes: [RegisteredNode] = [],
+        daemonSets: [String: DaemonSet] = [:], ciliumConfig: [String: String]? = nil, meshCA: Digest? = nil,
+        gatewayBundle: SemanticVersion? = nil, ciliumErrors: [String]? = nil, clustermesh: Clustermesh? = nil,
+        releases: [String: Release] = [:], ceph: [String: CephHealth] = [:]
+    ) {
+        self.name = name
+        self.apiCA = apiCA
+        self.systemUID = systemUID
+        self.nodes = nodes
+        self.daemonSets = daemonSets
+        self.ciliumConfig = ciliumConfig
+        self.meshCA = meshCA
+        self.gatewayBundle = gatewayBundle
+        self.ciliumErrors = ciliumErrors
+        self.clustermesh = clustermesh
+        self.releases = releases
+        self.ceph = ceph
+    }
+}
+
+/// What `terraform plan` would still change.
+package struct ProvisionFact: Hashable, Sendable, Codable {
+    package var directory: String
+    package var creates: Int
+    package var changes: Int
+    package var deletes: Int
+    package init(directory: String, creates: Int, changes: Int, deletes: Int) {
+        self.directory = directory
+        self.creates = creates
+        self.changes = changes
+        self.deletes = deletes
+    }
+}
+
+/// The last connectivity test between two clusters, by its JUnit counts.
+package struct ConnectivityFact: Hashable, Sendable, Codable {
+    package var from: ClusterName
+    package var to: ClusterName
+    package var tests: Int
+    package var failures: Int
+    package var skipped: Int
+    package init(from: ClusterName, to: ClusterName, tests: Int, failures: Int, skipped: Int) {
+        self.from = from
+        self.to = to
+        self.tests = tests
+        self.failures = failures
+        self.skipped = skipped
+    }
+}

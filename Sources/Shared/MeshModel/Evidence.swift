@@ -1,0 +1,272 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// What evidence speaks of: a machine, or a cluster (or the mesh) as the coordinator's drivers saw it.
+package enum Subject: Hashable, Sendable, Codable, Comparable, CustomStringConvertible {
+    case mesh
+    case cluster(ClusterName)
+    case node(NodeID)
+
+    package var description: String {
+        switch self {
+        case .mesh: "mesh"
+        case .cluster(let name): "cluster \(name)"
+        case .node(let id): "node \(id)"
+        }
+    }
+}
+
+/// A read-only question. Each kind yields one evidence per subject, and the newest one counts.
+package enum ProbeKind: String, Hashable, Sendable, Codable, CaseIterable, Comparable {
+    // asked of an agent
+    case host, disks, links, reach, clock, kernel
+    // asked by the coordinator's drivers of a cluster or of the mesh
+    case cluster, provision, connectivity
+
+    package static func < (left: Self, right: Self) -> Bool { left.rawValue < right.rawValue }
+    /// True when the answer describes hardware or a kernel, and is void after a reboot.
+    package var diesWithBoot: Bool {
+        switch self {
+        case .host, .disks, .links, .reach, .clock, .kernel: true
+        case .cluster, .provision, .connectivity: false
+        }
+    }
+}
+
+/// Where an evidence belongs in the coordinator's table.
+package struct EvidenceKey: Hashable, Sendable, Codable, Comparable {
+    package let subject: Subject
+    package let probe: ProbeKind
+    package init(_ subject: Subject, _ probe: ProbeKind) {
+        self.subject = subject
+        self.probe = probe
+    }
+    package static func < (left: Self, right: Self) -> Bool { (left.subject, left.probe) < (right.subject, right.probe) }
+}
+
+/// Facts with their origin and age. The coordinator stamps `takenAt` on its own clocks from the age that the agent reports.
+package struct Evidence: Hashable, Sendable, Codable {
+    package var subject: Subject
+    package var probe: ProbeKind
+    /// The agent's boot when the facts were taken; absent for facts of the coordinator's drivers.
+    package var bootID: BootID?
+    package var takenAt: Moment
+    package var facts: [Fact]
+    /// The task that asked, when one did.
+    package var task: TaskID?
+
+    package init(subject: Subject, probe: ProbeKind, bootID: BootID?, takenAt: Moment, facts: [Fact], task: TaskID? = nil) {
+        self.subject = subject
+        self.probe = probe
+        self.bootID = bootID
+        self.takenAt = takenAt
+        self.facts = facts
+        self.task = task
+    }
+    package var key: EvidenceKey { EvidenceKey(subject, probe) }
+}
+
+/// One atomic statement about the world.
+package enum Fact: Hashable, Sendable, Codable {
+    case host(HostFact)
+    case disk(DiskFact)
+    case link(LinkFact)
+    case route(RouteFact)
+    case reach(ReachFact)
+    case clock(ClockFact)
+    case kernel(KernelFact)
+    case cluster(ClusterFact)
+    case provision(ProvisionFact)
+    case connectivity(ConnectivityFact)
+    /// The probe ran and could not answer; the text says why. It never satisfies a gate.
+    case unavailable(String)
+}
+
+/// Who the machine is.
+package struct HostFact: Hashable, Sendable, Codable {
+    package var hostname: String
+    package var bootID: BootID
+    package var uptime: TimeSpan
+    package var kernelRelease: String
+    package var machine: String
+    package var agentVersion: String
+    package init(hostname: String, bootID: BootID, uptime: TimeSpan, kernelRelease: String, machine: String, agentVersion: String) {
+        self.hostname = hostname
+        self.bootID = bootID
+        self.uptime = uptime
+        self.kernelRelease = kernelRelease
+        self.machine = machine
+        self.agentVersion = agentVersion
+    }
+}
+
+/// One whole disk, who it is, who uses it and what is on it.
+package struct DiskFact: Hashable, Sendable, Codable {
+    /// One recognised content: kind (`ext4`, `LVM2_member`, `ceph_bluestore`, `gpt`...), where its magic lies, and a sentence for people.
+    package struct Signature: Hashable, Sendable, Codable {
+        package var kind: String
+        package var offset: UInt64
+        package var words: String
+        package init(kind: String, offset: UInt64, words: String) {
+            self.kind = kind
+            self.offset = offset
+            self.words = words
+        }
+    }
+    package var name: String
+    package var identity: DiskIdentity
+    package var readOnly: Bool
+    package var rotational: Bool
+    /// Whether an exclusive open succeeds: the kernel's own answer to "is it in use".
+    package var exclusiveOpen: Bool
+    /// What is known of the users: mounts, swap, device-mapper or md holders.
+    package var users: [String]
+    package var partitions: Int
+    package var signatures: [Signature]
+    /// True only when no signature was found and every probed area reads as zero.
+    package var blank: Bool
+    package var fingerprint: Digest?
+    /// Why the content could not be read, when it could not.
+    package var unreadable: String?
+    package init(
+        name: String, identity: DiskIdentity, readOnly: Bool, rotational: Bool, exclusiveOpen: Bool, users: [String], partitions: Int,
+        signatures: [Signature], blank: Bool, fingerprint: Digest?, unreadable: String? = nil
+    ) {
+        self.name = name
+        self.identity = identity
+        self.readOnly = readOnly
+        self.rotational = rotational
+        self.exclusiveOpen = exclusiveOpen
+        self.users = users
+        self.partitions = partitions
+        self.signatures = signatures
+        self.blank = blank
+        self.fingerprint = fingerprint
+        self.unreadable = unreadable
+    }
+}
+
+/// One network interface.
+package struct LinkFact: Hashable, Sendable, Codable {
+    package var name: String
+    package var index: Int
+    /// `physical`, `veth`, `bridge`, `vlan`, `vxlan`, `bond`, `wireguard`, `loopback` or the kernel's own word.
+    package var kind: String
+    package var mac: MACAddress?
+    package var mtu: Int
+    package var up: Bool
+    package var carrier: Bool
+    /// Prefix form, such as `192.168.15.21/24`.
+    package var addresses: [String]
+    package init(
+        name: String, index: Int, kind: String, mac: MACAddress?, mtu: Int, up: Bool, carrier: Bool, addresses: [String]
+    ) {
+        self.name = name
+        self.index = index
+        self.kind = kind
+        self.mac = mac
+        self.mtu = mtu
+        self.up = up
+        self.carrier = carrier
+        self.addresses = addresses
+    }
+}
+
+/// One route of the main table.
+package struct RouteFact: Hashable, Sendable, Codable {
+    /// Absent for the default route.
+    package var destination: CIDR?
+    package var gateway: IPAddress?
+    package var interface: String
+    package init(destination: CIDR?, gateway: IPAddress?, interface: String) {
+        self.destination = destination
+        self.gateway = gateway
+        self.interface = interface
+    }
+}
+
+/// Where a node should be able to connect to.
+package struct ReachTarget: Hashable, Sendable, Codable, Comparable, CustomStringConvertible {
+    /// The node that owns the address, for messages.
+    package var node: NodeID
+    package var address: IPAddress
+    package var port: UInt16
+    package init(node: NodeID, address: IPAddress, port: UInt16) {
+        self.node = node
+        self.address = address
+        self.port = port
+    }
+    package static func < (left: Self, right: Self) -> Bool {
+        (left.node, left.address, left.port) < (right.node, right.address, right.port)
+    }
+    package var description: String { "\(node) (\(address), TCP \(port))" }
+}
+
+/// What became of one TCP connect.
+package struct ReachFact: Hashable, Sendable, Codable {
+    package enum Result: String, Hashable, Sendable, Codable {
+        case connected, refused, timedOut, unreachable, failed
+    }
+    package var target: ReachTarget
+    package var result: Result
+    package var attempts: Int
+    /// Of the attempt that connected.
+    package var roundTrip: TimeSpan?
+    package init(target: ReachTarget, result: Result, attempts: Int, roundTrip: TimeSpan?) {
+        self.target = target
+        self.result = result
+        self.attempts = attempts
+        self.roundTrip = roundTrip
+    }
+}
+
+/// The four timestamps of one clock exchange, wall time; the coordinator fills the first and the last.
+package struct ClockFact: Hashable, Sendable, Codable {
+    package var asked: Timestamp
+    package var received: Timestamp
+    package var replied: Timestamp
+    package var arrived: Timestamp?
+    /// The kernel's own word (adjtimex) on whether the clock is disciplined; absent when it could not be read.
+    package var synchronised: Bool?
+    package init(asked: Timestamp, received: Timestamp, replied: Timestamp, arrived: Timestamp? = nil, synchronised: Bool?) {
+        self.asked = asked
+        self.received = received
+        self.replied = replied
+        self.arrived = arrived
+        self.synchronised = synchronised
+    }
+    /// How far the node's clock is ahead of the coordinator's, and the uncertainty (half the round trip). `nil` before arrival.
+    package var offset: (ahead: Duration, uncertainty: Duration)? {
+        guard let arrived else { return nil }
+        let ahead = ((received - asked).inMilliseconds + (replied - arrived).inMilliseconds) / 2
+        let roundTrip = (arrived - asked).inMilliseconds - (replied - received).inMilliseconds
+        return (.milliseconds(ahead), .milliseconds(max(0, roundTrip) / 2))
+    }
+}
+
+/// What the kernel offers to Cilium and Rook.
+package struct KernelFact: Hashable, Sendable, Codable {
+    package enum Option: String, Hashable, Sendable, Codable { case builtIn = "y", module = "m", absent = "n" }
+    package var release: String
+    /// Configuration options without `CONFIG_`; empty when no configuration could be read.
+    package var options: [String: Option]
+    /// Where the options were read, such as `/proc/config.gz`.
+    package var optionsFrom: String?
+    package var btf: Bool
+    package var bpffs: Bool
+    package var cgroup2: Bool
+    package var lockdown: String?
+    package var loadedModules: [String]
+    package init(
+        release: String, options: [String: Option], optionsFrom: String?, btf: Bool, bpffs: Bool, cgroup2: Bool, lockdown: String?,
+        loadedModules: [String]
+    ) {
+        self.release = release
+        self.options = options
+        self.optionsFrom = optionsFrom
+        self.btf = btf
+        self.bpffs = bpffs
+        self.cgroup2 = cgroup2
+        self.lockdown = lockdown
+        self.loadedModules = loadedModules
+    }
+}

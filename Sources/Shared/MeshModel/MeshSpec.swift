@@ -1,0 +1,347 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// The wanted mesh: one mesh.yaml, checked and with every default expanded. Nothing in it is optional unless "absent" means something.
+package struct MeshSpec: Hashable, Sendable, Codable {
+    package static let apiVersion = "meshgate.dev/v1alpha1"
+
+    /// Also the first part of every certificate name.
+    package var name: String
+    package var versions: Versions
+    package var networks: [Network]
+    package var hypervisors: [Hypervisor]
+    package var clusters: [Cluster]
+    package var provision: Provision?
+    package var secrets: Secrets?
+    package var services: [Service]
+    package var policy: Policy
+
+    package init(
+        name: String, versions: Versions, networks: [Network] = [], hypervisors: [Hypervisor] = [], clusters: [Cluster],
+        provision: Provision? = nil, secrets: Secrets? = nil, services: [Service] = [], policy: Policy = Policy()
+    ) {
+        self.name = name
+        self.versions = versions
+        self.networks = networks
+        self.hypervisors = hypervisors
+        self.clusters = clusters
+        self.provision = provision
+        self.secrets = secrets
+        self.services = services
+        self.policy = policy
+    }
+
+    /// The releases the mesh is built from.
+    package struct Versions: Hashable, Sendable, Codable {
+        package var talos: SemanticVersion?
+        package var cilium: SemanticVersion
+        package var gatewayAPI: SemanticVersion?
+        package init(talos: SemanticVersion? = nil, cilium: SemanticVersion, gatewayAPI: SemanticVersion? = nil) {
+            self.talos = talos
+            self.cilium = cilium
+            self.gatewayAPI = gatewayAPI
+        }
+    }
+
+    /// What one bridge or switch port carries.
+    package struct Network: Hashable, Sendable, Codable {
+        package var name: String
+        /// 1 to 4094; absent when the network is untagged.
+        package var vlan: Int?
+        package var cidr: CIDR
+        package var gateway: IPAddress?
+        /// Bytes.
+        package var mtu: Int
+        package init(name: String, vlan: Int? = nil, cidr: CIDR, gateway: IPAddress? = nil, mtu: Int = 1500) {
+            self.name = name
+            self.vlan = vlan
+            self.cidr = cidr
+            self.gateway = gateway
+            self.mtu = mtu
+        }
+    }
+
+    /// A host that carries virtual machines.
+    package struct Hypervisor: Hashable, Sendable, Codable {
+        package enum Kind: String, Hashable, Sendable, Codable, CaseIterable { case proxmox }
+        package struct Capacity: Hashable, Sendable, Codable {
+            package var cores: Int
+            package var memory: ByteCount
+            package init(cores: Int, memory: ByteCount) {
+                self.cores = cores
+                self.memory = memory
+            }
+        }
+        package struct Bridge: Hashable, Sendable, Codable {
+            package var name: String
+            package var network: String
+            package init(name: String, network: String) {
+                self.name = name
+                self.network = network
+            }
+        }
+        package var name: NodeID
+        package var kind: Kind
+        package var address: IPAddress
+        package var capacity: Capacity?
+        package var bridges: [Bridge]
+        package init(name: NodeID, kind: Kind = .proxmox, address: IPAddress, capacity: Capacity? = nil, bridges: [Bridge] = []) {
+            self.name = name
+            self.kind = kind
+            self.address = address
+            self.capacity = capacity
+            self.bridges = bridges
+        }
+    }
+
+    package struct Cluster: Hashable, Sendable, Codable {
+        package enum Kind: String, Hashable, Sendable, Codable, CaseIterable { case talos, rke2, kubernetes }
+        package var name: ClusterName
+        /// Cilium's cluster id, 1 to 255 (511 when every cluster says so).
+        package var id: Int
+        package var kind: Kind
+        /// The context in the admin's kubeconfig.
+        package var context: String
+        /// `https://HOST:PORT` of the API server.
+        package var endpoint: String
+        package var network: String?
+        package var podCIDRs: [CIDR]
+        package var serviceCIDRs: [CIDR]
+        package var kubeProxy: Bool
+        /// Inclusive, the API server's service-node-port-range.
+        package var nodePortRange: ClosedRange<Int>
+        package var cilium: Cilium
+        package var nodes: [Node]
+        package init(
+            name: ClusterName, id: Int, kind: Kind = .talos, context: String, endpoint: String, network: String? = nil,
+            podCIDRs: [CIDR], serviceCIDRs: [CIDR], kubeProxy: Bool = false, nodePortRange: ClosedRange<Int> = 30000...32767,
+            cilium: Cilium, nodes: [Node]
+        ) {
+            self.name = name
+            self.id = id
+            self.kind = kind
+            self.context = context
+            self.endpoint = endpoint
+            self.network = network
+            self.podCIDRs = podCIDRs
+            self.serviceCIDRs = serviceCIDRs
+            self.kubeProxy = kubeProxy
+            self.nodePortRange = nodePortRange
+            self.cilium = cilium
+            self.nodes = nodes
+        }
+    }
+
+    /// The datapath of one cluster; both ends of a mesh must agree on most of it.
+    package struct Cilium: Hashable, Sendable, Codable {
+        package enum RoutingMode: String, Hashable, Sendable, Codable, CaseIterable { case tunnel, native }
+        package enum TunnelProtocol: String, Hashable, Sendable, Codable, CaseIterable { case vxlan, geneve }
+        package enum Encryption: String, Hashable, Sendable, Codable, CaseIterable { case none, wireguard, ipsec }
+        package enum ServiceType: String, Hashable, Sendable, Codable, CaseIterable {
+            case nodePort = "NodePort"
+            case loadBalancer = "LoadBalancer"
+        }
+        package struct Clustermesh: Hashable, Sendable, Codable {
+            package var serviceType: ServiceType
+            /// Absent only with a LoadBalancer.
+            package var nodePort: Int?
+            package var maxConnectedClusters: Int
+            package init(serviceType: ServiceType = .nodePort, nodePort: Int? = nil, maxConnectedClusters: Int = 255) {
+                self.serviceType = serviceType
+                self.nodePort = nodePort
+                self.maxConnectedClusters = maxConnectedClusters
+            }
+        }
+        package var kubeProxyReplacement: Bool
+        package var routingMode: RoutingMode
+        package var tunnelProtocol: TunnelProtocol
+        /// UDP port of the tunnel; 8472 for VXLAN, 6081 for Geneve unless set.
+        package var tunnelPort: Int
+        package var encryption: Encryption
+        package var l2announcements: Bool
+        /// Pod MTU in bytes; absent lets Cilium derive it.
+        package var mtu: Int?
+        package var ipv4NativeRoutingCIDR: CIDR?
+        package var k8sServiceHost: String?
+        package var k8sServicePort: Int?
+        package var clustermesh: Clustermesh
+        /// Further Helm values of the pinned chart.
+        package var values: [String: HelmValue]
+        package init(
+            kubeProxyReplacement: Bool = true, routingMode: RoutingMode = .tunnel, tunnelProtocol: TunnelProtocol = .vxlan,
+            tunnelPort: Int = 8472, encryption: Encryption = .none, l2announcements: Bool = false, mtu: Int? = nil,
+            ipv4NativeRoutingCIDR: CIDR? = nil, k8sServiceHost: String? = nil, k8sServicePort: Int? = nil,
+            clustermesh: Clustermesh = Clustermesh(), values: [String: HelmValue] = [:]
+        ) {
+            self.kubeProxyReplacement = kubeProxyReplacement
+            self.routingMode = routingMode
+            self.tunnelProtocol = tunnelProtocol
+            self.tunnelPort = tunnelPort
+            self.encryption = encryption
+            self.l2announcements = l2announcements
+            self.mtu = mtu
+            self.ipv4NativeRoutingCIDR = ipv4NativeRoutingCIDR
+            self.k8sServiceHost = k8sServiceHost
+            self.k8sServicePort = k8sServicePort
+            self.clustermesh = clustermesh
+            self.values = values
+        }
+    }
+
+    package struct Node: Hashable, Sendable, Codable {
+        package enum Role: String, Hashable, Sendable, Codable, CaseIterable { case controlPlane, worker }
+        package struct Interface: Hashable, Sendable, Codable {
+            package var name: String
+            package var network: String
+            package var mac: MACAddress?
+            package init(name: String, network: String, mac: MACAddress? = nil) {
+                self.name = name
+                self.network = network
+                self.mac = mac
+            }
+        }
+        package struct Disk: Hashable, Sendable, Codable {
+            package enum Use: String, Hashable, Sendable, Codable, CaseIterable {
+                case rookCeph = "rook-ceph"
+                case none
+            }
+            /// The name the guest is expected to give it, such as `vdb`: a hint for people, never an identity.
+            package var name: String
+            package var serial: String?
+            package var size: ByteCount
+            package var use: Use
+            package var wipe: WarrantTerms.Method
+            package init(
+                name: String, serial: String? = nil, size: ByteCount, use: Use = .rookCeph, wipe: WarrantTerms.Method = .labels
+            ) {
+                self.name = name
+                self.serial = serial
+                self.size = size
+                self.use = use
+                self.wipe = wipe
+            }
+        }
+        package var name: NodeID
+        package var role: Role
+        package var address: IPAddress
+        package var hypervisor: NodeID?
+        package var cores: Int?
+        package var memory: ByteCount?
+        package var interfaces: [Interface]
+        package var disks: [Disk]
+        package init(
+            name: NodeID, role: Role, address: IPAddress, hypervisor: NodeID? = nil, cores: Int? = nil, memory: ByteCount? = nil,
+            interfaces: [Interface] = [], disks: [Disk] = []
+        ) {
+            self.name = name
+            self.role = role
+            self.address = address
+            self.hypervisor = hypervisor
+            self.cores = cores
+            self.memory = memory
+            self.interfaces = interfaces
+            self.disks = disks
+        }
+    }
+
+    package struct Provision: Hashable, Sendable, Codable {
+        package enum VariableSource: String, Hashable, Sendable, Codable, CaseIterable { case doppler, files, environment }
+        /// Relative to the directory of mesh.yaml.
+        package var terraformDirectory: String
+        package var variablesFrom: VariableSource
+        package init(terraformDirectory: String, variablesFrom: VariableSource = .files) {
+            self.terraformDirectory = terraformDirectory
+            self.variablesFrom = variablesFrom
+        }
+    }
+
+    package struct Secrets: Hashable, Sendable, Codable {
+        package var dopplerProject: String
+        package var dopplerConfig: String
+        package init(dopplerProject: String, dopplerConfig: String) {
+            self.dopplerProject = dopplerProject
+            self.dopplerConfig = dopplerConfig
+        }
+    }
+
+    /// Something installed after the mesh stands.
+    package struct Service: Hashable, Sendable, Codable {
+        package enum Source: Hashable, Sendable, Codable {
+            case chart(repository: String, name: String, version: String)
+            case manifest(path: String)
+            case playbook(path: String)
+        }
+        package var name: String
+        package var source: Source
+        /// In the order of the file; `all` is already expanded.
+        package var clusters: [ClusterName]
+        package init(name: String, source: Source, clusters: [ClusterName]) {
+            self.name = name
+            self.source = source
+            self.clusters = clusters
+        }
+    }
+
+    package struct Policy: Hashable, Sendable, Codable {
+        /// Evidence older than this is stale.
+        package var evidenceMaxAge: TimeSpan
+        /// Distinct keys that must sign a warrant, 1 or 2.
+        package var warrantSignatures: Int
+        /// Steps that may run at once.
+        package var parallelism: Int
+        package init(evidenceMaxAge: TimeSpan = TimeSpan(.seconds(600)), warrantSignatures: Int = 1, parallelism: Int = 16) {
+            self.evidenceMaxAge = evidenceMaxAge
+            self.warrantSignatures = warrantSignatures
+            self.parallelism = parallelism
+        }
+    }
+}
+
+extension MeshSpec {
+    package func cluster(_ name: ClusterName) -> Cluster? { clusters.first { $0.name == name } }
+    package func network(_ name: String) -> Network? { networks.first { $0.name == name } }
+    /// Every cluster member with its cluster, in the order of the file.
+    package var members: [(cluster: Cluster, node: Node)] { clusters.flatMap { cluster in cluster.nodes.map { (cluster, $0) } } }
+}
+
+/// A Helm value; integers and fractions stay apart so that `1` is not written back as `1.0`.
+package indirect enum HelmValue: Hashable, Sendable, Codable {
+    case null
+    case bool(Bool)
+    case integer(Int64)
+    case number(Double)
+    case string(String)
+    case list([HelmValue])
+    case map([String: HelmValue])
+
+    package init(from decoder: any Decoder) throws {
+        let container = try decoder.singleValueContainer()
+        if container.decodeNil() {
+            self = .null
+        } else if let value = try? container.decode(Bool.self) {
+            self = .bool(value)
+        } else if let value = try? container.decode(Int64.self) {
+            self = .integer(value)
+        } else if let value = try? container.decode(Double.self) {
+            self = .number(value)
+        } else if let value = try? container.decode(String.self) {
+            self = .string(value)
+        } else if let value = try? container.decode([HelmValue].self) {
+            self = .list(value)
+        } else {
+            self = .map(try container.decode([String: HelmValue].self))
+        }
+    }
+
+    package func encode(to encoder: any Encoder) throws {
+        var container = encoder.singleValueContainer()
+        switch self {
+        case .null: try container.encodeNil()
+        case .bool(let value): try container.encode(value)
+        case .integer(let value): try container.encode(value)
+        case .number(let value): try container.encode(value)
+        case .string(let value): try container.encode(value)
+        case .list(let value): try container.encode(value)
+        case .map(let value): try container.encode(value)
+        }
+    }
+}

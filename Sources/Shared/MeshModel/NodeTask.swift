@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// One typed order for one node. There is no order that runs a command, and there will not be one.
+package struct NodeTask: Hashable, Sendable, Codable {
+    package enum Order: Hashable, Sendable, Codable {
+        case probe(Probe)
+        case wipe(WarrantEnvelope)
+    }
+
+    /// A read-only question to a host.
+    package enum Probe: Hashable, Sendable, Codable {
+        case host
+        case disks
+        case links
+        case reach([ReachTarget], attempts: Int, timeout: TimeSpan)
+        case clock(asked: Timestamp)
+        case kernel
+
+        package var kind: ProbeKind {
+            switch self {
+            case .host: .host
+            case .disks: .disks
+            case .links: .links
+            case .reach: .reach
+            case .clock: .clock
+            case .kernel: .kernel
+            }
+        }
+    }
+
+    package var id: TaskID
+    package var node: NodeID
+    /// The acting coordinator's fencing number; an agent never obeys a lower one again.
+    package var epoch: Generation
+    /// Wall time after which the agent refuses to begin.
+    package var deadline: Timestamp
+    package var order: Order
+
+    package init(id: TaskID, node: NodeID, epoch: Generation, deadline: Timestamp, order: Order) {
+        self.id = id
+        self.node = node
+        self.epoch = epoch
+        self.deadline = deadline
+        self.order = order
+    }
+}
+
+/// What an agent says about one task. A refusal is an answer, not an error.
+package struct TaskReport: Hashable, Sendable, Codable {
+    package enum Result: Hashable, Sendable, Codable {
+        /// The probe's facts.
+        case facts([Fact])
+        case refused(TaskRefusal)
+        case wiped(WipeReport)
+        /// The order began and did not end well; the text says what happened.
+        case failed(String)
+    }
+    package var task: TaskID
+    package var node: NodeID
+    package var bootID: BootID
+    /// Grows by one with each report of this installation of the agent; the acknowledgement names it.
+    package var sequence: UInt64
+    /// How old the facts were when the report was sent.
+    package var age: TimeSpan
+    package var probe: ProbeKind?
+    package var result: Result
+
+    package init(
+        task: TaskID, node: NodeID, bootID: BootID, sequence: UInt64, age: TimeSpan, probe: ProbeKind?, result: Result
+    ) {
+        self.task = task
+        self.node = node
+        self.bootID = bootID
+        self.sequence = sequence
+        self.age = age
+        self.probe = probe
+        self.result = result
+    }
+}
+
+/// Why an agent did not do what it was told.
+package struct TaskRefusal: Hashable, Sendable, Codable, CustomStringConvertible {
+    package enum Code: String, Hashable, Sendable, Codable, CaseIterable {
+        // admission
+        case wrongNode, oldEpoch, deadlinePassed, duplicate, unsupported, overloaded
+        // warrant
+        case warrantMissing, warrantMalformed, warrantSignature, warrantExpired, warrantNotYetValid, warrantOtherNode, warrantReused
+        case disarmed, signersMissing, clockUnsure
+        // disk
+        case noSuchDisk, ambiguousDisk, notWholeDisk, readOnly, identityMismatch, inUse, fingerprintMismatch, foreignContent, busy
+    }
+    package var code: Code
+    package var detail: String
+    package init(_ code: Code, _ detail: String) {
+        self.code = code
+        self.detail = detail
+    }
+    package var description: String { "\(code.rawValue): \(detail)" }
+}
+
+/// The account of one wipe; counts, never promises beyond NIST SP 800-88 "Clear".
+package struct WipeReport: Hashable, Sendable, Codable {
+    package enum Ending: String, Hashable, Sendable, Codable {
+        /// Every area was written, read back and found zero.
+        case cleared
+        case failed
+        /// Stopped in the middle; never resumed by itself.
+        case interrupted
+    }
+    package struct Area: Hashable, Sendable, Codable {
+        package var offset: UInt64
+        package var length: UInt64
+        package init(offset: UInt64, length: UInt64) {
+            self.offset = offset
+            self.length = length
+        }
+    }
+    package var warrant: WarrantID
+    package var disk: DiskIdentity
+    package var method: WarrantTerms.Method
+    package var ending: Ending
+    package var signaturesBefore: [DiskFact.Signature]
+    package var bytesWritten: UInt64
+    package var bytesVerified: UInt64
+    package var areas: [Area]
+    /// What went wrong, when something did.
+    package var problem: String?
+    package init(
+        warrant: WarrantID, disk: DiskIdentity, method: WarrantTerms.Method, ending: Ending, signaturesBefore: [DiskFact.Signature],
+        bytesWritten: UInt64, bytesVerified: UInt64, areas: [Area], problem: String? = nil
+    ) {
+        self.warrant = warrant
+        self.disk = disk
+        self.method = method
+        self.ending = ending
+        self.signaturesBefore = signaturesBefore
+        self.bytesWritten = bytesWritten
+        self.bytesVerified = bytesVerified
+        self.areas = areas
+        self.problem = problem
+    }
+}
+
+/// The end of the journal as somebody saw it: number of the last entry and the hash of the chain there.
+package struct JournalHead: Hashable, Sendable, Codable {
+    package var sequence: UInt64
+    package var hash: Digest
+    package init(sequence: UInt64, hash: Digest) {
+        self.sequence = sequence
+        self.hash = hash
+    }
+    package static let empty = JournalHead(sequence: 0, hash: .zero)
+}
