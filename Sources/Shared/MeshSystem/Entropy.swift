@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+internal import CLinux
 import Glibc
 import MeshModel
 
@@ -22,11 +23,13 @@ package struct KernelEntropy: Entropy {
         var result = [UInt8](repeating: 0, count: count)
         var filled = 0
         while filled < count {
-            let got = result.withUnsafeMutableBytes { buffer in getrandom(buffer.baseAddress.map { $0 + filled }, count - filled, 0) }
+            let got = result.withUnsafeMutableBytes { buffer in
+                meshgate_getrandom(buffer.baseAddress.map { $0 + filled }, count - filled)
+            }
             if got > 0 {
                 filled += got
-            } else if errno != EINTR {
-                throw SystemError.failed(doing: "read random bytes", on: "getrandom(2)", errno: errno)
+            } else if got != -Int(EINTR) {
+                throw SystemError.failed(doing: "read random bytes", on: "getrandom(2)", errno: Int32(-got))
             }
         }
         return result

@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Reading side of rtnetlink, non-blocking TCP connects and the kernel's opinion of its clock.
+// Every function returns a result >= 0, or -errno.
+#pragma once
+#include <stddef.h>
+#include <stdint.h>
+
+/// A bound NETLINK_ROUTE socket whose reads give up after two seconds.
+int meshgate_netlink_open(void);
+/// Asks for a dump: `type` is RTM_GETLINK, RTM_GETADDR or RTM_GETROUTE, `family` an AF_ number or 0.
+int meshgate_netlink_dump(int fd, uint16_t type, uint8_t family, uint32_t sequence);
+/// One datagram of the kernel. -EMSGSIZE when it did not fit, -EPROTO when somebody else sent it.
+int64_t meshgate_netlink_receive(int fd, void *buffer, size_t capacity);
+
+/// Begins a TCP connect without waiting. `address` is 4 or 16 bytes, `done` is set to 1 when it is already settled.
+int meshgate_connect_begin(int family, const uint8_t *address, uint16_t port, int *done);
+/// What became of it: 0 when connected, else -errno.
+int meshgate_connect_outcome(int fd);
+
+/// 1 when the kernel's clock is disciplined (adjtimex without STA_UNSYNC), else 0.
+int meshgate_clock_synchronised(void);
