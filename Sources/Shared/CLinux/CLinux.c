@@ -6,6 +6,7 @@
 #include <linux/close_range.h>
 #include <pthread.h>
 #include <signal.h>
+#include <sys/eventfd.h>
 #include <sys/prctl.h>
 #include <sys/random.h>
 #include <sys/syscall.h>
@@ -106,6 +107,13 @@ int meshgate_pipe(int ends[2], int ours) {
     }
     return 0;
 }
+
+int meshgate_wakeup(void) {
+    int descriptor = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    return descriptor < 0 ? -errno : descriptor;
+}
+
+void meshgate_wake(int wakeup) { eventfd_write(wakeup, 1); }
 
 void meshgate_prepare_thread(const char *name) {
     sigset_t all;

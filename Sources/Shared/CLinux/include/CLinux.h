@@ -41,6 +41,11 @@ int meshgate_reap(int pid, int *code, int *signal);
 /// A pipe whose ends close at exec, and of which the one at `ours` (0 or 1) does not block; 0, or -errno.
 int meshgate_pipe(int ends[2], int ours);
 
+/// A descriptor that `meshgate_wake` makes readable, or -errno.
+int meshgate_wakeup(void);
+void meshgate_wake(int wakeup);
+
 /// Names the calling thread (at most 15 bytes) and blocks every signal on it: signals belong to the main thread.
 void meshgate_prepare_thread(const char *name);
 #include "CLinuxNet.h"
+#include "CLinuxBlock.h"
