@@ -49,3 +49,4 @@ void meshgate_wake(int wakeup);
 void meshgate_prepare_thread(const char *name);
 #include "CLinuxNet.h"
 #include "CLinuxBlock.h"
+#include "CLinuxNamespaces.h"
