@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package import MeshModel
+
+/// The newest evidence of each kind about each subject, and which boot of each node it must belong to.
+package struct EvidenceTable: Hashable, Sendable {
+    package private(set) var newest: [EvidenceKey: Evidence] = [:]
+    package private(set) var boots: [NodeID: BootID] = [:]
+
+    package init() {}
+
+    /// Whether an evidence may be used, and if not, why.
+    package enum Standing {
+        case fresh(Evidence)
+        case missing
+        case stale(Evidence, age: Duration)
+        case otherBoot(Evidence, now: BootID)
+    }
+
+    /// Takes evidence in unless something newer is known. A new boot id of a node voids what its earlier boot said.
+    package mutating func take(_ evidence: Evidence) {
+        if case .node(let node) = evidence.subject, let boot = evidence.bootID {
+            if let known = newest[EvidenceKey(evidence.subject, .host)], known.takenAt.boot > evidence.takenAt.boot, boots[node] != boot {
+                return
+            }
+            boots[node] = boot
+        }
+        if let known = newest[evidence.key], known.takenAt.boot > evidence.takenAt.boot { return }
+        newest[evidence.key] = evidence
+    }
+
+    /// The same facts, seen again later.
+    package mutating func renew(_ key: EvidenceKey, takenAt: Moment) {
+        newest[key]?.takenAt = takenAt
+    }
+
+    /// A restarted coordinator machine has another boot clock: nothing it knew has an age any more.
+    package mutating func forgetEverything() {
+        newest.removeAll()
+    }
+
+    /// - Parameter notBefore: evidence taken earlier does not count (a step's effect is judged by what was seen after it).
+    package func standing(_ key: EvidenceKey, now: Moment, maxAge: Duration, notBefore: Moment?) -> Standing {
+        guard let evidence = newest[key] else { return .missing }
+        if key.probe.diesWithBoot, case .node(let node) = key.subject, let boot = boots[node], evidence.bootID != boot {
+            return .otherBoot(evidence, now: boot)
+        }
+        let age = now.age(of: evidence.takenAt)
+        if age > maxAge || age < .seconds(-5) { return .stale(evidence, age: age) }
+        if let notBefore, evidence.takenAt.boot < notBefore.boot { return .stale(evidence, age: age) }
+        return .fresh(evidence)
+    }
+}

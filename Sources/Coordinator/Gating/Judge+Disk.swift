@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import MeshModel
+
+/// Rules about disks. A disk is found by its serial (or by its size when the plan gives none), never by its name.
+extension Judge {
+    private enum Search {
+        case one(DiskFact)
+        case none(Reason)
+        case several(Reason)
+    }
+
+    private func find(_ disk: Requirement.PlannedDisk, on node: NodeID, _ found: Found, _ say: Findings) -> Search {
+        let disks = found.disks(node)
+        let matches: [DiskFact]
+        if let serial = disk.serial {
+            matches = disks.filter { $0.identity.serial == serial }
+        } else {
+            matches = disks.filter { $0.name == disk.name && $0.identity.sizeInBytes == disk.size.bytes }
+        }
+        switch matches.count {
+        case 1: return .one(matches[0])
+        case 0:
+            let seen = disks.map { "\($0.name) (serial \($0.identity.serial ?? "none"), \(ByteCount(bytes: $0.identity.sizeInBytes)))" }
+            return .none(
+                say.reason(
+                    .node(node), .absent,
+                    "\(node) has no disk with serial \(disk.serial ?? "(none planned)"); seen: \(seen.isEmpty ? "none" : seen.joined(separator: ", "))",
+                    "set `serial = \"\(disk.serial ?? "...")\"` on the disk in Terraform, or correct mesh.yaml"))
+        default:
+            return .several(
+                say.reason(
+                    .node(node), .mismatch,
+                    "\(node) has \(matches.count) disks that match \(disk.serial ?? disk.name): \(matches.map(\.name).joined(separator: ", "))",
+                    "give every disk a serial of its own"))
+        }
+    }
+
+    func diskIdentity(_ node: NodeID, _ disk: Requirement.PlannedDisk, _ found: Found, _ say: Findings) -> Verdict {
+        switch find(disk, on: node, found, say) {
+        case .none(let reason), .several(let reason): return .hold([reason])
+        case .one(let fact):
+            var reasons: [Reason] = []
+            if fact.identity.sizeInBytes != disk.size.bytes {
+                reasons.append(
+                    say.reason(
+                        .node(node), .mismatch,
+                        "\(fact.name) of \(node) is \(ByteCount(bytes: fact.identity.sizeInBytes)), the plan says \(disk.size)",
+                        "is it the right disk? correct the size in mesh.yaml or in Terraform"))
+            }
+            if fact.readOnly {
+                reasons.append(say.reason(.node(node), .mismatch, "\(fact.name) of \(node) is read-only", "attach it writable"))
+            }
+            return say.pass(unless: reasons)
+        }
+    }
+
+    func diskUnused(_ node: NodeID, _ disk: Requirement.PlannedDisk, _ found: Found, _ say: Findings) -> Verdict {
+        switch find(disk, on: node, found, say) {
+        case .none(let reason), .several(let reason): return .hold([reason])
+        case .one(let fact):
+            guard !fact.exclusiveOpen || !fact.users.isEmpty else { return .pass }
+            let users = fact.users.isEmpty ? "the kernel refuses an exclusive open" : fact.users.joined(separator: ", ")
+            return say.hold(
+                .node(node), .inUse, "\(fact.name) of \(node) (serial \(fact.identity.serial ?? "none")) is in use: \(users)",
+                "stop what uses the disk; if it is a running Ceph OSD, do not wipe it")
+        }
+    }
+
+    func diskBlank(
+        _ node: NodeID, _ disk: Requirement.PlannedDisk, _ cluster: ClusterName, _ found: Found, _ say: Findings
+    ) -> Verdict {
+        switch find(disk, on: node, found, say) {
+        case .none(let reason), .several(let reason): return .hold([reason])
+        case .one(let fact):
+            if fact.blank { return .pass }
+            if let ceph = found.cluster(cluster)?.ceph.values, ceph.contains(where: { $0.phase == "Ready" && $0.osds > 0 }),
+                fact.signatures.contains(where: { $0.kind.hasPrefix("ceph") })
+            {
+                return .pass
+            }
+            if let problem = fact.unreadable {
+                return say.hold(.node(node), .unavailable, "\(fact.name) of \(node) cannot be read: \(problem)", "replace or reattach the disk")
+            }
+            let contents = fact.signatures.map(\.words)
+            let words = contents.isEmpty ? "data without a known signature" : contents.joined(separator: "; ")
+            return say.hold(
+                .node(node), .notBlank, "\(fact.name) of \(node) (serial \(fact.identity.serial ?? "none")) holds \(words)",
+                "if this may be lost, sign a warrant: `meshgate approve` (or `meshgate wipe request`, sign, `meshgate wipe submit`)")
+        }
+    }
+
+    func warranted(_ step: StepID, _ node: NodeID, _ disk: Requirement.PlannedDisk, _ say: Findings) -> Verdict {
+        guard let warrant = warrants[step] else {
+            return say.hold(
+                .node(node), .needsWarrant, "no warrant for disk \(disk.serial ?? disk.name) of \(node)",
+                "`meshgate wipe plan` shows what would be lost; `meshgate approve \(step)` signs and submits")
+        }
+        guard now.wall < warrant.notAfter else {
+            return say.hold(
+                .node(node), .needsWarrant, "the warrant \(warrant.id) for \(node) expired at \(warrant.notAfter)",
+                "sign a new one: `meshgate approve \(step)`")
+        }
+        return .pass
+    }
+}

@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package import MeshModel
+
+/// All that a judgement may look at. Pure data: the same input gives the same verdict, on any machine, for ever.
+package struct Judge: Sendable {
+    package var evidence: EvidenceTable
+    /// Warrants that were handed in and not used, by step.
+    package var warrants: [StepID: WarrantNote]
+    /// Evidence older than this is stale.
+    package var maxAge: Duration
+    package var now: Moment
+    /// When set, evidence taken earlier does not count.
+    package var notBefore: Moment?
+
+    /// What the coordinator remembers of a warrant; the agent judges it, not we.
+    package struct WarrantNote: Hashable, Sendable, Codable {
+        package var id: WarrantID
+        package var notAfter: Timestamp
+        package init(id: WarrantID, notAfter: Timestamp) {
+            self.id = id
+            self.notAfter = notAfter
+        }
+    }
+
+    package init(
+        evidence: EvidenceTable, warrants: [StepID: WarrantNote] = [:], maxAge: Duration, now: Moment, notBefore: Moment? = nil
+    ) {
+        self.evidence = evidence
+        self.warrants = warrants
+        self.maxAge = maxAge
+        self.now = now
+        self.notBefore = notBefore
+    }
+
+    package func judge(_ requirements: [Requirement]) -> Verdict { .all(requirements.map(judge)) }
+
+    /// One requirement. Missing or old evidence is settled first, in one place, so that no rule can forget it.
+    package func judge(_ requirement: Requirement) -> Verdict {
+        var found: [EvidenceKey: [Fact]] = [:]
+        var gaps: [Reason] = []
+        for key in requirement.needs {
+            switch evidence.standing(key, now: now, maxAge: maxAge, notBefore: notBefore) {
+            case .fresh(let item):
+                if let reason = unavailable(item, gate: requirement.gate) { gaps.append(reason) } else { found[key] = item.facts }
+            case .missing:
+                gaps.append(
+                    Reason(
+                        requirement.gate, key.subject, .missing, "no \(key.probe.rawValue) evidence from \(key.subject) yet",
+                        remedy: remedy(forSilent: key)))
+            case .stale(let item, let age):
+                gaps.append(
+                    Reason(
+                        requirement.gate, key.subject, .stale,
+                        "the last \(key.probe.rawValue) evidence from \(key.subject) is \(age.briefly) old",
+                        remedy: remedy(forSilent: key), since: item.takenAt.wall))
+            case .otherBoot(let item, let boot):
+                gaps.append(
+                    Reason(
+                        requirement.gate, key.subject, .rebooted,
+                        "\(key.subject) has rebooted (boot \(boot)) since its \(key.probe.rawValue) evidence was taken",
+                        remedy: "wait for the next probe", since: item.takenAt.wall))
+            }
+        }
+        guard gaps.isEmpty else { return .unknown(gaps) }
+        return verdict(on: requirement, found: Found(facts: found))
+    }
+
+    /// A probe that could not answer counts as no evidence at all, whatever else it sent.
+    private func unavailable(_ item: Evidence, gate: GateID) -> Reason? {
+        for case .unavailable(let why) in item.facts {
+            return Reason(
+                gate, item.subject, .unavailable, "\(item.subject) could not answer \(item.probe.rawValue): \(why)",
+                remedy: "mend what is named; the probe is repeated by itself", since: item.takenAt.wall)
+        }
+        return nil
+    }
+
+    private func remedy(forSilent key: EvidenceKey) -> String {
+        switch key.subject {
+        case .node(let node): "is meshgate-agent running on \(node) and enrolled? see `meshgate status`; else `meshgate node invite \(node)`"
+        case .cluster(let name): "can the coordinator reach the API server of \(name)? check its context in the kubeconfig"
+        case .mesh: "see `meshgate status` for the driver's last error"
+        }
+    }
+
+    private func verdict(on requirement: Requirement, found: Found) -> Verdict {
+        let say = Findings(gate: requirement.gate)
+        switch requirement {
+        case .agentReady: return .pass
+        case .bootStable(let node): return bootStable(node, found, say)
+        case .clockWithin(let node, let limit): return clockWithin(node, limit.duration, found, say)
+        case .kernelFit(let node, let options): return kernelFit(node, options, found, say)
+        case .link(let node, let name, let mac, let mtu): return link(node, name, mac, mtu, found, say)
+        case .address(let node, let address): return hasAddress(node, address, found, say)
+        case .reaches(let node, let targets): return reaches(node, targets, found, say)
+        case .diskIdentity(let node, let disk): return diskIdentity(node, disk, found, say)
+        case .diskUnused(let node, let disk): return diskUnused(node, disk, found, say)
+        case .diskBlank(let node, let disk, let cluster): return diskBlank(node, disk, cluster, found, say)
+        case .warranted(let step, let node, let disk): return warranted(step, node, disk, say)
+        case .clustersDistinct(let names): return clustersDistinct(names, found, say)
+        case .nodesRegistered(let name, let nodes, let ranges): return nodesRegistered(name, nodes, ranges, found, say)
+        case .kubeProxyAbsent(let name): return kubeProxyAbsent(name, found, say)
+        case .gatewayBundle(let name, let version): return gatewayBundle(name, version, found, say)
+        case .ciliumHealthy(let name, let version, let nodes): return ciliumHealthy(name, version, nodes, found, say)
+        case .ciliumConfig(let name, let wanted): return ciliumConfig(name, wanted, found, say)
+        case .datapathParity(let names): return datapathParity(names, found, say)
+        case .clusterIDs(let names, let ids): return clusterIDs(names, ids, found, say)
+        case .meshCAFree(let name, let like): return meshCA(name, like, mayBeAbsent: true, found, say)
+        case .meshCAShared(let name, let like): return meshCA(name, like, mayBeAbsent: false, found, say)
+        case .clustermeshReady(let name, let port): return clustermeshReady(name, port, found, say)
+        case .clustermeshConnected(let name, let remotes): return clustermeshConnected(name, remotes, found, say)
+        case .connectivity(let from, let to): return connectivity(from, to, found, say)
+        case .provisionSafe(let directory): return provisionSafe(directory, found, say)
+        case .provisioned(let directory): return provisioned(directory, found, say)
+        case .serviceDeployed(let name, let service, let version): return serviceDeployed(name, service, version, found, say)
+        case .cephHealthy(let name, let osds): return cephHealthy(name, osds, found, say)
+        }
+    }
+}
+
+/// The fresh facts that one requirement asked for.
+struct Found {
+    let facts: [EvidenceKey: [Fact]]
+
+    func of(_ node: NodeID, _ probe: ProbeKind) -> [Fact] { facts[EvidenceKey(.node(node), probe)] ?? [] }
+
+    func cluster(_ name: ClusterName) -> ClusterFact? {
+        for case .cluster(let fact) in facts[EvidenceKey(.cluster(name), .cluster)] ?? [] where fact.name == name { return fact }
+        return nil
+    }
+
+    func disks(_ node: NodeID) -> [DiskFact] {
+        of(node, .disks).compactMap { if case .disk(let disk) = $0 { disk } else { nil } }
+    }
+
+    func links(_ node: NodeID) -> [LinkFact] {
+        of(node, .links).compactMap { if case .link(let link) = $0 { link } else { nil } }
+    }
+}
+
+/// Builds verdicts of one gate without repeating its id.
+struct Findings {
+    let gate: GateID
+
+    func reason(_ subject: Subject, _ code: Reason.Code, _ detail: String, _ remedy: String) -> Reason {
+        Reason(gate, subject, code, detail, remedy: remedy)
+    }
+    func hold(_ subject: Subject, _ code: Reason.Code, _ detail: String, _ remedy: String) -> Verdict {
+        .hold([reason(subject, code, detail, remedy)])
+    }
+    func deny(_ subject: Subject, _ code: Reason.Code, _ detail: String, _ remedy: String) -> Verdict {
+        .deny([reason(subject, code, detail, remedy)])
+    }
+    func pass(unless reasons: [Reason]) -> Verdict { reasons.isEmpty ? .pass : .hold(reasons) }
+    /// The evidence is fresh but does not hold the fact at all.
+    func nothing(about what: String, _ subject: Subject) -> Verdict {
+        .unknown([
+            reason(subject, .missing, "the evidence says nothing about \(what)", "is the agent or driver of this version able to answer it?")
+        ])
+    }
+}

@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package import MeshModel
+
+/// One thing a gate needs to be true. It carries all it compares with, so that judging needs only evidence and the time.
+package enum Requirement: Hashable, Sendable, Codable {
+    case agentReady(NodeID)
+    case bootStable(NodeID)
+    case clockWithin(NodeID, TimeSpan)
+    case kernelFit(NodeID, options: [String])
+    case link(NodeID, name: String, mac: MACAddress?, mtu: Int)
+    case address(NodeID, IPAddress)
+    case reaches(NodeID, [ReachTarget])
+    case diskIdentity(NodeID, PlannedDisk)
+    case diskUnused(NodeID, PlannedDisk)
+    /// Blank, or already used by the storage cluster of `cluster` when that one is healthy.
+    case diskBlank(NodeID, PlannedDisk, cluster: ClusterName)
+    case warranted(StepID, NodeID, PlannedDisk)
+    case clustersDistinct([ClusterName])
+    case nodesRegistered(ClusterName, [NodeID], podCIDRs: [CIDR])
+    case kubeProxyAbsent(ClusterName)
+    case gatewayBundle(ClusterName, SemanticVersion)
+    case ciliumHealthy(ClusterName, version: SemanticVersion, nodes: Int)
+    case ciliumConfig(ClusterName, [String: String])
+    case datapathParity([ClusterName])
+    case clusterIDs([ClusterName], ids: [Int])
+    /// No CA yet, or the very one that `like` has: anything else would have to be migrated.
+    case meshCAFree(ClusterName, like: ClusterName)
+    case meshCAShared(ClusterName, like: ClusterName)
+    case clustermeshReady(ClusterName, nodePort: Int?)
+    case clustermeshConnected(ClusterName, remotes: [ClusterName])
+    case connectivity(from: ClusterName, to: ClusterName)
+    case provisionSafe(directory: String)
+    case provisioned(directory: String)
+    case serviceDeployed(ClusterName, service: String, version: String?)
+    case cephHealthy(ClusterName, osds: Int)
+
+    /// A disk as the plan names it.
+    package struct PlannedDisk: Hashable, Sendable, Codable {
+        package var name: String
+        package var serial: String?
+        package var size: ByteCount
+        package init(name: String, serial: String?, size: ByteCount) {
+            self.name = name
+            self.serial = serial
+            self.size = size
+        }
+    }
+
+    package var gate: GateID {
+        switch self {
+        case .agentReady: .agentReady
+        case .bootStable: .bootStable
+        case .clockWithin: .clock
+        case .kernelFit: .kernel
+        case .link: .link
+        case .address: .address
+        case .reaches: .reach
+        case .diskIdentity: .diskIdentity
+        case .diskUnused: .diskUnused
+        case .diskBlank: .diskBlank
+        case .warranted: .warrant
+        case .clustersDistinct: .clusterIdentity
+        case .nodesRegistered: .nodesRegistered
+        case .kubeProxyAbsent: .kubeProxyAbsent
+        case .gatewayBundle: .gatewayBundle
+        case .ciliumHealthy: .ciliumHealthy
+        case .ciliumConfig: .ciliumConfig
+        case .datapathParity: .datapathParity
+        case .clusterIDs: .clusterIDs
+        case .meshCAFree, .meshCAShared: .meshCA
+        case .clustermeshReady: .clustermeshReady
+        case .clustermeshConnected: .clustermeshConnected
+        case .connectivity: .connectivity
+        case .provisionSafe: .provisionSafe
+        case .provisioned: .provisioned
+        case .serviceDeployed: .serviceDeployed
+        case .cephHealthy: .cephHealthy
+        }
+    }
+
+    /// The evidence it looks at.
+    package var needs: [EvidenceKey] {
+        switch self {
+        case .agentReady(let node), .bootStable(let node): [EvidenceKey(.node(node), .host)]
+        case .clockWithin(let node, _): [EvidenceKey(.node(node), .clock)]
+        case .kernelFit(let node, _): [EvidenceKey(.node(node), .kernel)]
+        case .link(let node, _, _, _), .address(let node, _): [EvidenceKey(.node(node), .links)]
+        case .reaches(let node, _): [EvidenceKey(.node(node), .reach)]
+        case .diskIdentity(let node, _), .diskUnused(let node, _): [EvidenceKey(.node(node), .disks)]
+        case .diskBlank(let node, _, let cluster): [EvidenceKey(.node(node), .disks), EvidenceKey(.cluster(cluster), .cluster)]
+        case .warranted: []
+        case .clustersDistinct(let names), .datapathParity(let names), .clusterIDs(let names, _):
+            names.map { EvidenceKey(.cluster($0), .cluster) }
+        case .nodesRegistered(let name, _, _), .kubeProxyAbsent(let name), .gatewayBundle(let name, _), .ciliumHealthy(let name, _, _),
+            .ciliumConfig(let name, _), .clustermeshReady(let name, _), .clustermeshConnected(let name, _),
+            .serviceDeployed(let name, _, _), .cephHealthy(let name, _):
+            [EvidenceKey(.cluster(name), .cluster)]
+        case .meshCAFree(let name, let like), .meshCAShared(let name, let like):
+            name == like
+                ? [EvidenceKey(.cluster(name), .cluster)] : [EvidenceKey(.cluster(name), .cluster), EvidenceKey(.cluster(like), .cluster)]
+        case .connectivity(let from, _): [EvidenceKey(.cluster(from), .connectivity)]
+        case .provisionSafe, .provisioned: [EvidenceKey(.mesh, .provision)]
+        }
+    }
+}

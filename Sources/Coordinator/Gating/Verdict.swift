@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package import MeshModel
+
+/// What a gate answers. Only `pass` lets a step start; `unknown` never does.
+package enum Verdict: Hashable, Sendable, Codable {
+    case pass
+    /// The evidence is there and says no; it may say yes later.
+    case hold([Reason])
+    /// The evidence shows that going on would do harm; waiting will not help.
+    case deny([Reason])
+    /// The evidence is missing, stale or from another boot.
+    case unknown([Reason])
+
+    package var reasons: [Reason] {
+        switch self {
+        case .pass: []
+        case .hold(let reasons), .deny(let reasons), .unknown(let reasons): reasons
+        }
+    }
+
+    package var passes: Bool { self == .pass }
+
+    /// All of them together: the worst word, every reason.
+    package static func all(_ verdicts: some Sequence<Verdict>) -> Verdict {
+        var denied: [Reason] = []
+        var unknown: [Reason] = []
+        var held: [Reason] = []
+        for verdict in verdicts {
+            switch verdict {
+            case .pass: continue
+            case .hold(let reasons): held += reasons
+            case .deny(let reasons): denied += reasons
+            case .unknown(let reasons): unknown += reasons
+            }
+        }
+        if !denied.isEmpty { return .deny(denied + held + unknown) }
+        if !held.isEmpty { return .hold(held + unknown) }
+        return unknown.isEmpty ? .pass : .unknown(unknown)
+    }
+}
+
+/// Why a gate does not open, as data: which gate, about whom, what kind of obstacle, what was seen, and what to do.
+package struct Reason: Hashable, Sendable, Codable {
+    package enum Code: String, Hashable, Sendable, Codable, CaseIterable {
+        // evidence
+        case missing, stale, rebooted, unavailable
+        // world
+        case absent, mismatch, inUse, notBlank, unreachable, skewed, unhealthy, unfit
+        // people
+        case needsWarrant
+    }
+    package var gate: GateID
+    package var subject: Subject
+    package var code: Code
+    /// What was seen, and what was wanted.
+    package var detail: String
+    /// What a person can do about it.
+    package var remedy: String
+    /// Since when the evidence has been out of date, for `stale`.
+    package var since: Timestamp?
+
+    package init(_ gate: GateID, _ subject: Subject, _ code: Code, _ detail: String, remedy: String, since: Timestamp? = nil) {
+        self.gate = gate
+        self.subject = subject
+        self.code = code
+        self.detail = detail
+        self.remedy = remedy
+        self.since = since
+    }
+}
+
+/// The id of a check, the same for ever: it stands in the journal, in `explain`, and in the documentation.
+package enum GateID: String, Hashable, Sendable, Codable, CaseIterable, Comparable {
+    case agentReady = "G-HST-01"
+    case bootStable = "G-HST-02"
+    case clock = "G-HST-03"
+    case kernel = "G-HST-04"
+    case link = "G-NET-01"
+    case address = "G-NET-02"
+    case reach = "G-NET-04"
+    case diskIdentity = "G-DSK-01"
+    case diskBlank = "G-DSK-02"
+    case diskUnused = "G-DSK-04"
+    case warrant = "G-DSK-06"
+    case nodesRegistered = "G-K8S-01"
+    case kubeProxyAbsent = "G-K8S-02"
+    case clusterIdentity = "G-K8S-03"
+    case ciliumHealthy = "G-CIL-01"
+    case ciliumConfig = "G-CIL-02"
+    case datapathParity = "G-CIL-05"
+    case gatewayBundle = "G-CIL-06"
+    case clusterIDs = "G-CM-01"
+    case meshCA = "G-CM-02"
+    case clustermeshReady = "G-CM-04"
+    case clustermeshConnected = "G-CM-08"
+    case connectivity = "G-CT-01"
+    case provisionSafe = "G-TF-02"
+    case provisioned = "G-TF-04"
+    case cephHealthy = "G-RK-01"
+    case serviceDeployed = "G-D2-01"
+
+    package static func < (left: Self, right: Self) -> Bool { left.rawValue < right.rawValue }
+
+    /// What the gate wants, in a few words.
+    package var title: String {
+        switch self {
+        case .agentReady: "the agent answers"
+        case .bootStable: "the node has been up for a minute"
+        case .clock: "the clock agrees with the coordinator's"
+        case .kernel: "the kernel has what Cilium needs"
+        case .link: "the planned interface is there and has carrier"
+        case .address: "the node has its planned address"
+        case .reach: "the node reaches its peers"
+        case .diskIdentity: "the disk is the planned one"
+        case .diskBlank: "the disk is blank, or serves its storage cluster"
+        case .diskUnused: "nothing uses the disk"
+        case .warrant: "a person has signed a warrant for this disk"
+        case .nodesRegistered: "every planned node is registered"
+        case .kubeProxyAbsent: "kube-proxy is absent"
+        case .clusterIdentity: "each API server is a cluster of its own"
+        case .ciliumHealthy: "Cilium runs on every node without errors"
+        case .ciliumConfig: "Cilium's configuration is the planned one"
+        case .datapathParity: "the datapath is the same on all clusters"
+        case .gatewayBundle: "the Gateway API bundle fits Cilium"
+        case .clusterIDs: "cluster ids and names are distinct and as planned"
+        case .meshCA: "all clusters share one Cilium CA"
+        case .clustermeshReady: "the clustermesh API server is ready on its port"
+        case .clustermeshConnected: "every node is connected to every other cluster"
+        case .connectivity: "the connectivity test passed"
+        case .provisionSafe: "Terraform would delete nothing"
+        case .provisioned: "Terraform has nothing left to change"
+        case .cephHealthy: "Ceph is healthy with every planned disk"
+        case .serviceDeployed: "the service is deployed"
+        }
+    }
+}
