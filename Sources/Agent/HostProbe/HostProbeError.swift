@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Glibc
+
+/// Why a fact about this machine could not be had. The text becomes `Fact.unavailable`.
+package enum HostProbeError: Error, Hashable, Sendable, CustomStringConvertible {
+    case cannotRead(what: String, path: String, cause: String)
+    case unexpected(what: String, path: String, found: String, wanted: String)
+    case netlink(doing: String, errno: Int32)
+    case netlinkMalformed(dump: String, fault: NetlinkFault)
+    case netlinkRestless(dump: String, tries: Int)
+    case netlinkTooLarge(dump: String, limit: Int)
+    case tooManyTargets(Int, limit: Int)
+    case notAnsweredHere(String, by: String)
+
+    package var description: String {
+        switch self {
+        case .cannotRead(let what, let path, let cause): "cannot read \(what) from \(path): \(cause)"
+        case .unexpected(let what, let path, let found, let wanted):
+            "cannot read \(what) from \(path): found \"\(found.prefix(80))\", wanted \(wanted)"
+        case .netlink(let doing, let number): "cannot \(doing) over rtnetlink: \(words(number)); allow AF_NETLINK to the agent's service"
+        case .netlinkMalformed(let dump, let fault): "cannot read the kernel's list of \(dump): \(fault)"
+        case .netlinkRestless(let dump, let tries):
+            "cannot read the kernel's list of \(dump): it changed during each of \(tries) readings; ask again"
+        case .netlinkTooLarge(let dump, let limit): "cannot read the kernel's list of \(dump): it is longer than \(limit) bytes"
+        case .tooManyTargets(let count, let limit): "cannot test \(count) targets at once, the limit is \(limit); ask in parts"
+        case .notAnsweredHere(let what, let who): "cannot tell about \(what): that is answered by \(who)"
+        }
+    }
+}
+
+/// What an error number means, in the words of the C library.
+func words(_ number: Int32) -> String { strerror(number).map { String(cString: $0) } ?? "error \(number)" }

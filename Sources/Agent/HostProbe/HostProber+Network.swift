@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Glibc
+import MeshModel
+
+extension HostProber {
+    /// More than this is cut and said so: a node with thousands of pod links would fill a frame with nothing that a gate asks for.
+    static let linkLimit = 2048
+    static let routeLimit = 4096
+
+    /// The links by index with their addresses, then the routes of the main table with the default routes first.
+    /// Speaks of the network namespace of the calling thread.
+    func networkFacts() throws -> [Fact] {
+        var socket = try NetlinkSocket()
+        let table = try Self.decode("links") { () throws(HostProbeError) in
+            (try socket.dump(.links), try socket.dump(.addresses))
+        } with: { answers throws(NetlinkFault) in
+            try LinkTable(links: answers.0, addresses: answers.1)
+        }
+        let routes = try Self.decode("routes") { () throws(HostProbeError) in
+            try socket.dump(.routes)
+        } with: { answer throws(NetlinkFault) in
+            try RouteTable(answer).routes
+        }
+        return linkFacts(table) + Self.routeFacts(routes, in: table)
+    }
+
+    private func linkFacts(_ table: LinkTable) -> [Fact] {
+        let facts = table.links.prefix(Self.linkLimit).map { link in
+            Fact.link(
+                LinkFact(
+                    name: link.name, index: link.index, kind: kind(of: link), mac: link.mac, mtu: link.mtu, up: link.up,
+                    carrier: link.carrier, addresses: table.addresses[link.index] ?? []))
+        }
+        guard table.links.count > Self.linkLimit else { return facts }
+        return facts + [.unavailable("this host has \(table.links.count) links; only the first \(Self.linkLimit) by index are listed")]
+    }
+
+    static func routeFacts(_ routes: [RouteTable.Route], in table: LinkTable) -> [Fact] {
+        let names = Dictionary(table.links.map { ($0.index, $0.name) }) { first, _ in first }
+        let ordered = routes.filter { $0.destination == nil } + routes.filter { $0.destination != nil }
+        let facts = ordered.prefix(routeLimit).map { route in
+            Fact.route(
+                RouteFact(
+                    destination: route.destination, gateway: route.gateway, interface: names[route.interface] ?? "#\(route.interface)"))
+        }
+        guard routes.count > routeLimit else { return facts }
+        return facts + [.unavailable("this host has \(routes.count) routes; only \(routeLimit) are listed, default routes first")]
+    }
+
+    private func kind(of link: LinkTable.Link) -> String {
+        if let kind = link.kind { return kind }
+        if link.loopback { return "loopback" }
+        // Kernels before 5.14 do not name the device over netlink, sysfs does.
+        return link.device != nil || access("\(sysroot)/class/net/\(link.name)/device", F_OK) == 0 ? "physical" : "unknown"
+    }
+
+    private static func decode<Answer, Value>(
+        _ what: String, _ read: () throws(HostProbeError) -> Answer, with decode: (Answer) throws(NetlinkFault) -> Value
+    ) throws(HostProbeError) -> Value {
+        let answer = try read()
+        do throws(NetlinkFault) { return try decode(answer) } catch { throw .netlinkMalformed(dump: what, fault: error) }
+    }
+}
