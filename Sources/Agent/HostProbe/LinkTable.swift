@@ -25,7 +25,6 @@ struct LinkTable {
         static let mtu: UInt16 = 4
         static let info: UInt16 = 18
         static let infoKind: UInt16 = 1
-        static let carrier: UInt16 = 33
         static let parentDevice: UInt16 = 56
         static let ifaAddress: UInt16 = 1
         static let ifaLocal: UInt16 = 2
@@ -62,9 +61,8 @@ struct LinkTable {
             name: try name.text(limit: 16, in: "link name"), index: Int(index), kind: try kind(attributes), mac: mac,
             mtu: Int(try attributes[Attribute.mtu]?.number(at: 0, as: UInt32.self, in: "link MTU") ?? 0),
             loopback: flags & Flag.loopback != 0, up: flags & Flag.up != 0,
-            carrier: try attributes[Attribute.carrier].map { value throws(NetlinkFault) in
-                try value.number(at: 0, as: UInt8.self, in: "carrier") != 0
-            } ?? (flags & Flag.lowerUp != 0),
+            // Not IFLA_CARRIER, which some drivers leave at 1 while the link is down.
+            carrier: flags & Flag.lowerUp != 0,
             device: try attributes[Attribute.parentDevice]?.text(limit: 256, in: "parent device"))
     }
 
