@@ -1,0 +1,17 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// The constants of the agent link that both ends must agree on.
+package enum LinkProtocol {
+    /// The version this build speaks; it changes when an old peer could misunderstand.
+    package static let version: UInt32 = 1
+    /// ALPN of a session between an enrolled agent and the coordinator.
+    package static let session = "meshgate/1"
+    /// ALPN of a first meeting: one join, one answer.
+    package static let join = "meshgate-join/1"
+    /// The longest frame in bytes after Hello was accepted.
+    package static let longestFrame = 1 << 20
+    /// The longest frame in bytes before that.
+    package static let longestEarlyFrame = 64 << 10
+    /// Facts in one report; a host with more disks and links than this is not one.
+    package static let mostFacts = 4096
+}

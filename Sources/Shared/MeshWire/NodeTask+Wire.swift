@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import FoundationEssentials
+import MeshModel
+
+extension NodeTask {
+    init(_ wire: WireTask) throws(WireError) {
+        let order: Order
+        switch wire.order {
+        case .host: order = .probe(.host)
+        case .disks: order = .probe(.disks)
+        case .links: order = .probe(.links)
+        case .kernel: order = .probe(.kernel)
+        case .clock(let clock): order = .probe(.clock(asked: try WireField.time(clock.askedMs, "task.clock.asked_ms")))
+        case .reach(let reach): order = .probe(try .init(reach))
+        case .wipe(let warrant): order = .wipe(try WarrantEnvelope(warrant))
+        case nil: throw .unknownBody(message: "a task's order")
+        }
+        self.init(
+            id: try WireField.id(wire.id, "task.id"), node: try WireField.id(wire.node, "task.node"), epoch: Generation(wire.epoch),
+            deadline: try WireField.time(wire.deadlineMs, "task.deadline_ms"), order: order)
+    }
+
+    var wire: WireTask {
+        var wire = WireTask()
+        wire.id = id.text
+        wire.node = node.text
+        wire.epoch = epoch.number
+        wire.deadlineMs = deadline.milliseconds
+        switch order {
+        case .probe(.host): wire.host = WireProbeHost()
+        case .probe(.disks): wire.disks = WireProbeDisks()
+        case .probe(.links): wire.links = WireProbeLinks()
+        case .probe(.kernel): wire.kernel = WireProbeKernel()
+        case .probe(.clock(let asked)): wire.clock.askedMs = asked.milliseconds
+        case .probe(.reach(let targets, let attempts, let timeout)):
+            wire.reach.targets = targets.map(\.wire)
+            wire.reach.attempts = UInt32(clamping: attempts)
+            wire.reach.timeoutMs = timeout.milliseconds
+        case .wipe(let warrant): wire.wipe = warrant.wire
+        }
+        return wire
+    }
+}
+
+extension NodeTask.Probe {
+    fileprivate init(_ wire: WireProbeReach) throws(WireError) {
+        guard (1...100).contains(wire.attempts) else { throw .badField(place: "task.reach.attempts", problem: "1 to 100 are wanted") }
+        self = .reach(
+            try WireField.list(wire.targets, "task.reach.targets", limit: 4096) { (target, place) throws(WireError) in
+                try ReachTarget(target, place)
+            },
+            attempts: Int(wire.attempts), timeout: try WireField.span(wire.timeoutMs, "task.reach.timeout_ms"))
+    }
+}
+
+extension ReachTarget {
+    init(_ wire: WireReachTarget, _ place: String) throws(WireError) {
+        self.init(
+            node: try WireField.id(wire.node, place + ".node"), address: try WireField.value(wire.address, place + ".address"),
+            port: try WireField.port(wire.port, place + ".port"))
+    }
+
+    var wire: WireReachTarget {
+        var wire = WireReachTarget()
+        wire.node = node.text
+        wire.address = address.description
+        wire.port = UInt32(port)
+        return wire
+    }
+}
+
+extension WarrantEnvelope {
+    init(_ wire: WireWarrant) throws(WireError) {
+        self.init(
+            text: try WireField.text(wire.text, "task.wipe.text", limit: 4096),
+            signatures: try WireField.list(wire.signatures, "task.wipe.signatures", limit: 8) { (text, place) throws(WireError) in
+                try WireField.text(text, place, limit: 8192)
+            })
+    }
+
+    var wire: WireWarrant {
+        var wire = WireWarrant()
+        wire.text = text
+        wire.signatures = signatures
+        return wire
+    }
+}
