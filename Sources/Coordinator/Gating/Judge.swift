@@ -110,6 +110,8 @@ package struct Judge: Sendable {
         case .meshCAShared(let name, let like): return meshCA(name, like, mayBeAbsent: false, found, say)
         case .clustermeshReady(let name, let port): return clustermeshReady(name, port, found, say)
         case .clustermeshConnected(let name, let remotes): return clustermeshConnected(name, remotes, found, say)
+        case .meshConnected(let names):
+            return .all(names.map { name in clustermeshConnected(name, names.filter { $0 != name }, found, say) })
         case .connectivity(let from, let to): return connectivity(from, to, found, say)
         case .provisionSafe(let directory): return provisionSafe(directory, found, say)
         case .provisioned(let directory): return provisioned(directory, found, say)

@@ -29,6 +29,8 @@ package enum Requirement: Hashable, Sendable, Codable {
     case meshCAShared(ClusterName, like: ClusterName)
     case clustermeshReady(ClusterName, nodePort: Int?)
     case clustermeshConnected(ClusterName, remotes: [ClusterName])
+    /// Each is connected to all the others; one requirement with each name once, so that a plan grows with clusters and not with pairs.
+    case meshConnected([ClusterName])
     case connectivity(from: ClusterName, to: ClusterName)
     case provisionSafe(directory: String)
     case provisioned(directory: String)
@@ -70,7 +72,7 @@ package enum Requirement: Hashable, Sendable, Codable {
         case .clusterIDs: .clusterIDs
         case .meshCAFree, .meshCAShared: .meshCA
         case .clustermeshReady: .clustermeshReady
-        case .clustermeshConnected: .clustermeshConnected
+        case .clustermeshConnected, .meshConnected: .clustermeshConnected
         case .connectivity: .connectivity
         case .provisionSafe: .provisionSafe
         case .provisioned: .provisioned
@@ -90,7 +92,7 @@ package enum Requirement: Hashable, Sendable, Codable {
         case .diskIdentity(let node, _), .diskUnused(let node, _): [EvidenceKey(.node(node), .disks)]
         case .diskBlank(let node, _, let cluster): [EvidenceKey(.node(node), .disks), EvidenceKey(.cluster(cluster), .cluster)]
         case .warranted: []
-        case .clustersDistinct(let names), .datapathParity(let names), .clusterIDs(let names, _):
+        case .clustersDistinct(let names), .datapathParity(let names), .clusterIDs(let names, _), .meshConnected(let names):
             names.map { EvidenceKey(.cluster($0), .cluster) }
         case .nodesRegistered(let name, _, _), .kubeProxyAbsent(let name), .gatewayBundle(let name, _), .ciliumHealthy(let name, _, _),
             .ciliumConfig(let name, _), .clustermeshReady(let name, _), .clustermeshConnected(let name, _),

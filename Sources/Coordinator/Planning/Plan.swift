@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package import Gating
+package import MeshModel
+
+/// What is to be done, in which order, behind which gates: immutable, and the same for the same spec on any machine.
+package struct Plan: Hashable, Sendable, Codable {
+    /// All that the digest covers.
+    package struct Body: Hashable, Sendable, Codable {
+        package var spec: MeshSpec
+        /// Grows when the planner itself would plan the same spec in another way.
+        package var planner: Int
+        package var steps: [Step]
+        package init(spec: MeshSpec, planner: Int, steps: [Step]) {
+            self.spec = spec
+            self.planner = planner
+            self.steps = steps
+        }
+    }
+
+    package let digest: Digest
+    package let body: Body
+    package var spec: MeshSpec { body.spec }
+    package var steps: [Step] { body.steps }
+
+    package init(body: Body, digest: Digest) {
+        self.body = body
+        self.digest = digest
+    }
+
+    package func step(_ id: StepID) -> Step? { steps.first { $0.id == id } }
+}
+
+/// The smallest unit of progress.
+package struct Step: Hashable, Sendable, Codable {
+    package var id: StepID
+    package var title: String
+    package var place: Subject
+    package var action: Action
+    /// Steps that must be done before this one is looked at.
+    package var after: [StepID]
+    /// What must be true before it starts.
+    package var gates: [Requirement]
+    /// What is true when it is done: judged before (then there is nothing to do) and after (an exit code is not evidence).
+    package var done: [Requirement]
+    /// What it would destroy, in words; empty for nearly all steps.
+    package var destroys: [String]
+    /// How long the action may take.
+    package var deadline: TimeSpan
+
+    package init(
+        id: StepID, title: String, place: Subject, action: Action, after: [StepID] = [], gates: [Requirement] = [],
+        done: [Requirement], destroys: [String] = [], deadline: TimeSpan = TimeSpan(.seconds(900))
+    ) {
+        self.id = id
+        self.title = title
+        self.place = place
+        self.action = action
+        self.after = after
+        self.gates = gates
+        self.done = done
+        self.destroys = destroys
+        self.deadline = deadline
+    }
+}
+
+/// What a step does to the world. Whoever carries it out finds everything else in the plan's spec.
+package enum Action: Hashable, Sendable, Codable {
+    case provision(directory: String)
+    case awaitTalos(ClusterName)
+    case awaitNodes(ClusterName)
+    case installGatewayAPI(ClusterName, SemanticVersion)
+    case seedMeshCA(ClusterName)
+    case installCilium(ClusterName)
+    case wipe(NodeID, Requirement.PlannedDisk, WarrantTerms.Method)
+    case enableClustermesh(ClusterName)
+    case connectClustermesh([ClusterName])
+    case testConnectivity(from: ClusterName, to: ClusterName)
+    case installService(String, ClusterName)
+
+    /// The tool that carries it out.
+    package var driver: String {
+        switch self {
+        case .provision: "terraform"
+        case .awaitTalos: "talosctl"
+        case .awaitNodes, .seedMeshCA: "kubernetes"
+        case .installGatewayAPI: "kubectl"
+        case .installCilium, .enableClustermesh, .connectClustermesh, .testConnectivity: "cilium"
+        case .wipe: "agent"
+        case .installService: "helm/kubectl/ansible"
+        }
+    }
+
+    /// True when carrying it out again after an interruption may do harm: then only a person decides.
+    package var mustNotRepeat: Bool {
+        if case .wipe = self { true } else { false }
+    }
+}

@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Gating
+import MeshModel
+
+/// The second pair of eyes: what must hold of every plan, whoever made it.
+package enum PlanCheck {
+    package static func faults(of plan: Plan) -> [String] {
+        var faults: [String] = []
+        var seen: Set<StepID> = []
+        for step in plan.steps {
+            if !seen.insert(step.id).inserted { faults.append("two steps are called \(step.id)") }
+            // Order in the list is also an order in time: a step may only wait for one that stands before it, so there is no circle.
+            for earlier in step.after where !seen.contains(earlier) || earlier == step.id {
+                faults.append("\(step.id) waits for \(earlier), which does not come before it")
+            }
+            if step.done.isEmpty { faults.append("\(step.id) cannot tell when it is done") }
+            faults += wipeFaults(step)
+        }
+        return faults
+    }
+
+    /// A wipe needs identity, no user, and a warrant; nothing else may destroy.
+    private static func wipeFaults(_ step: Step) -> [String] {
+        guard case .wipe(let node, let disk, _) = step.action else {
+            return step.destroys.isEmpty ? [] : ["\(step.id) destroys something but is not a wipe"]
+        }
+        let needed: [Requirement] = [.diskIdentity(node, disk), .diskUnused(node, disk), .warranted(step.id, node, disk)]
+        var faults = needed.filter { !step.gates.contains($0) }.map { "\(step.id) lacks the gate \($0.gate.rawValue)" }
+        if step.destroys.isEmpty { faults.append("\(step.id) does not say what it destroys") }
+        return faults
+    }
+}

@@ -1,0 +1,294 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Gating
+package import MeshModel
+
+/// Turns a spec into a plan. Steps grow with clusters and disks, never with pairs of clusters.
+package struct Planner: Sendable {
+    /// See `Plan.Body.planner`.
+    package static let version = 1
+
+    private let spec: MeshSpec
+
+    /// - Parameter digest: SHA-256 over the canonical JSON of the body.
+    package static func plan(_ spec: MeshSpec, digest: (Plan.Body) throws -> Digest) rethrows -> Plan {
+        let body = Plan.Body(spec: spec, planner: version, steps: Planner(spec: spec).steps())
+        return Plan(body: body, digest: try digest(body))
+    }
+
+    private init(spec: MeshSpec) { self.spec = spec }
+
+    private var names: [ClusterName] { spec.clusters.map(\.name) }
+    private var provisionStep: StepID? { spec.provision == nil ? nil : StepID("mesh", "provision") }
+    private let connectStep = StepID("mesh", "connect")
+    private var isMesh: Bool { spec.clusters.count > 1 }
+
+    private func steps() -> [Step] {
+        var steps: [Step] = []
+        if let provision = spec.provision { steps.append(provisionStep(provision)) }
+        for cluster in spec.clusters {
+            steps.append(nodesStep(cluster))
+            steps += gatewaySteps(cluster)
+            steps.append(caStep(cluster))
+            steps.append(ciliumStep(cluster))
+            steps += wipeSteps(cluster)
+            if isMesh { steps.append(clustermeshStep(cluster)) }
+        }
+        if isMesh {
+            steps.append(meshStep())
+            steps += connectivitySteps()
+        }
+        steps += serviceSteps()
+        return steps
+    }
+
+    // MARK: the ground
+
+    private func provisionStep(_ provision: MeshSpec.Provision) -> Step {
+        Step(
+            id: StepID("mesh", "provision"), title: "provision machines with Terraform in \(provision.terraformDirectory)", place: .mesh,
+            action: .provision(directory: provision.terraformDirectory),
+            gates: [.provisionSafe(directory: provision.terraformDirectory)],
+            done: [.provisioned(directory: provision.terraformDirectory)], deadline: TimeSpan(.seconds(3600)))
+    }
+
+    private func nodesStep(_ cluster: MeshSpec.Cluster) -> Step {
+        let isTalos = cluster.kind == .talos
+        return Step(
+            id: StepID(cluster.name.text, "nodes"),
+            title: isTalos ? "wait until Talos is healthy" : "wait until every node is registered", place: .cluster(cluster.name),
+            action: isTalos ? .awaitTalos(cluster.name) : .awaitNodes(cluster.name), after: provisionStep.map { [$0] } ?? [],
+            gates: cluster.nodes.map { .agentReady($0.name) },
+            done: [.nodesRegistered(cluster.name, cluster.nodes.map(\.name), podCIDRs: cluster.podCIDRs)]
+                + cluster.nodes.map { .agentReady($0.name) })
+    }
+
+    // MARK: Cilium
+
+    private func gatewaySteps(_ cluster: MeshSpec.Cluster) -> [Step] {
+        guard let version = spec.versions.gatewayAPI else { return [] }
+        return [
+            Step(
+                id: StepID(cluster.name.text, "gateway-api"), title: "install Gateway API CRDs \(version)", place: .cluster(cluster.name),
+                action: .installGatewayAPI(cluster.name, version), after: [StepID(cluster.name.text, "nodes")],
+                gates: [.clustersDistinct(neighbours(of: cluster.name))], done: [.gatewayBundle(cluster.name, version)])
+        ]
+    }
+
+    /// The first cluster's CA comes first; the others are compared with it.
+    private func caStep(_ cluster: MeshSpec.Cluster) -> Step {
+        let first = spec.clusters[0].name
+        var after = [StepID(cluster.name.text, "nodes")]
+        if cluster.name != first { after.append(StepID(first.text, "cilium-ca")) }
+        return Step(
+            id: StepID(cluster.name.text, "cilium-ca"), title: "seed the mesh's one Cilium CA", place: .cluster(cluster.name),
+            action: .seedMeshCA(cluster.name), after: after,
+            gates: [.clustersDistinct(neighbours(of: cluster.name)), .meshCAFree(cluster.name, like: first)],
+            done: [.meshCAShared(cluster.name, like: first)], deadline: TimeSpan(.seconds(120)))
+    }
+
+    private func ciliumStep(_ cluster: MeshSpec.Cluster) -> Step {
+        var after = [StepID(cluster.name.text, "cilium-ca")]
+        if spec.versions.gatewayAPI != nil { after.append(StepID(cluster.name.text, "gateway-api")) }
+        var gates: [Requirement] = cluster.nodes.flatMap { node in hostGates(node, cluster) }
+        if cluster.cilium.kubeProxyReplacement { gates.append(.kubeProxyAbsent(cluster.name)) }
+        return Step(
+            id: StepID(cluster.name.text, "cilium"), title: "install or upgrade Cilium \(spec.versions.cilium)",
+            place: .cluster(cluster.name), action: .installCilium(cluster.name), after: after, gates: gates,
+            done: [
+                .ciliumHealthy(cluster.name, version: spec.versions.cilium, nodes: cluster.nodes.count),
+                .ciliumConfig(cluster.name, ciliumConfig(cluster)),
+            ])
+    }
+
+    /// The ground that Cilium stands on, node by node.
+    private func hostGates(_ node: MeshSpec.Node, _ cluster: MeshSpec.Cluster) -> [Requirement] {
+        var gates: [Requirement] = [
+            .clockWithin(node.name, TimeSpan(.seconds(1))),
+            .kernelFit(node.name, options: kernelOptions(cluster.cilium)),
+            .address(node.name, node.address),
+        ]
+        for interface in node.interfaces {
+            gates.append(.link(node.name, name: interface.name, mac: interface.mac, mtu: spec.network(interface.network)?.mtu ?? 1500))
+        }
+        return gates
+    }
+
+    /// Cilium's documented base requirements that no version runs without, and those of the planned datapath.
+    private func kernelOptions(_ cilium: MeshSpec.Cilium) -> [String] {
+        var options = [
+            "BPF", "BPF_SYSCALL", "BPF_JIT", "NET_CLS_BPF", "NET_CLS_ACT", "NET_SCH_INGRESS", "CRYPTO_SHA1", "CGROUPS", "CGROUP_BPF",
+            "PERF_EVENTS", "FIB_RULES",
+        ]
+        if cilium.routingMode == .tunnel { options.append(cilium.tunnelProtocol == .vxlan ? "VXLAN" : "GENEVE") }
+        if cilium.encryption == .wireguard { options.append("WIREGUARD") }
+        return options
+    }
+
+    /// The keys of ConfigMap cilium-config that the plan decides.
+    private func ciliumConfig(_ cluster: MeshSpec.Cluster) -> [String: String] {
+        var config = [
+            "cluster-name": cluster.name.text, "cluster-id": String(cluster.id), "routing-mode": cluster.cilium.routingMode.rawValue,
+            "kube-proxy-replacement": String(cluster.cilium.kubeProxyReplacement),
+            "max-connected-clusters": String(cluster.cilium.clustermesh.maxConnectedClusters),
+        ]
+        if cluster.cilium.routingMode == .tunnel {
+            config["tunnel-protocol"] = cluster.cilium.tunnelProtocol.rawValue
+            config["tunnel-port"] = String(cluster.cilium.tunnelPort)
+        }
+        return config
+    }
+
+    // MARK: disks
+
+    private func wipeSteps(_ cluster: MeshSpec.Cluster) -> [Step] {
+        cluster.nodes.flatMap { node in
+            node.disks.filter { $0.use != .none }.map { disk in wipeStep(disk, of: node, in: cluster) }
+        }
+    }
+
+    private func wipeStep(_ disk: MeshSpec.Node.Disk, of node: MeshSpec.Node, in cluster: MeshSpec.Cluster) -> Step {
+        let planned = Requirement.PlannedDisk(name: disk.name, serial: disk.serial, size: disk.size)
+        let id = wipeStepID(disk, of: node, in: cluster)
+        return Step(
+            id: id, title: "wipe \(disk.name) (serial \(disk.serial ?? "none"), \(disk.size)) of \(node.name), method \(disk.wipe.rawValue)",
+            place: .node(node.name), action: .wipe(node.name, planned, disk.wipe), after: [StepID(cluster.name.text, "nodes")],
+            gates: [
+                .bootStable(node.name), .clockWithin(node.name, TimeSpan(.seconds(60))), .diskIdentity(node.name, planned),
+                .diskUnused(node.name, planned), .warranted(id, node.name, planned),
+            ],
+            done: [.diskIdentity(node.name, planned), .diskBlank(node.name, planned, cluster: cluster.name)],
+            destroys: ["everything on disk \(disk.serial ?? disk.name) (\(disk.size)) of \(node.name)"], deadline: TimeSpan(.seconds(7200)))
+    }
+
+    private func wipeStepID(_ disk: MeshSpec.Node.Disk, of node: MeshSpec.Node, in cluster: MeshSpec.Cluster) -> StepID {
+        StepID(cluster.name.text, node.name.text, "wipe-" + disk.name)
+    }
+
+    // MARK: the mesh
+
+    private func clustermeshStep(_ cluster: MeshSpec.Cluster) -> Step {
+        let port = cluster.cilium.clustermesh.serviceType == .nodePort ? cluster.cilium.clustermesh.nodePort : nil
+        return Step(
+            id: StepID(cluster.name.text, "clustermesh"), title: "enable the clustermesh API server", place: .cluster(cluster.name),
+            action: .enableClustermesh(cluster.name), after: [StepID(cluster.name.text, "cilium")],
+            gates: [
+                .ciliumHealthy(cluster.name, version: spec.versions.cilium, nodes: cluster.nodes.count),
+                .meshCAShared(cluster.name, like: spec.clusters[0].name),
+            ],
+            done: [.clustermeshReady(cluster.name, nodePort: port)])
+    }
+
+    /// `connect --connection-mode mesh` is one command for all; what it needs is proven node by node.
+    private func meshStep() -> Step {
+        var gates: [Requirement] = [
+            .clustersDistinct(names), .clusterIDs(names, ids: spec.clusters.map(\.id)), .datapathParity(names),
+        ]
+        gates += spec.clusters.dropFirst().map { .meshCAShared($0.name, like: spec.clusters[0].name) }
+        for (index, cluster) in spec.clusters.enumerated() {
+            let targets = reachTargets(from: index)
+            for node in cluster.nodes {
+                gates.append(.reaches(node.name, targets))
+                gates.append(.clockWithin(node.name, TimeSpan(.seconds(1))))
+            }
+        }
+        return Step(
+            id: connectStep, title: "connect \(names.count) clusters", place: .mesh, action: .connectClustermesh(names),
+            after: names.map { StepID($0.text, "clustermesh") }, gates: gates,
+            done: [.meshConnected(names)])
+    }
+
+    /// Every node proves the way to two nodes of each neighbour: the two clusters before and the two after it in a ring, so that the
+    /// work grows with nodes and every cluster is reached from four sides.
+    private func reachTargets(from index: Int) -> [ReachTarget] {
+        let count = spec.clusters.count
+        let neighbours = Set([1, 2, count - 1, count - 2].map { (index + $0) % count }).subtracting([index]).sorted()
+        return neighbours.flatMap { other in
+            let cluster = spec.clusters[other]
+            return sample(cluster.nodes).map { node in
+                ReachTarget(node: node.name, address: node.address, port: reachPort(of: cluster))
+            }
+        }
+    }
+
+    /// Clusters of up to four nodes are asked whole; of larger ones the first, the middle and the last node.
+    private func sample(_ nodes: [MeshSpec.Node]) -> [MeshSpec.Node] {
+        nodes.count <= 4 ? nodes : [nodes[0], nodes[nodes.count / 2], nodes[nodes.count - 1]]
+    }
+
+    /// The port that the mesh will really use; behind a load balancer, the health port that every Cilium agent serves.
+    private func reachPort(of cluster: MeshSpec.Cluster) -> UInt16 {
+        guard cluster.cilium.clustermesh.serviceType == .nodePort, let port = cluster.cilium.clustermesh.nodePort else { return 4240 }
+        return UInt16(clamping: port)
+    }
+
+    /// A chain: each cluster is tested with the next one.
+    private func connectivitySteps() -> [Step] {
+        zip(names, names.dropFirst()).map { from, to in
+            Step(
+                id: StepID("connectivity", from.text, to.text), title: "test connectivity from \(from) to \(to)", place: .cluster(from),
+                action: .testConnectivity(from: from, to: to), after: [connectStep],
+                gates: [
+                    .clustermeshConnected(from, remotes: [to]), .clustermeshConnected(to, remotes: [from]),
+                ],
+                done: [.connectivity(from: from, to: to)], deadline: TimeSpan(.seconds(3600)))
+        }
+    }
+
+    // MARK: day 2
+
+    /// In the order of the file, cluster by cluster: a service waits for the one before it on the same cluster.
+    private func serviceSteps() -> [Step] {
+        var last: [ClusterName: StepID] = [:]
+        var steps: [Step] = []
+        for service in spec.services {
+            for name in service.clusters {
+                guard let cluster = spec.cluster(name) else { continue }
+                let id = StepID(name.text, "service-" + service.name)
+                var after = [last[name] ?? StepID(name.text, "cilium")]
+                var gates: [Requirement] = [
+                    .ciliumHealthy(name, version: spec.versions.cilium, nodes: cluster.nodes.count)
+                ]
+                var done: [Requirement] = [.serviceDeployed(name, service: service.name, version: service.pinnedVersion)]
+                if service.name == "rook-ceph" {
+                    let storage = cluster.nodes.flatMap { node in node.disks.filter { $0.use == .rookCeph }.map { (node, $0) } }
+                    after += storage.map { wipeStepID($0.1, of: $0.0, in: cluster) }
+                    gates += storage.flatMap { node, disk in storageGates(node, disk, cluster) }
+                    if !storage.isEmpty { done.append(.cephHealthy(name, osds: storage.count)) }
+                }
+                steps.append(
+                    Step(
+                        id: id, title: "install \(service.name)", place: .cluster(name), action: .installService(service.name, name),
+                        after: after, gates: gates, done: done, deadline: TimeSpan(.seconds(1800))))
+                last[name] = id
+            }
+        }
+        return steps
+    }
+
+    /// Ceph's monitors warn from 50 ms of clock skew on; a disk that is not blank is refused or, worse, adopted.
+    private func storageGates(
+        _ node: MeshSpec.Node, _ disk: MeshSpec.Node.Disk, _ cluster: MeshSpec.Cluster
+    ) -> [Requirement] {
+        let planned = Requirement.PlannedDisk(name: disk.name, serial: disk.serial, size: disk.size)
+        return [
+            .diskIdentity(node.name, planned), .diskBlank(node.name, planned, cluster: cluster.name),
+            .clockWithin(node.name, TimeSpan(.milliseconds(50))),
+        ]
+    }
+
+    /// A cluster is compared with the first one and its neighbour, which keeps the work linear; the connect step compares all.
+    private func neighbours(of name: ClusterName) -> [ClusterName] {
+        guard let index = names.firstIndex(of: name) else { return [name] }
+        var result = [names[0], names[(index + 1) % names.count], name]
+        result = result.enumerated().filter { position, item in result.firstIndex(of: item) == position }.map(\.element)
+        return result
+    }
+}
+
+extension MeshSpec.Service {
+    /// The chart's version, when it is a chart.
+    package var pinnedVersion: String? {
+        if case .chart(_, _, let version) = source { version } else { nil }
+    }
+}

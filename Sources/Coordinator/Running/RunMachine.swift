@@ -1,0 +1,322 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package import Gating
+package import MeshModel
+package import Planning
+
+/// The heart: from what the world tells to what is journaled. Pure; the clock arrives as `now`.
+///
+/// `decide` changes nothing and `apply` folds one entry; replay is `apply` over all entries and nothing else. The picture of a step's
+/// life stands at `StepStatus`.
+package struct RunMachine: Sendable {
+    package private(set) var epoch = Generation(0)
+    package private(set) var boot: BootID?
+    package private(set) var evidence = EvidenceTable()
+    package private(set) var warrants: [StepID: Warrant] = [:]
+    package private(set) var overrides: [GateOverride] = []
+    package private(set) var run: RunStatus?
+    package private(set) var revokedSerials: Set<String> = []
+    private var spentWarrants: Set<WarrantID> = []
+
+    /// How long after a report the world may take to show it.
+    package static let settling = Duration.seconds(120)
+
+    package struct Warrant: Hashable, Sendable {
+        package var note: Judge.WarrantNote
+        package var envelope: WarrantEnvelope
+    }
+
+    package init() {}
+
+    // MARK: decide
+
+    /// Whether `input` may be taken at all.
+    package func refusal(of input: Input, now: Moment) -> InputRefusal? {
+        switch input {
+        case .apply(_, let plan, _):
+            if let run, !run.isOver { return .runActive(run.id) }
+            let faults = PlanCheck.faults(of: plan)
+            return faults.isEmpty ? nil : .planFaulty(faults)
+        case .stop: return run.map { !$0.isOver } ?? false ? nil : .noRun
+        case .warrant(let step, let id, _, let envelope): return refusal(ofWarrant: id, envelope, for: step)
+        case .override(let override): return refusal(of: override, now: now)
+        case .started, .evidence, .outcome, .enrolled, .revoked, .alarm, .tick: return nil
+        }
+    }
+
+    /// The entries that follow from `input`, consequences included. Changes nothing.
+    package func decide(_ input: Input, now: Moment) -> [JournalEntry] {
+        var copy = self
+        return copy.take(input, now: now)
+    }
+
+    /// `decide` and `apply` in one go, for the loop and for rehearsals.
+    package mutating func take(_ input: Input, now: Moment) -> [JournalEntry] {
+        guard refusal(of: input, now: now) == nil else { return [] }
+        var entries = direct(input, now: now)
+        for entry in entries { apply(entry, at: now) }
+        entries += follow(now: now)
+        return entries
+    }
+
+    /// What `input` itself says, before its consequences.
+    private func direct(_ input: Input, now: Moment) -> [JournalEntry] {
+        switch input {
+        case .started(let boot): [.coordinatorStarted(epoch: epoch.next, boot: boot)] + unsettled()
+        case .apply(let run, let plan, let by): [.runStarted(run: run, plan: plan, by: by)]
+        case .stop: run.map { [.runFinished(run: $0.id, ending: .stopped)] } ?? []
+        case .evidence(let evidence): [taken(evidence)]
+        case .warrant(let step, let id, let notAfter, let envelope):
+            [.warrantTaken(step: step, id: id, notAfter: notAfter, envelope: envelope)]
+        case .override(let override): [.overrideGranted(override)]
+        case .outcome(let step, let attempt, let outcome): reported(step, attempt, outcome)
+        case .enrolled(let node, let serial, let by): [.agentEnrolled(node: node, serial: serial, by: by)]
+        case .revoked(let node, let serial, let by, let reason):
+            [.agentRevoked(node: node, serial: serial, by: by, reason: reason)]
+        case .alarm(let subject, let text): [.alarm(subject: subject, text: text)]
+        case .tick: []
+        }
+    }
+
+    private func taken(_ new: Evidence) -> JournalEntry {
+        if let known = evidence.newest[new.key], known.facts == new.facts, known.bootID == new.bootID {
+            return .evidenceRenewed(key: new.key, takenAt: new.takenAt)
+        }
+        return .evidenceTaken(new)
+    }
+
+    /// A coordinator that comes back does not know what became of attempts that were under way.
+    private func unsettled() -> [JournalEntry] {
+        guard let run, !run.isOver else { return [] }
+        return run.steps.compactMap { record in
+            guard case .running = record.status else { return nil }
+            return .stepUnsettled(step: record.step.id, attempt: record.attempts)
+        }
+    }
+
+    /// Late news of an attempt that is over, or of an earlier one, changes nothing.
+    private func reported(_ step: StepID, _ attempt: Int, _ outcome: Outcome) -> [JournalEntry] {
+        guard let record = run?[step], record.attempts == attempt else { return [] }
+        switch record.status {
+        case .running: break
+        case .verifying(.unknown, _): break
+        case .waiting, .held, .verifying, .done, .failed: return []
+        }
+        let report = JournalEntry.stepReported(step: step, attempt: attempt, outcome: outcome)
+        switch outcome {
+        case .succeeded, .unknown: return [report]
+        case .refused where record.step.action.mustNotRepeat:
+            // Nothing was touched: the step waits for another warrant.
+            return [report, .stepReturned(step: step, attempt: attempt)]
+        case .failed(let problem), .refused(let problem):
+            return [report, .stepFailed(step: step, attempt: attempt, problem: problem)]
+        }
+    }
+
+    /// Everything that now follows by itself, until nothing follows any more.
+    private mutating func follow(now: Moment) -> [JournalEntry] {
+        var all: [JournalEntry] = []
+        while true {
+            let entries = consequences(now: now)
+            if entries.isEmpty { return all }
+            for entry in entries { apply(entry, at: now) }
+            all += entries
+        }
+    }
+
+    private func consequences(now: Moment) -> [JournalEntry] {
+        guard let run, !run.isOver else { return [] }
+        var entries: [JournalEntry] = []
+        var active = run.steps.count { $0.status.isActive }
+        for record in run.steps where !record.status.isOver {
+            switch record.status {
+            case .verifying(let outcome, let since):
+                entries += settled(record, outcome, since, now: now)
+            case .running, .done, .failed: continue
+            case .waiting, .held:
+                guard run.predecessorsDone(record.step) else { continue }
+                guard let entry = next(record, mayStart: active < run.plan.spec.policy.parallelism, now: now) else { continue }
+                if case .stepStarted = entry { active += 1 }
+                entries.append(entry)
+            }
+        }
+        return entries.isEmpty ? ending(run) : entries
+    }
+
+    /// A step whose turn has come: already true, held, or started.
+    private func next(_ record: RunStatus.StepRecord, mayStart: Bool, now: Moment) -> JournalEntry? {
+        let judge = judge(now: now)
+        let already = judge.judge(record.step.done)
+        if already.passes { return .stepSkipped(step: record.step.id) }
+        // Whether there is anything to do must be known before it is done.
+        var obstacle = already
+        if case .unknown = already {} else { obstacle = gateVerdict(of: record.step, now: now) }
+        if obstacle.passes {
+            return mayStart ? .stepStarted(step: record.step.id, attempt: record.attempts + 1) : nil
+        }
+        if case .held(let known, _) = record.status, sameObstacle(known, obstacle) { return nil }
+        return .stepHeld(step: record.step.id, verdict: obstacle)
+    }
+
+    /// The world decides whether an attempt succeeded, by evidence taken after the report.
+    private func settled(_ record: RunStatus.StepRecord, _ outcome: Outcome, _ since: Moment, now: Moment) -> [JournalEntry] {
+        let id = record.step.id
+        let verdict = judge(now: now, notBefore: since).judge(record.step.done)
+        if verdict.passes { return [.stepFinished(step: id, attempt: record.attempts)] }
+        let seen: Bool
+        if case .unknown = verdict { seen = false } else { seen = true }
+        if case .unknown(let why) = outcome {
+            // An interrupted attempt: what is seen now is what it left behind. A wipe is never begun again by itself: the same task is
+            // handed to the agent once more, which answers with the report it has, and until then there is nothing to conclude.
+            if record.step.action.mustNotRepeat {
+                guard now.age(of: since) > record.step.deadline.duration else { return [] }
+                return [.stepFailed(step: id, attempt: record.attempts, problem: "\(why), and no report has come since")]
+            }
+            return seen ? [.stepReturned(step: id, attempt: record.attempts)] : []
+        }
+        guard now.age(of: since) > Self.settling else { return [] }
+        let reasons = verdict.reasons.prefix(3).map(\.detail).joined(separator: "; ")
+        return [
+            .stepFailed(
+                step: id, attempt: record.attempts,
+                problem: "it was reported as done (\(outcome.words)), but after \(Self.settling.briefly): \(reasons)")
+        ]
+    }
+
+    /// A run ends when every step is over, or when nothing is left that could still go on.
+    private func ending(_ run: RunStatus) -> [JournalEntry] {
+        if run.steps.allSatisfy({ $0.status.isDone }) { return [.runFinished(run: run.id, ending: .succeeded)] }
+        guard run.steps.contains(where: { if case .failed = $0.status { true } else { false } }) else { return [] }
+        let blocked = blockedByFailure(run)
+        let goesOn = run.steps.contains { !$0.status.isOver && !blocked.contains($0.step.id) }
+        return goesOn ? [] : [.runFinished(run: run.id, ending: .failed)]
+    }
+
+    private func blockedByFailure(_ run: RunStatus) -> Set<StepID> {
+        var blocked: Set<StepID> = []
+        for record in run.steps {
+            if case .failed = record.status { blocked.insert(record.step.id) }
+            if record.step.after.contains(where: blocked.contains) { blocked.insert(record.step.id) }
+        }
+        return blocked
+    }
+
+    // MARK: judge
+
+    /// The judge of this state, as of `now`.
+    package func judge(now: Moment, notBefore: Moment? = nil) -> Judge {
+        Judge(
+            evidence: evidence, warrants: warrants.mapValues(\.note),
+            maxAge: run?.plan.spec.policy.evidenceMaxAge.duration ?? .seconds(600), now: now, notBefore: notBefore)
+    }
+
+    /// All gates of a step together, overrides considered.
+    package func gateVerdict(of step: Step, now: Moment) -> Verdict {
+        let judge = judge(now: now)
+        let waived = Set(overrides.filter { $0.step == step.id && now.wall < $0.until }.map(\.gate))
+        return judge.judge(step.gates.filter { !waived.contains($0.gate) })
+    }
+
+    /// Ages in the texts grow with every look; only who, what and why make another obstacle.
+    private func sameObstacle(_ left: Verdict, _ right: Verdict) -> Bool {
+        func kind(_ verdict: Verdict) -> Int {
+            switch verdict {
+            case .pass: 0
+            case .hold: 1
+            case .deny: 2
+            case .unknown: 3
+            }
+        }
+        func core(_ verdict: Verdict) -> [[String]] {
+            verdict.reasons.map { reason in
+                let settled: Bool
+                switch reason.code {
+                case .stale, .skewed, .unfit: settled = false
+                case .missing, .rebooted, .unavailable, .absent, .mismatch, .inUse, .notBlank, .unreachable, .unhealthy, .needsWarrant:
+                    settled = true
+                }
+                return [reason.gate.rawValue, reason.subject.description, reason.code.rawValue, settled ? reason.detail : ""]
+            }
+        }
+        return kind(left) == kind(right) && core(left) == core(right)
+    }
+
+    private func refusal(ofWarrant id: WarrantID, _ envelope: WarrantEnvelope, for step: StepID) -> InputRefusal? {
+        guard let run, !run.isOver else { return .noRun }
+        guard let record = run[step] else { return .noSuchStep(step) }
+        guard case .wipe(let node, let disk, let method) = record.step.action else { return .notAWipe(step) }
+        if record.status.isOver || record.status.isActive { return .stepOver(step, record.status.word) }
+        if spentWarrants.contains(id) || warrants.values.contains(where: { $0.note.id == id }) { return .warrantKnown(id) }
+        do {
+            let terms = try WarrantTerms(parsing: envelope.text)
+            if terms.id != id { return .warrantMismatch(step, "it was handed in under another id") }
+            if terms.plan != run.plan.digest { return .warrantMismatch(step, "it was written for another plan; request a new one") }
+            if terms.step != step || terms.node != node { return .warrantMismatch(step, "it names \(terms.step) on \(terms.node)") }
+            if terms.disk.serial != disk.serial { return .warrantMismatch(step, "it names disk \(terms.disk.serial ?? "without serial")") }
+            if terms.disk.sizeInBytes != disk.size.bytes { return .warrantMismatch(step, "it names a disk of another size") }
+            if terms.method != method { return .warrantMismatch(step, "it allows method \(terms.method.rawValue) only") }
+            return nil
+        } catch {
+            return .warrantMismatch(step, "\(error)")
+        }
+    }
+
+    private func refusal(of override: GateOverride, now: Moment) -> InputRefusal? {
+        guard let run, !run.isOver else { return .noRun }
+        guard let record = run[override.step] else { return .noSuchStep(override.step) }
+        if case .wipe = record.step.action { return .overrideImpossible(override.step, override.gate) }
+        if override.gate == .diskBlank { return .overrideImpossible(override.step, override.gate) }
+        if override.until <= now.wall { return .overrideExpired(override.until) }
+        return override.reason.isEmpty || override.by.isEmpty ? .overrideUnreasoned : nil
+    }
+
+    // MARK: apply
+
+    /// Folds one entry into the state.
+    package mutating func apply(_ entry: JournalEntry, at: Moment) {
+        switch entry {
+        case .coordinatorStarted(let epoch, let boot):
+            if self.boot != boot { evidence.forgetEverything() }
+            self.epoch = epoch
+            self.boot = boot
+        case .runStarted(let id, let plan, let by):
+            run = RunStatus(id: id, plan: plan, by: by, startedAt: at)
+            warrants = [:]
+            overrides = []
+        case .evidenceTaken(let evidence): self.evidence.take(evidence)
+        case .evidenceRenewed(let key, let takenAt): evidence.renew(key, takenAt: takenAt)
+        case .warrantTaken(let step, let id, let notAfter, let envelope):
+            warrants[step] = Warrant(note: Judge.WarrantNote(id: id, notAfter: notAfter), envelope: envelope)
+        case .overrideGranted(let override): overrides.append(override)
+        case .stepHeld(let step, let verdict): set(step, .held(verdict, since: heldSince(step) ?? at))
+        case .stepSkipped(let step): set(step, .done(skipped: true, at: at))
+        case .stepStarted(let step, let attempt):
+            run?[step]?.attempts = attempt
+            set(step, .running(since: at))
+            // A warrant is used up by the attempt, whatever becomes of it.
+            if let warrant = warrants[step] { spentWarrants.insert(warrant.note.id) }
+        case .stepReported(let step, _, let outcome): set(step, .verifying(outcome, since: at))
+        case .stepFinished(let step, _): set(step, .done(skipped: false, at: at))
+        case .stepFailed(let step, _, let problem):
+            set(step, .failed(problem, at: at))
+            warrants[step] = nil
+        case .stepUnsettled(let step, _):
+            set(step, .verifying(.unknown("the coordinator was restarted while the step ran"), since: at))
+        case .stepReturned(let step, _):
+            set(step, .waiting)
+            warrants[step] = nil
+        case .runFinished(_, let ending):
+            run?.ending = ending
+            run?.endedAt = at
+        case .agentEnrolled: break
+        case .agentRevoked(_, let serial, _, _): revokedSerials.insert(serial)
+        case .alarm: break
+        }
+    }
+
+    private mutating func set(_ step: StepID, _ status: StepStatus) { run?[step]?.status = status }
+
+    private func heldSince(_ step: StepID) -> Moment? {
+        if case .held(_, let since) = run?[step]?.status { since } else { nil }
+    }
+}

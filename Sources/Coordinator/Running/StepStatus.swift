@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package import Gating
+package import MeshModel
+package import Planning
+
+/// Where a step stands.
+///
+///     waiting ──> held <──> (gates open) ──> running ──> verifying ──> done
+///        │          │                           │            │
+///        │          └── already true ──> done   │            ├── not true in time ──> failed
+///        └───────────── already true ──> done   └── coordinator restarted ──> verifying (unsettled)
+///                                                                              ├── true ──> done
+///                                                                              ├── not true, repeatable ──> waiting
+///                                                                              └── not true, a wipe ──> failed
+package enum StepStatus: Hashable, Sendable, Codable {
+    case waiting
+    case held(Verdict, since: Moment)
+    case running(since: Moment)
+    /// Reported (or interrupted) at `since`; evidence taken later decides.
+    case verifying(Outcome, since: Moment)
+    case done(skipped: Bool, at: Moment)
+    case failed(String, at: Moment)
+
+    package var isOver: Bool {
+        switch self {
+        case .done, .failed: true
+        case .waiting, .held, .running, .verifying: false
+        }
+    }
+
+    package var isDone: Bool { if case .done = self { true } else { false } }
+
+    package var isActive: Bool {
+        switch self {
+        case .running, .verifying: true
+        case .waiting, .held, .done, .failed: false
+        }
+    }
+
+    /// One word for people and machines.
+    package var word: String {
+        switch self {
+        case .waiting: "waiting"
+        case .held: "held"
+        case .running: "running"
+        case .verifying: "verifying"
+        case .done(let skipped, _): skipped ? "unchanged" : "done"
+        case .failed: "failed"
+        }
+    }
+}
+
+/// One run as the journal tells it.
+package struct RunStatus: Hashable, Sendable {
+    package struct StepRecord: Hashable, Sendable {
+        package var step: Step
+        package var status: StepStatus
+        package var attempts: Int
+    }
+    package var id: RunID
+    package var plan: Plan
+    package var by: String
+    package var startedAt: Moment
+    /// In the order of the plan.
+    package var steps: [StepRecord]
+    package var ending: RunEnding?
+    package var endedAt: Moment?
+
+    private var index: [StepID: Int]
+
+    package init(id: RunID, plan: Plan, by: String, startedAt: Moment) {
+        self.id = id
+        self.plan = plan
+        self.by = by
+        self.startedAt = startedAt
+        steps = plan.steps.map { StepRecord(step: $0, status: .waiting, attempts: 0) }
+        index = Dictionary(plan.steps.enumerated().map { ($0.element.id, $0.offset) }, uniquingKeysWith: { first, _ in first })
+    }
+
+    package subscript(_ id: StepID) -> StepRecord? {
+        get { index[id].map { steps[$0] } }
+        set {
+            guard let position = index[id], let newValue else { return }
+            steps[position] = newValue
+        }
+    }
+
+    package var isOver: Bool { ending != nil }
+    /// Steps that changed something.
+    package var changed: Int { steps.count { if case .done(false, _) = $0.status { true } else { false } } }
+    package func predecessorsDone(_ step: Step) -> Bool {
+        step.after.allSatisfy { self[$0]?.status.isDone ?? false }
+    }
+}
