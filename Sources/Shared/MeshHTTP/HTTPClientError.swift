@@ -19,7 +19,8 @@ package enum HTTPClientError: Error, Hashable, Sendable, CustomStringConvertible
         case .unreachable(let url, let said): "cannot reach \(url): \(said); check the address and that the server runs"
         case .untrusted(let url, let said):
             "no trusted connection to \(url): \(said); check the root certificates, the name in the URL, our client certificate and the clocks"
-        case .timedOut(let url, let said): "no complete answer from \(url) in time: \(said); check that the server is well, or allow it more time"
+        case .timedOut(let url, let said):
+            "no complete answer from \(url) in time: \(said); check that the server is well, or allow it more time"
         case .responseTooLarge(let url, let limit): "\(url) answered with more than the allowed \(limit) bytes; ask for less"
         case .brokenOff(let url, let said): "the exchange with \(url) broke off: \(said); look whether it took effect before asking again"
         }

@@ -2,7 +2,14 @@
 
 /// One question to an HTTP server, complete: nothing is taken from the environment, no proxy, no netrc, no cookies.
 package struct HTTPRequest: Hashable, Sendable {
-    package enum Method: String, Hashable, Sendable { case get = "GET", head = "HEAD", post = "POST", put = "PUT", patch = "PATCH", delete = "DELETE" }
+    package enum Method: String, Hashable, Sendable {
+        case get = "GET"
+        case head = "HEAD"
+        case post = "POST"
+        case put = "PUT"
+        case patch = "PATCH"
+        case delete = "DELETE"
+    }
 
     package var method: Method
     /// `http://` or `https://`. Its host is the name that the server's certificate must carry.

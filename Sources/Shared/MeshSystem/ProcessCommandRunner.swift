@@ -52,7 +52,9 @@ package struct ProcessCommandRunner: CommandRunner {
             throw refuse("an environment name is empty or holds '='")
         }
         let directory = invocation.workingDirectory
-        guard directory.hasPrefix("/"), !directory.utf8.contains(0) else { throw refuse("the working directory \"\(directory)\" is not absolute") }
+        guard directory.hasPrefix("/"), !directory.utf8.contains(0) else {
+            throw refuse("the working directory \"\(directory)\" is not absolute")
+        }
     }
 
     private func resolve(_ invocation: Invocation) throws -> String {
