@@ -22,7 +22,8 @@ extension Certificate {
         guard key.publicKey == root.publicKey else { throw TrustError.cannotIssue(name, problem: "the key is not that of the authority") }
         guard subjectKey != root.publicKey else { throw TrustError.cannotIssue(name, problem: "the key is the authority's own") }
         guard notAfter <= root.notAfter else {
-            throw TrustError.cannotIssue(name, problem: "it would outlive its authority, which ends at \(root.notAfter); renew the authority")
+            throw TrustError.cannotIssue(
+                name, problem: "it would outlive its authority, which ends at \(root.notAfter); renew the authority")
         }
         let issuer = try Certificate.open(root.der)
         let authority = OpenSSL.bytes(of: X509_get0_subject_key_id(issuer.raw))

@@ -37,10 +37,12 @@ package struct Certificate: Hashable, Sendable {
     /// Bounds and key type first, OpenSSL after.
     static func open(_ der: [UInt8]) throws(TrustError) -> Owned {
         guard der.count <= longest else { throw .notACertificate(problem: "it has \(der.count) bytes, more than \(longest)") }
-        guard let spki = DERReader.publicKey(ofCertificate: der) else { throw .notACertificate(problem: "it is not X.509 version 3 in DER") }
+        guard let spki = DERReader.publicKey(ofCertificate: der) else {
+            throw .notACertificate(problem: "it is not X.509 version 3 in DER")
+        }
         guard PublicKey.hasRightForm(spki) else { throw .notACertificate(problem: "its key is not on the curve P-256") }
         do {
-            return try OpenSSL.decode(der, "read a certificate", d2i_X509, release: X509_free)
+            return try OpenSSL.decodeCanonical(der, "read a certificate", d2i_X509, i2d_X509, release: X509_free)
         } catch {
             throw .notACertificate(problem: "\(error)")
         }

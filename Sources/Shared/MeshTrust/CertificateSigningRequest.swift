@@ -33,7 +33,8 @@ package struct CertificateSigningRequest: Hashable, Sendable {
         let key = try PublicKey(spki: spki)
         let request: Owned
         do {
-            request = try OpenSSL.decode(der, "read a certificate request", d2i_X509_REQ, release: X509_REQ_free)
+            request = try OpenSSL.decodeCanonical(
+                der, "read a certificate request", d2i_X509_REQ, i2d_X509_REQ, release: X509_REQ_free)
         } catch {
             throw .notARequest(problem: "\(error)")
         }

@@ -61,6 +61,15 @@ enum OpenSSL {
         return bytes
     }
 
+    /// As `decode`, and the value written again must give the same bytes: what is signed then has one spelling.
+    static func decodeCanonical(
+        _ der: [UInt8], _ doing: String, _ d2i: Decoder, _ i2d: Encoder, release: @escaping (OpaquePointer?) -> Void
+    ) throws(TrustError) -> Owned {
+        let owned = try decode(der, doing, d2i, release: release)
+        guard try encode(owned.raw, doing, i2d) == der else { throw .openSSL(doing: doing, reason: "it is not in canonical form") }
+        return owned
+    }
+
     /// The bytes of any ASN.1 string type.
     static func bytes(of string: UnsafePointer<ASN1_STRING>?) -> [UInt8] {
         guard let string, let data = ASN1_STRING_get0_data(string) else { return [] }

@@ -49,7 +49,8 @@ package enum PeerName: Hashable, Sendable, CustomStringConvertible {
     /// The mesh and the name in a URI; `nil` unless it is written exactly as `uri(mesh:)` writes it.
     package static func parse(_ uri: String) -> (mesh: String, name: PeerName)? {
         let parts = uri.split(separator: "/", omittingEmptySubsequences: false).map(String.init)
-        guard parts.count >= 4, let name = name(Array(parts[3...])), isMeshName(parts[2]), uri.utf8.elementsEqual(name.uri(mesh: parts[2]).utf8)
+        guard parts.count >= 4, let name = name(Array(parts[3...])), isMeshName(parts[2]),
+            uri.utf8.elementsEqual(name.uri(mesh: parts[2]).utf8)
         else { return nil }
         return (parts[2], name)
     }
