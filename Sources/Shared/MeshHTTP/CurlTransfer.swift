@@ -113,7 +113,7 @@ final class CurlTransfer {
         let url = request.place
         let text = said.pointee == 0 ? String(cString: curl_easy_strerror(outcome)) : String(cString: said)
         switch outcome {
-        case CURLE_URL_MALFORMAT, CURLE_UNSUPPORTED_PROTOCOL:
+        case CURLE_URL_MALFORMAT:
             return .malformed(url: url, reason: text)
         case CURLE_COULDNT_RESOLVE_HOST, CURLE_COULDNT_CONNECT:
             return .unreachable(url: url, said: text)
