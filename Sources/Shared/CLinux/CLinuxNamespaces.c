@@ -34,12 +34,11 @@ static void give_up(int report, int stage) {
     _exit(127);
 }
 
-// Joins what is asked for. A thread that shares its file-system state may not change its mount namespace, hence CLONE_FS first.
+// Joins what is asked for. A PID namespace counts for the next child only.
 static void enter(const struct meshgate_launch *launch, int report) {
+    const int whole = CLONE_NEWNET | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWUTS | CLONE_NEWIPC;
     if (launch->network >= 0 && setns(launch->network, CLONE_NEWNET) < 0) give_up(report, MESHGATE_LAUNCH_NETWORK);
-    if (launch->mounts >= 0 && (unshare(CLONE_FS) < 0 || setns(launch->mounts, CLONE_NEWNS) < 0))
-        give_up(report, MESHGATE_LAUNCH_MOUNTS);
-    if (launch->processes >= 0 && setns(launch->processes, CLONE_NEWPID) < 0) give_up(report, MESHGATE_LAUNCH_PROCESSES);
+    if (launch->beside >= 0 && setns(launch->beside, whole) < 0) give_up(report, MESHGATE_LAUNCH_BESIDE);
     if (launch->isolate && unshare(CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWUTS | CLONE_NEWIPC) < 0)
         give_up(report, MESHGATE_LAUNCH_ISOLATE);
 }
@@ -120,7 +119,7 @@ int meshgate_launch(const struct meshgate_launch *launch, int patience_ms, int *
         if (inner < 0) give_up(ours, MESHGATE_LAUNCH_FORK);
         if (inner > 0) _exit(0);
         // In a joined PID namespace the orphan must be a child of somebody inside, or nobody there would reap it.
-        if (launch->processes >= 0) {
+        if (launch->beside >= 0) {
             inner = fork();
             if (inner < 0) give_up(ours, MESHGATE_LAUNCH_FORK);
             if (inner > 0) _exit(0);
@@ -210,3 +209,7 @@ int meshgate_make_node(const char *path, int block, unsigned mode, unsigned majo
 }
 
 int meshgate_set_hostname(const char *name, size_t length) { return sethostname(name, length) < 0 ? -errno : 0; }
+
+int meshgate_pidfd_signal(int descriptor, int number) {
+    return syscall(SYS_pidfd_send_signal, descriptor, number, NULL, 0u) < 0 ? -errno : 0;
+}

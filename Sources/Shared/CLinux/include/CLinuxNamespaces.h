@@ -5,22 +5,23 @@
 #pragma once
 #include <stddef.h>
 
-/// Where a program runs and what it starts with. A namespace descriptor of -1 means: stay.
+/// Where a program runs and what it starts with. A descriptor of -1 means: stay.
 struct meshgate_launch {
     const char *path;
     char *const *arguments;
     char *const *environment;
     const char *directory;
-    int network, mounts, processes;  // namespaces to join
-    int isolate;                     // 1: new mount, PID, UTS and IPC namespaces; the program is PID 1 there
-    int output;                      // becomes standard output and error; standard input is /dev/null
-    int says_when_ready;             // 1: the program gets the report pipe as descriptor 3; closing it means "ready", text means "failed"
+    int network;          // network namespace to join
+    int beside;           // pidfd of a process whose namespaces, all but the user's, are joined (Linux 5.8)
+    int isolate;          // 1: new mount, PID, UTS and IPC namespaces; the program is PID 1 there
+    int output;           // becomes standard output and error; standard input is /dev/null
+    int says_when_ready;  // 1: the program gets the report pipe as descriptor 3; closing it means "ready", text means "failed"
 };
 
 /// Where a launch failed.
 enum meshgate_launch_stage {
-    MESHGATE_LAUNCH_FORK, MESHGATE_LAUNCH_NETWORK, MESHGATE_LAUNCH_MOUNTS, MESHGATE_LAUNCH_PROCESSES, MESHGATE_LAUNCH_ISOLATE,
-    MESHGATE_LAUNCH_STREAMS, MESHGATE_LAUNCH_DIRECTORY, MESHGATE_LAUNCH_EXEC, MESHGATE_LAUNCH_READY
+    MESHGATE_LAUNCH_FORK, MESHGATE_LAUNCH_NETWORK, MESHGATE_LAUNCH_BESIDE, MESHGATE_LAUNCH_ISOLATE, MESHGATE_LAUNCH_STREAMS,
+    MESHGATE_LAUNCH_DIRECTORY, MESHGATE_LAUNCH_EXEC, MESHGATE_LAUNCH_READY
 };
 
 /// Starts a program in a session of its own that nobody of ours waits for (its parent is the init of its PID namespace, or the machine's).
@@ -37,3 +38,5 @@ int meshgate_mount(const char *source, const char *target, const char *type, uns
 int meshgate_mounts_private(void);
 int meshgate_make_node(const char *path, int block, unsigned mode, unsigned major, unsigned minor);
 int meshgate_set_hostname(const char *name, size_t length);
+/// pidfd_send_signal(2): reaches the very process that the descriptor was opened for, or nobody.
+int meshgate_pidfd_signal(int descriptor, int number);
