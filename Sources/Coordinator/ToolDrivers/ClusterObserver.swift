@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import MeshHTTP
+import MeshModel
+import MeshTrust
+
+/// Looks at one cluster, through its API server and `cilium ... status`: what is there, not what a command said it did.
+struct ClusterObserver: Sendable {
+    let tools: Toolbox
+
+    func observe(_ cluster: MeshSpec.Cluster) async throws -> ClusterFact {
+        let client = try tools.client(for: cluster)
+        var fact = ClusterFact(name: cluster.name)
+        fact.apiCA = client.access.authority.map { Digest.sha256($0) }
+        fact.systemUID = try await client.get("/api/v1/namespaces/kube-system")?["metadata", "uid"]?.string
+        fact.nodes = try await client.list("/api/v1/nodes").compactMap(Self.node)
+        fact.daemonSets = try await daemonSets(client)
+        fact.ciliumConfig = try await client.get("/api/v1/namespaces/kube-system/configmaps/cilium-config")?["data"]?.stringMap
+        fact.meshCA = try await meshCA(client)
+        fact.gatewayBundle = try await gatewayBundle(client)
+        fact.releases = try await HelmReleases(client: client).all()
+        fact.ceph = try await ceph(client)
+        if fact.ciliumConfig != nil {
+            let cilium = CiliumDriver(tools: tools)
+            fact.ciliumErrors = try await cilium.statusErrors(cluster)
+            fact.clustermesh = try await clustermesh(cluster, cilium, client)
+        }
+        return fact
+    }
+
+    private static func node(_ item: HelmValue) -> ClusterFact.RegisteredNode? {
+        guard let name = item["metadata", "name"]?.string else { return nil }
+        let addresses = item["status", "addresses"]?.list ?? []
+        let address = addresses.first { $0["type"]?.string == "InternalIP" }?["address"]?.string
+        let conditions = item["status", "conditions"]?.list ?? []
+        return ClusterFact.RegisteredNode(
+            name: name, internalIP: address.flatMap(IPAddress.init), podCIDR: item["spec", "podCIDR"]?.string.flatMap(CIDR.init),
+            ready: conditions.contains { $0["type"]?.string == "Ready" && $0["status"]?.string == "True" })
+    }
+
+    private func daemonSets(_ client: KubernetesClient) async throws -> [String: ClusterFact.DaemonSet] {
+        var sets: [String: ClusterFact.DaemonSet] = [:]
+        for item in try await client.list("/apis/apps/v1/namespaces/kube-system/daemonsets") {
+            guard let name = item["metadata", "name"]?.string else { continue }
+            sets["kube-system/" + name] = ClusterFact.DaemonSet(
+                desired: item["status", "desiredNumberScheduled"]?.integer ?? 0, ready: item["status", "numberReady"]?.integer ?? 0)
+        }
+        return sets
+    }
+
+    /// By public key: a renewed certificate over the same key is still the same CA.
+    private func meshCA(_ client: KubernetesClient) async throws -> Digest? {
+        let path = "/api/v1/namespaces/kube-system/secrets/cilium-ca"
+        guard let secret = try await client.get(path), let text = secret["data", "ca.crt"]?.string else { return nil }
+        guard let pem = JSON.unbase64(text) else {
+            throw DriverError.unreadable(what: "ca.crt of Secret cilium-ca", where: client.access.server)
+        }
+        if let certificate = try? Certificate(pem: String(decoding: pem, as: UTF8.self)) { return certificate.spkiDigest }
+        // A CA of another kind than ours (RSA, say) is compared by its bytes.
+        return Digest.sha256(pem)
+    }
+
+    private func gatewayBundle(_ client: KubernetesClient) async throws -> SemanticVersion? {
+        let path = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/gateways.gateway.networking.k8s.io"
+        let annotations = try await client.get(path)?["metadata", "annotations"]
+        return annotations?["gateway.networking.k8s.io/bundle-version"]?.string.flatMap(SemanticVersion.init)
+    }
+
+    private func ceph(_ client: KubernetesClient) async throws -> [String: ClusterFact.CephHealth] {
+        var clusters: [String: ClusterFact.CephHealth] = [:]
+        for item in try await client.list("/apis/ceph.rook.io/v1/cephclusters") {
+            guard let name = item["metadata", "name"]?.string, let namespace = item["metadata", "namespace"]?.string else { continue }
+            let classes = item["status", "storage", "osd", "storeType"]?.map ?? [:]
+            clusters[namespace + "/" + name] = ClusterFact.CephHealth(
+                phase: item["status", "phase"]?.string ?? "", health: item["status", "ceph", "health"]?.string ?? "",
+                osds: classes.values.compactMap(\.integer).reduce(0, +))
+        }
+        return clusters
+    }
+
+    /// The CLI tells who is connected; the API server's own objects tell whether it is ready and on which port.
+    private func clustermesh(
+        _ cluster: MeshSpec.Cluster, _ cilium: CiliumDriver, _ client: KubernetesClient
+    ) async throws -> ClusterFact.Clustermesh? {
+        let base = "/api/v1/namespaces/kube-system/services/clustermesh-apiserver"
+        guard let service = try await client.get(base) else { return nil }
+        let deployment = try await client.get("/apis/apps/v1/namespaces/kube-system/deployments/clustermesh-apiserver")
+        var mesh =
+            try await cilium.clustermesh(cluster)
+            ?? ClusterFact.Clustermesh(
+                serviceType: "", nodePort: nil, apiserverReady: false, remotes: [:], connectivityKnown: false, notReady: 0,
+                connectedMinimum: 0, errors: [])
+        mesh.serviceType = service["spec", "type"]?.string ?? mesh.serviceType
+        mesh.nodePort = service["spec", "ports"]?.list.first { $0["port"]?.integer == 2379 }?["nodePort"]?.integer
+        let wanted = deployment?["spec", "replicas"]?.integer ?? 1
+        mesh.apiserverReady = deployment != nil && (deployment?["status", "readyReplicas"]?.integer ?? 0) >= wanted
+        return mesh
+    }
+}

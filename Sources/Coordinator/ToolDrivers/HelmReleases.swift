@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import MeshModel
+import MeshSystem
+
+/// What Helm has installed, read from its own Secrets: no helm binary, no text to parse.
+struct HelmReleases: Sendable {
+    let client: KubernetesClient
+
+    /// The newest revision of each release by `namespace/name`; what we installed without Helm carries our own mark and counts as well.
+    func all() async throws -> [String: ClusterFact.Release] {
+        var newest: [String: (revision: Int, release: ClusterFact.Release)] = [:]
+        for secret in try await client.list("/api/v1/secrets?labelSelector=owner%3Dhelm") {
+            guard let namespace = secret["metadata", "namespace"]?.string, let labels = secret["metadata", "labels"],
+                let name = labels["name"]?.string, let revision = labels["version"]?.integer
+            else { continue }
+            let key = namespace + "/" + name
+            if let known = newest[key], known.revision > revision { continue }
+            newest[key] = (revision, Self.release(secret, status: labels["status"]?.string ?? "unknown"))
+        }
+        var releases = newest.mapValues(\.release)
+        for mark in try await client.list("/api/v1/configmaps?labelSelector=meshgate.dev%2Fservice") {
+            guard let namespace = mark["metadata", "namespace"]?.string, let name = mark["data", "service"]?.string else { continue }
+            releases[namespace + "/" + name] = ClusterFact.Release(
+                chart: mark["data", "source"]?.string ?? "", version: mark["data", "version"]?.string ?? "", status: "deployed")
+        }
+        return releases
+    }
+
+    /// `data.release` is base64 of base64 of gzip of JSON. Only the chart's name and version are of interest.
+    private static func release(_ secret: HelmValue, status: String) -> ClusterFact.Release {
+        var chart: HelmValue?
+        if let outer = secret["data", "release"]?.string.flatMap(JSON.unbase64),
+            let packed = JSON.unbase64(String(decoding: outer, as: UTF8.self)),
+            let bytes = try? Gzip.decompress(packed, limits: Gzip.Limits(outputBytes: 32 << 20, ratio: 1000))
+        {
+            chart = JSON.decode(bytes)?["chart", "metadata"]
+        }
+        return ClusterFact.Release(
+            chart: chart?["name"]?.string ?? "", version: chart?["version"]?.string ?? "", status: status)
+    }
+}

@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package import MeshModel
+import MeshTrust
+package import Planning
+package import Running
+
+/// Carries out the steps that are done with tools, and observes what the coordinator sees for itself. One place where an action of the
+/// plan meets its driver.
+package struct StepDriver: Sendable {
+    private let tools: Toolbox
+
+    package init(tools: Toolbox) { self.tools = tools }
+
+    /// Runs to the end of the tool. Every error becomes an outcome: nothing was believed, so nothing is lost.
+    package func carryOut(_ step: Step, plan: Plan) async -> Outcome {
+        do {
+            return try await perform(step, plan: plan)
+        } catch {
+            return .failed("\(error)")
+        }
+    }
+
+    private func perform(_ step: Step, plan: Plan) async throws -> Outcome {
+        let deadline = step.deadline.duration
+        let cilium = CiliumDriver(tools: tools)
+        func cluster(_ name: ClusterName) throws -> MeshSpec.Cluster {
+            guard let found = plan.spec.cluster(name) else { throw DriverError.unreadable(what: "cluster \(name)", where: "the plan") }
+            return found
+        }
+        switch step.action {
+        case .provision(let directory):
+            return try await TerraformDriver(tools: tools, directory: directory).apply(step: step.id, deadline: deadline)
+        case .awaitTalos(let name): return try await talosHealth(cluster(name), step: step.id, deadline: deadline)
+        case .awaitNodes: return .succeeded("nothing to do but wait for the nodes")
+        case .installGatewayAPI(let name, let version):
+            return try await ServiceDriver(tools: tools, spec: plan.spec)
+                .gatewayAPI(version, on: cluster(name), step: step.id, deadline: deadline)
+        case .seedMeshCA(let name): return try await seedCA(cluster(name))
+        case .installCilium(let name):
+            return try await cilium.install(cluster(name), spec: plan.spec, step: step.id, deadline: deadline)
+        case .wipe: return .refused("wipes are done by agents")
+        case .enableClustermesh(let name): return try await cilium.enableClustermesh(cluster(name), step: step.id, deadline: deadline)
+        case .connectClustermesh(let names):
+            return try await cilium.connect(names.map(cluster), step: step.id, deadline: deadline)
+        case .testConnectivity(let from, let to):
+            return try await cilium.testConnectivity(
+                from: cluster(from), to: cluster(to), plan: plan.digest, step: step.id, deadline: deadline)
+        case .installService(let service, let name):
+            guard let found = plan.spec.services.first(where: { $0.name == service }) else {
+                throw DriverError.unreadable(what: "service \(service)", where: "the plan")
+            }
+            return try await ServiceDriver(tools: tools, spec: plan.spec)
+                .install(found, on: cluster(name), step: step.id, deadline: deadline)
+        }
+    }
+
+    private func talosHealth(_ cluster: MeshSpec.Cluster, step: StepID, deadline: Duration) async throws -> Outcome {
+        let controlPlanes = cluster.nodes.filter { $0.role == .controlPlane }.map(\.address.description)
+        let workers = cluster.nodes.filter { $0.role == .worker }.map(\.address.description)
+        var arguments = ["--context", cluster.name.text, "health", "--wait-timeout", "10m"]
+        arguments += ["--control-plane-nodes", controlPlanes.joined(separator: ",")]
+        if !workers.isEmpty { arguments += ["--worker-nodes", workers.joined(separator: ",")] }
+        let result = try await tools.run("talosctl", arguments, step: step, deadline: deadline)
+        return Outcome(result, command: "talosctl health", done: "healthy")
+    }
+
+    /// With Helm's ownership marks, or the chart refuses the Secret (D35). The key travels in the request's body and nowhere else.
+    private func seedCA(_ cluster: MeshSpec.Cluster) async throws -> Outcome {
+        let authority = try tools.meshCA()
+        let secret: HelmValue = .map([
+            "apiVersion": .string("v1"), "kind": .string("Secret"), "type": .string("Opaque"),
+            "metadata": .map([
+                "name": .string("cilium-ca"), "namespace": .string("kube-system"),
+                "labels": .map(["app.kubernetes.io/managed-by": .string("Helm")]),
+                "annotations": .map([
+                    "meta.helm.sh/release-name": .string("cilium"), "meta.helm.sh/release-namespace": .string("kube-system"),
+                ]),
+            ]),
+            "data": .map([
+                "ca.crt": .string(JSON.base64(Array(authority.certificate.utf8))),
+                "ca.key": .string(JSON.base64(Array(authority.key.utf8))),
+            ]),
+        ])
+        try await tools.client(for: cluster).apply(secret, at: "/api/v1/namespaces/kube-system/secrets/cilium-ca")
+        return .succeeded("seeded")
+    }
+
+    /// Looks for itself. What cannot be seen is a fact of its own: `unavailable`, which opens no gate.
+    package func observe(_ key: EvidenceKey, plan: Plan) async -> Evidence {
+        let began = tools.now()
+        let facts: [Fact]
+        do {
+            facts = try await look(key, plan: plan)
+        } catch {
+            facts = [.unavailable("\(error)")]
+        }
+        // Taken when the look began: nothing seen is younger than that.
+        return Evidence(subject: key.subject, probe: key.probe, bootID: nil, takenAt: began, facts: facts)
+    }
+
+    private func look(_ key: EvidenceKey, plan: Plan) async throws -> [Fact] {
+        switch (key.probe, key.subject) {
+        case (.provision, _):
+            guard let provision = plan.spec.provision else { return [] }
+            return [.provision(try await TerraformDriver(tools: tools, directory: provision.terraformDirectory).observe())]
+        case (.cluster, .cluster(let name)):
+            guard let cluster = plan.spec.cluster(name) else { return [] }
+            return [.cluster(try await ClusterObserver(tools: tools).observe(cluster))]
+        case (.connectivity, .cluster(let name)):
+            let pairs = plan.steps.compactMap { step -> (ClusterName, ClusterName)? in
+                if case .testConnectivity(let from, let to) = step.action, from == name { (from, to) } else { nil }
+            }
+            return try pairs.map { .connectivity(try ConnectivityReport(tools: tools, from: $0.0, to: $0.1).fact(plan: plan.digest)) }
+        default: return [.unavailable("the coordinator has no way to observe \(key.probe.rawValue) of \(key.subject)")]
+        }
+    }
+}
