@@ -94,7 +94,7 @@ struct CurlHTTPClientTests {
             #expect(error?.kind == "timedOut")
             #expect(ContinuousClock.now - began < .seconds(5))
             let stalled = await #expect(throws: HTTPClientError.self) {
-                try await client.stream(HTTPRequest(.get, server.url("/stall"), deadline: nil, idleLimit: .seconds(1))) { _, chunk in
+                try await client.stream(HTTPRequest(.get, server.url("/stall"), deadline: nil, idleLimit: .milliseconds(400))) { _, chunk in
                     #expect(chunk == Array("only\n".utf8))
                 }
             }

@@ -66,9 +66,10 @@ struct StreamTests {
             let taken = Mutex((bytes: 0, largest: 0, slow: 0))
             let head = try await client.stream(HTTPRequest(.get, server.url("/flood?\(pieces)"))) { _, chunk in
                 let isEarly = taken.withLock { taken in
-                    for (offset, byte) in chunk.enumerated() where offset % 4096 == 0 {
-                        #expect(byte == UInt8((taken.bytes + offset) / 65536 % 251))
+                    let wrong = stride(from: 0, to: chunk.count, by: 1000).contains {
+                        chunk[$0] != UInt8((taken.bytes + $0) / 65536 % 251)
                     }
+                    #expect(!wrong)
                     taken.bytes += chunk.count
                     taken.largest = max(taken.largest, chunk.count)
                     taken.slow += 1

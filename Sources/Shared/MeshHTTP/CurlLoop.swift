@@ -19,6 +19,9 @@ final class CurlLoop: Sendable {
     }
 
     private static let initialised = curl_global_init(Int(CURL_GLOBAL_DEFAULT))
+    /// Milliseconds between two looks at exchanges with an idle limit, and of a wait that only an order or the network ends.
+    private static let idleCheck: Int32 = 200
+    private static let longNap: Int32 = 60_000
     private let inbox = Mutex(Inbox())
     /// Used by our thread alone, except for curl_multi_wakeup, which libcurl allows from any thread, and which we only call while the inbox
     /// is open: it is closed before the handle goes away.
@@ -77,7 +80,8 @@ final class CurlLoop: Sendable {
             var running: Int32 = 0
             guard !isStopping, curl_multi_perform(multi, &running) == CURLM_OK else { break }
             collect(&transfers)
-            guard curl_multi_poll(multi, nil, 0, 60_000, nil) == CURLM_OK else { break }
+            let nap = endIdle(&transfers) ? Self.idleCheck : Self.longNap
+            guard curl_multi_poll(multi, nil, 0, nap, nil) == CURLM_OK else { break }
         }
         close(&transfers)
     }
@@ -104,6 +108,19 @@ final class CurlLoop: Sendable {
             forget(transfer)
             transfer.finish(outcome)
         }
+    }
+
+    /// Ends the exchanges that wait too long for their next byte. True when some of the others must be looked at again.
+    private func endIdle(_ transfers: inout [ObjectIdentifier: CurlTransfer]) -> Bool {
+        let limited = transfers.values.filter { $0.request.idleLimit != nil }
+        guard !limited.isEmpty else { return false }
+        let now = ContinuousClock.now
+        for transfer in limited where transfer.isIdle(now) {
+            transfers[transfer.exchange.id] = nil
+            forget(transfer)
+            transfer.endIdle()
+        }
+        return true
     }
 
     private func forget(_ transfer: CurlTransfer) { curl_multi_remove_handle(multi, transfer.easy) }

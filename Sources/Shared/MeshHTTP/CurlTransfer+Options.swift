@@ -28,10 +28,6 @@ extension CurlTransfer {
     private func setTimes() throws {
         try set(CURLOPT_CONNECTTIMEOUT_MS, milliseconds(request.connectTimeout))
         if let deadline = request.deadline { try set(CURLOPT_TIMEOUT_MS, milliseconds(deadline)) }
-        if let idle = request.idleLimit {
-            try set(CURLOPT_LOW_SPEED_LIMIT, 1)
-            try set(CURLOPT_LOW_SPEED_TIME, (milliseconds(idle) + 999) / 1000)
-        }
     }
 
     private func setMessage() throws {

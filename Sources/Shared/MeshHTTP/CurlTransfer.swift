@@ -2,6 +2,7 @@
 
 internal import CCurl
 import Glibc
+import MeshModel
 
 /// One exchange as libcurl sees it. Lives and dies on the curl thread.
 final class CurlTransfer {
@@ -17,6 +18,7 @@ final class CurlTransfer {
     private var status = 0
     private var headers: [HTTPHeader] = []
     private var headIsDone = false
+    private var heardAt = ContinuousClock.now
 
     init(_ request: HTTPRequest, _ exchange: Exchange) throws {
         guard let easy = curl_easy_init() else { throw HTTPClientError.brokenOff(url: request.place, said: "no memory for libcurl") }
@@ -33,7 +35,22 @@ final class CurlTransfer {
         said.deallocate()
     }
 
-    func resume() { curl_easy_pause(easy, CURLPAUSE_CONT) }
+    func resume() {
+        heardAt = .now
+        curl_easy_pause(easy, CURLPAUSE_CONT)
+    }
+
+    /// Whether nothing has arrived for longer than the request allows, although the reader was ready. libcurl's own limit on low speed
+    /// judges by the mean of some seconds and comes late.
+    func isIdle(_ now: ContinuousClock.Instant) -> Bool {
+        guard let limit = request.idleLimit, !exchange.isFull else { return false }
+        return now - heardAt >= limit
+    }
+
+    func endIdle() {
+        let limit = (request.idleLimit ?? .zero).briefly
+        exchange.end(.failure(HTTPClientError.timedOut(url: request.place, said: "nothing has arrived for \(limit)")))
+    }
 
     func finish(_ outcome: CURLcode) {
         exchange.end(outcome == CURLE_OK ? .success(()) : .failure(failure(outcome)))
@@ -75,6 +92,7 @@ final class CurlTransfer {
                 guard let bytes, let context else { return 0 }
                 let piece = UnsafeRawBufferPointer(start: bytes, count: size * count)
                 let transfer = Unmanaged<CurlTransfer>.fromOpaque(context).takeUnretainedValue()
+                transfer.heardAt = .now
                 return transfer.exchange.offer(piece) ? size * count : Int(CURL_WRITEFUNC_PAUSE)
             }, CURLOPT_WRITEFUNCTION)
     }
@@ -82,6 +100,7 @@ final class CurlTransfer {
     /// An informational response (1xx) comes first sometimes: the head is the last one that ends before the body. Trailers come after it.
     private func hearHead(_ line: UnsafeRawBufferPointer) -> Bool {
         headBytes += line.count
+        heardAt = .now
         guard headBytes <= Self.headLimit else { return false }
         guard !headIsDone else { return true }
         let text = String(decoding: line, as: UTF8.self).filter { !$0.isNewline }
@@ -128,6 +147,10 @@ final class CurlTransfer {
             return .untrusted(url: url, said: text)
         case CURLE_WRITE_ERROR where headBytes > Self.headLimit:
             return .responseTooLarge(url: url, limit: Self.headLimit)
+        case CURLE_RECV_ERROR where request.url.hasPrefix("https:") && headBytes == 0,
+            CURLE_SEND_ERROR where request.url.hasPrefix("https:") && headBytes == 0:
+            // The server's alert about our certificate can be lost when it closes at once.
+            return .brokenOff(url: url, said: text + " (before any answer, as when a server refuses our client certificate)")
         default:
             return .brokenOff(url: url, said: text)
         }

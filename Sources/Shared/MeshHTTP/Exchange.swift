@@ -24,6 +24,9 @@ final class Exchange: Sendable {
 
     // MARK: The curl thread
 
+    /// Whether the transfer waits for the reader.
+    var isFull: Bool { state.withLock { $0.isPaused } }
+
     func begin(_ head: HTTPHead) { state.withLock { $0.head = head } }
 
     /// False when there is no room now; the same bytes come again after the reader asked to resume.
