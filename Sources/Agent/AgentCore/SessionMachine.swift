@@ -129,7 +129,8 @@ package struct SessionMachine: Hashable, Sendable {
         case .welcomed(let heartbeat, let patience):
             let interval = max(1, heartbeat.inMilliseconds)
             state = .live(
-                Live(since: now, heardAt: now, askAt: now + interval, heartbeat: interval, patience: max(interval, patience.inMilliseconds)))
+                Live(since: now, heardAt: now, askAt: now + interval, heartbeat: interval, patience: max(interval, patience.inMilliseconds))
+            )
             return [.resend]
         case .closed: return backOff(now, afterSuccess: false)
         case .tick where now >= deadline: return [.close(.notWelcomedInTime)] + backOff(now, afterSuccess: false)

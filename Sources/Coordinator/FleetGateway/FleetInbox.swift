@@ -19,7 +19,9 @@ package protocol FleetInbox: Sendable {
 package protocol Enroller: Sendable {
     /// Spends the token and issues a certificate for the key in the request. `presentedKey` is the key that the TLS handshake proved; the gateway
     /// has compared it with the request's. `from` is the peer's address, for the record.
-    func enrol(token: String, node: NodeID, csr: [UInt8], presentedKey: Digest, from: String) async -> Result<IssuedIdentity, EnrolmentRefusal>
+    func enrol(token: String, node: NodeID, csr: [UInt8], presentedKey: Digest, from: String) async -> Result<
+        IssuedIdentity, EnrolmentRefusal
+    >
 }
 
 /// A new agent's certificate and the roots it shall trust, DER.
@@ -79,10 +81,12 @@ package enum FleetAlarm: Hashable, Sendable, CustomStringConvertible {
         case .forkedJournal(let node, let head, let problem):
             "\(node) remembers journal entry \(head.sequence) with hash \(head.hash.short), and ours differs: \(problem); "
                 + "was the journal restored from an old copy?"
-        case .unknownHead(let node, let head): "\(node) remembers journal entry \(head.sequence) and our journal cannot say whether it had it"
+        case .unknownHead(let node, let head):
+            "\(node) remembers journal entry \(head.sequence) and our journal cannot say whether it had it"
         case .overtaken(let node, let agent, let ours):
             "\(node) has obeyed epoch \(agent) and ours is \(ours): another coordinator is acting, or our state is old"
-        case .foreignNode(let node, let claimed, let from): "the agent of \(node) at \(from) spoke in the name of \(claimed); its session was closed"
+        case .foreignNode(let node, let claimed, let from):
+            "the agent of \(node) at \(from) spoke in the name of \(claimed); its session was closed"
         case .turnedAway(let node, let why): "the session of \(node) was cut: \(why)"
         case .malformed(let node, let problem): "the agent of \(node) sent what cannot be read: \(problem)"
         }
