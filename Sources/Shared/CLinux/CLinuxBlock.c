@@ -134,6 +134,11 @@ int meshgate_socket_peer(int descriptor, uint32_t *user, uint32_t *group, int32_
     return 0;
 }
 
+int meshgate_socket_accept(int descriptor) {
+    int connection = accept4(descriptor, NULL, NULL, SOCK_CLOEXEC);
+    return connection < 0 ? -errno : connection;
+}
+
 int meshgate_harden_process(void) {
     struct rlimit none = {0, 0};
     if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) return -errno;

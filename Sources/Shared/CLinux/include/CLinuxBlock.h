@@ -5,7 +5,6 @@
 #pragma once
 #include <stddef.h>
 #include <stdint.h>
-#include <sys/types.h>
 
 /// What an open descriptor says about the device behind it.
 struct meshgate_block_facts {
@@ -39,5 +38,7 @@ size_t meshgate_block_first_nonzero(const void *buffer, size_t length);
 
 /// Who is at the other end of a Unix socket (SO_PEERCRED).
 int meshgate_socket_peer(int descriptor, uint32_t *user, uint32_t *group, int32_t *process);
+/// The next connection of a listening socket, closed at exec.
+int meshgate_socket_accept(int descriptor);
 /// PR_SET_NO_NEW_PRIVS, PR_SET_DUMPABLE=0 and RLIMIT_CORE=0.
 int meshgate_harden_process(void);

@@ -1,0 +1,183 @@
+// SPDX-License-Identifier: Apache-2.0
+
+internal import Glibc
+package import MeshModel
+package import MeshSystem
+internal import Synchronization
+
+/// Remembers every warrant that was ever claimed here, so that none is carried out twice. When it is missing, shortened or damaged, no disk
+/// is wiped: the store is disarmed until an admin arms a new one.
+///
+/// `records` is append-only and synced record by record; `head` remembers count and hash, so that a shortened file is noticed.
+package final class ReplayStore: Sendable {
+    /// What is known of one warrant.
+    package enum Fate: Hashable, Sendable, Codable, CustomStringConvertible {
+        case running
+        case done
+        case failed
+        /// Bytes certainly written before the stop; `nil` when the wiper died and nobody can tell.
+        case interrupted(afterBytes: UInt64?)
+        package var description: String {
+            switch self {
+            case .running: "being carried out"
+            case .done: "carried out to the end"
+            case .failed: "begun, and failed"
+            case .interrupted(let bytes?): "interrupted after \(bytes) bytes"
+            case .interrupted(nil): "interrupted when the wiper died, nobody can tell how far it came"
+            }
+        }
+    }
+
+    private struct State {
+        var history: ReplayHistory?
+        var problem: String?
+        var records: Int32 = -1
+    }
+
+    package let directory: String
+    private let lock: DirectoryLock
+    private let now: NowSource
+    private let state: Mutex<State>
+    private static let largestFile = 64 << 20
+
+    /// Opens the store and ends what a dead wiper left open as interrupted. A store that cannot be trusted opens disarmed; only a directory
+    /// that cannot be made or that another process uses throws.
+    package init(directory: String, now: @escaping NowSource = SystemClock.now) throws {
+        self.directory = directory
+        self.now = now
+        try LinuxFileStore().createDirectory(directory)
+        lock = try DirectoryLock(directory: directory)
+        state = Mutex(Self.load(directory))
+        do {
+            for id in state.withLock({ $0.history?.running ?? [] }) {
+                try end(id, .interrupted, offset: ReplayRecord.unknownOffset)
+            }
+        } catch {
+            // Inventory must work all the same; a store that cannot be written is disarmed.
+            state.withLock { $0.problem = "\(error)" }
+        }
+    }
+
+    deinit {
+        state.withLock { if $0.records >= 0 { close($0.records) } }
+    }
+
+    /// Begins a new store, once at install. A store that is there and sound is left alone; a damaged one is moved aside first, and every
+    /// warrant issued before this moment is void.
+    package static func arm(directory: String, now: NowSource = SystemClock.now) throws {
+        let files = LinuxFileStore()
+        try files.createDirectory(directory)
+        let lock = try DirectoryLock(directory: directory)
+        defer { lock.release() }
+        let loaded = load(directory)
+        if loaded.records >= 0 { close(loaded.records) }
+        if loaded.problem == nil { return }
+        if let damaged = try files.read(path(directory), limit: largestFile) {
+            try files.write(damaged, to: "\(path(directory)).damaged-\(now().wall.milliseconds)")
+        }
+        guard let id = WarrantID(try KernelEntropy().hexID()) else { throw unusable(directory, "no random id could be made") }
+        let record = ReplayRecord(kind: .armed, number: 0, time: now().wall, id: id, previous: .zero)
+        // The head first: a crash in between leaves a head without records, which is disarmed.
+        try writeHead(directory, count: 1, head: ReplayRecord.hash(of: record.encoded) ?? .zero)
+        try files.write(record.encoded, to: path(directory))
+    }
+
+    /// Why nothing may be wiped; `nil` when the store is armed.
+    package var disarmedBecause: String? { state.withLock { $0.problem } }
+    package var armedAt: Timestamp? { state.withLock { $0.history?.armedAt } }
+    /// The latest time ever recorded: a clock that is behind it cannot judge when a warrant ends.
+    package var highWater: Timestamp? { state.withLock { $0.history?.highWater } }
+    /// What became of a warrant here; `nil` when it was never claimed.
+    package func fate(of id: WarrantID) -> Fate? { state.withLock { $0.history?.entries[id] }.map { Self.fate($0.fate) } }
+    /// Every warrant ever claimed here.
+    package var fates: [WarrantID: Fate] { state.withLock { $0.history?.entries ?? [:] }.mapValues { Self.fate($0.fate) } }
+
+    /// Spends a warrant. When this returns, the record is on the medium and the first byte may be written.
+    func claim(_ id: WarrantID, sequence: UInt64, boot: BootID) throws {
+        try append(.claimed, id) { record in
+            record.sequence = sequence
+            record.boot = boot.text
+        }
+    }
+
+    func end(_ id: WarrantID, _ kind: ReplayRecord.Kind, offset: UInt64) throws {
+        try append(kind, id) { $0.offset = offset }
+    }
+
+    private static func fate(_ fate: ReplayHistory.Fate) -> Fate {
+        switch fate {
+        case .running: .running
+        case .done: .done
+        case .failed: .failed
+        case .interrupted(let offset): .interrupted(afterBytes: offset == ReplayRecord.unknownOffset ? nil : offset)
+        }
+    }
+
+    /// One at a time; after any error the store stays disarmed, because nobody knows what is on the medium.
+    private func append(_ kind: ReplayRecord.Kind, _ id: WarrantID, _ fill: (inout ReplayRecord) -> Void) throws {
+        try state.withLock { state in
+            guard var history = state.history, state.problem == nil, state.records >= 0 else {
+                throw Self.unusable(directory, state.problem ?? "it is not open")
+            }
+            var record = ReplayRecord(kind: kind, number: history.count, time: max(now().wall, history.highWater), id: id, previous: history.head)
+            fill(&record)
+            do throws(ReplayHistory.Broken) { try history.apply(record) } catch { throw Self.unusable(directory, error.problem) }
+            do {
+                try Self.write(record.encoded, to: state.records, Self.path(directory), after: record.number)
+                try Self.writeHead(directory, count: history.count, head: history.head)
+            } catch {
+                state.problem = "an earlier record could not be written (\(error))"
+                throw error
+            }
+            state.history = history
+        }
+    }
+
+    /// Opened with O_DSYNC: a write that returns is on the medium. A short write is taken back if that is possible.
+    private static func write(_ bytes: [UInt8], to file: Int32, _ path: String, after count: UInt64) throws {
+        let written = Glibc.write(file, bytes, bytes.count)
+        guard written != bytes.count else { return }
+        let number = written < 0 ? errno : ENOSPC
+        _ = ftruncate(file, off_t(count) * off_t(ReplayRecord.size))
+        throw DiskWipeError.storeWrite(path: path, errno: number)
+    }
+
+    private static func load(_ directory: String) -> State {
+        let path = path(directory)
+        do {
+            guard let bytes = try LinuxFileStore().read(path, limit: largestFile) else {
+                return State(problem: "there is no replay store at \(path); arm one with `meshgate-agent wiper arm`")
+            }
+            let history = try ReplayHistory(replaying: bytes, expected: try readHead(directory))
+            let file = open(path, O_WRONLY | O_APPEND | O_DSYNC | O_CLOEXEC | O_NOFOLLOW)
+            guard file >= 0 else { throw DiskWipeError.storeWrite(path: path, errno: errno) }
+            return State(history: history, records: file)
+        } catch let broken as ReplayHistory.Broken {
+            return State(problem: "\(unusable(directory, broken.problem))")
+        } catch {
+            return State(problem: "\(error)")
+        }
+    }
+
+    private static func path(_ directory: String) -> String { "\(directory)/records" }
+
+    /// `count hash\n`.
+    private static func readHead(_ directory: String) throws -> (count: UInt64, head: Digest) {
+        guard let bytes = try LinuxFileStore().read("\(directory)/head", limit: 128) else {
+            throw unusable(directory, "its head file is missing")
+        }
+        let parts = String(decoding: bytes, as: UTF8.self).split(separator: "\n").first?.split(separator: " ") ?? []
+        guard parts.count == 2, let count = UInt64(parts[0]), count > 0, let head = Digest(hex: String(parts[1])) else {
+            throw unusable(directory, "its head file is damaged")
+        }
+        return (count, head)
+    }
+
+    private static func writeHead(_ directory: String, count: UInt64, head: Digest) throws {
+        try LinuxFileStore().write(Array("\(count) \(head.hex)\n".utf8), to: "\(directory)/head")
+    }
+
+    private static func unusable(_ directory: String, _ problem: String) -> DiskWipeError {
+        .storeUnusable(path: path(directory), problem: problem)
+    }
+}

@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: Apache-2.0
+
+internal import MeshModel
+internal import MeshSystem
+internal import MeshTrust
+
+/// Judges a warrant on this host, by this host's own files and clock: who signed, for whom, for when, and whether it was spent.
+struct WarrantDesk: Sendable {
+    let configuration: WiperConfiguration
+    let store: ReplayStore
+    let boot: BootID
+    let now: NowSource
+
+    /// How far the clock may be behind the latest record before it is called unsure.
+    private static let tolerance = Duration.seconds(300)
+
+    func judge(_ envelope: WarrantEnvelope) throws(Refused) -> VerifiedWarrant {
+        guard !envelope.text.isEmpty, !envelope.signatures.isEmpty else {
+            throw Refused(.warrantMissing, "the order carries no signed warrant; a person must sign one with ssh-keygen -Y sign")
+        }
+        let signers = try signers()
+        let time = try trustedTime()
+        let warrant: VerifiedWarrant
+        do throws(WarrantRefusal) {
+            warrant = try WarrantVerifier.verify(envelope, signers: signers, now: time)
+        } catch {
+            throw Refused(code(error), "\(error)")
+        }
+        try admit(warrant.terms)
+        return warrant
+    }
+
+    /// Asked again right before the claim: the judgement may have waited behind a slow disk.
+    func admit(_ terms: WarrantTerms) throws(Refused) {
+        if let problem = store.disarmedBecause { throw Refused(.disarmed, problem) }
+        if let fate = store.fate(of: terms.id) {
+            throw Refused(.warrantReused, "warrant \(terms.id) was spent here, it is \(fate); sign a new one to wipe again")
+        }
+        guard terms.node == configuration.node else {
+            throw Refused(.warrantOtherNode, "the warrant is for node \(terms.node), this is \(configuration.node)")
+        }
+        let key = try nodeKey()
+        guard terms.nodeKey == key else {
+            throw Refused(.warrantOtherNode, "the warrant is for the agent key \(terms.nodeKey.short), this node's key is \(key.short)")
+        }
+        guard terms.boot == boot else {
+            throw Refused(.warrantOtherNode, "the warrant was made for boot \(terms.boot), this host runs boot \(boot); take a new inventory")
+        }
+        let time = try trustedTime()
+        guard terms.notBefore <= time else { throw Refused(.warrantNotYetValid, "the warrant is not valid before \(terms.notBefore)") }
+        guard time < terms.notAfter else { throw Refused(.warrantExpired, "the warrant expired at \(terms.notAfter)") }
+        if let armedAt = store.armedAt, terms.notBefore < armedAt {
+            throw Refused(
+                .disarmed, "the warrant is from before this replay store was armed (\(armedAt)), so nobody knows if it was spent; sign a new one")
+        }
+    }
+
+    /// The clock, never earlier than what was already recorded: a step back must not revive an expired warrant.
+    private func trustedTime() throws(Refused) -> Timestamp {
+        let wall = now().wall
+        guard let highWater = store.highWater else { return wall }
+        guard highWater - wall <= Self.tolerance else {
+            throw Refused(.clockUnsure, "the clock says \(wall), and \(highWater) is already recorded here; correct the clock")
+        }
+        return max(wall, highWater)
+    }
+
+    private func signers() throws(Refused) -> AllowedSigners {
+        let path = configuration.signersPath
+        do {
+            guard let bytes = try LinuxFileStore().read(path, limit: AllowedSigners.longestText) else {
+                throw Refused(.signersMissing, "there is no allowed_signers file at \(path); put one there with the host's configuration")
+            }
+            guard let text = String(validating: bytes, as: UTF8.self) else {
+                throw Refused(.signersMissing, "\(path) is not UTF-8 text")
+            }
+            return try AllowedSigners(parsing: text)
+        } catch let refused as Refused {
+            throw refused
+        } catch {
+            throw Refused(.signersMissing, "\(error) (\(path))")
+        }
+    }
+
+    private func nodeKey() throws(Refused) -> Digest {
+        let path = configuration.nodeKeyPath
+        let bytes = (try? LinuxFileStore().read(path, limit: 256)) ?? nil
+        guard let bytes, let key = Digest(hex: String(decoding: bytes.prefix { $0 > 0x20 }, as: UTF8.self)) else {
+            throw Refused(.warrantOtherNode, "\(path) does not hold the digest of this node's agent key; has the agent enrolled?")
+        }
+        return key
+    }
+
+    private func code(_ refusal: WarrantRefusal) -> TaskRefusal.Code {
+        switch refusal {
+        case .nobodyMaySign: .signersMissing
+        case .tooLarge, .malformedTerms: .warrantMalformed
+        case .signatureMalformed, .wrongNamespace, .unknownSigner, .signerMayNot, .signerOutOfTime, .signatureWrong, .tooFewSigners:
+            .warrantSignature
+        case .notYetValid: .warrantNotYetValid
+        case .expired: .warrantExpired
+        }
+    }
+}

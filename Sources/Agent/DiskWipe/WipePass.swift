@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: Apache-2.0
+
+internal import Glibc
+internal import MeshModel
+
+/// Why a wipe that had begun did not reach its end.
+enum WipeStop: Error {
+    case failed(String)
+    case interrupted
+}
+
+/// Writes zero and reads it back, on one descriptor, in chunks. Before each chunk the descriptor must still be the same disk instance; the
+/// first error of any kind is final.
+final class WipePass {
+    private let device: BlockDevice
+    private let wanted: BlockDevice.Facts
+    private let stop: StopSignal
+    private let progress: (UInt64) -> Void
+    private let buffer = AlignedBuffer(count: WipePass.chunk)
+    private(set) var bytesWritten: UInt64 = 0
+    private(set) var bytesVerified: UInt64 = 0
+    private var unsynchronised: UInt64 = 0
+
+    private static let chunk = 4 << 20
+    /// One ioctl covers more than one write: the kernel needs no buffer for it.
+    private static let rangeChunk: UInt64 = 64 << 20
+    private static let synchroniseEvery: UInt64 = 256 << 20
+
+    init(_ device: BlockDevice, _ wanted: BlockDevice.Facts, stop: StopSignal, progress: @escaping (UInt64) -> Void) {
+        self.device = device
+        self.wanted = wanted
+        self.stop = stop
+        self.progress = progress
+    }
+
+    /// Writes zero over the areas. With `byRange` the device is asked to do it, and our own writes take over where it cannot.
+    func zero(_ areas: [WipeReport.Area], byRange: Bool) throws(WipeStop) {
+        clear()
+        var byRange = byRange
+        for area in areas {
+            var done: UInt64 = 0
+            while done < area.length {
+                let rest = WipeReport.Area(offset: area.offset + done, length: min(Self.rangeChunk, area.length - done))
+                try check()
+                if byRange { byRange = try zeroedByDevice(rest) }
+                let length = byRange ? rest.length : min(rest.length, UInt64(Self.chunk))
+                if !byRange { try write(length, at: rest.offset) }
+                try count(length)
+                done += length
+            }
+        }
+        try synchronise()
+    }
+
+    /// False when the device has no such command; every other answer than success is an error like that of a write.
+    private func zeroedByDevice(_ area: WipeReport.Area) throws(WipeStop) -> Bool {
+        do throws(BlockDevice.Failure) {
+            try device.zeroOut(area)
+            return true
+        } catch {
+            guard error.errno == EOPNOTSUPP || error.errno == ENOTTY else { throw failure(error, at: area.offset) }
+            return false
+        }
+    }
+
+    private func write(_ length: UInt64, at offset: UInt64) throws(WipeStop) {
+        do throws(BlockDevice.Failure) {
+            try device.write(buffer, count: Int(length), at: offset)
+        } catch {
+            throw failure(error, at: offset)
+        }
+    }
+
+    /// Asks the device to forget everything. Its "yes" proves nothing (QEMU's default says yes and keeps all), its "no" is no fault.
+    func discard(size: UInt64) throws(WipeStop) {
+        var offset: UInt64 = 0
+        while offset < size {
+            try check()
+            let area = WipeReport.Area(offset: offset, length: min(Self.rangeChunk, size - offset))
+            guard (try? device.discard(area)) != nil else { return }
+            offset += area.length
+        }
+        try synchronise()
+    }
+
+    /// Offset of the first byte that does not read as zero; `nil` when all of the areas do. Reads from the medium.
+    func firstNonzeroByte(_ areas: [WipeReport.Area]) throws(WipeStop) -> UInt64? {
+        bytesVerified = 0
+        defer { clear() }
+        for area in areas {
+            var done: UInt64 = 0
+            while done < area.length {
+                try check()
+                let offset = area.offset + done
+                let count = Int(min(UInt64(Self.chunk), area.length - done))
+                do throws(BlockDevice.Failure) {
+                    try device.read(into: buffer, count: count, at: offset)
+                } catch {
+                    throw failure(error, at: offset)
+                }
+                if let index = firstNonzero(UnsafeRawBufferPointer(rebasing: buffer.bytes[..<count])) { return offset + UInt64(index) }
+                bytesVerified += UInt64(count)
+                done += UInt64(count)
+                progress(bytesWritten + bytesVerified)
+            }
+        }
+        return nil
+    }
+
+    /// Before each chunk: nobody asked to stop, and this is still the disk.
+    private func check() throws(WipeStop) {
+        if stop.isSet { throw .interrupted }
+        let facts: BlockDevice.Facts
+        do throws(BlockDevice.Failure) {
+            facts = try device.facts()
+        } catch {
+            throw .failed("the disk no longer answers: \(words(error))")
+        }
+        guard facts == wanted else { throw .failed("the disk changed under the wipe: it was \(wanted) and is \(facts)") }
+    }
+
+    private func count(_ length: UInt64) throws(WipeStop) {
+        bytesWritten += length
+        unsynchronised += length
+        if unsynchronised >= Self.synchroniseEvery { try synchronise() }
+        progress(bytesWritten)
+    }
+
+    func synchronise() throws(WipeStop) {
+        do throws(BlockDevice.Failure) {
+            try device.synchronise()
+        } catch {
+            throw .failed("\(words(error)), so what was written cannot be trusted")
+        }
+        unsynchronised = 0
+    }
+
+    /// The buffer serves reads too; before it is written it must be zero again.
+    private func clear() { buffer.bytes.initializeMemory(as: UInt8.self, repeating: 0) }
+
+    private func failure(_ error: BlockDevice.Failure, at offset: UInt64) -> WipeStop { .failed("\(words(error)) at byte \(offset)") }
+
+    private func words(_ error: BlockDevice.Failure) -> String {
+        "\(DiskWipeError.device(doing: error.doing, on: device.path, errno: error.errno))"
+    }
+}

@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package import MeshModel
+package import MeshSystem
+package import MeshTrust
+
+/// Makes one disk blank under one warrant. The only code of the product that writes to a device.
+///
+///     judge warrant -> find disk by identity -> open O_EXCL -> descriptor and sysfs agree -> flock -> content equals warrant
+///       -> CLAIMED is on the medium -> write -> fsync -> read back -> no signature left -> DONE
+///
+/// Everything left of the claim refuses with not a byte written. One descriptor is held from the open to the end.
+package struct Wiper: Sendable {
+    /// Bytes written and read back so far, and how many there will be at most.
+    package typealias Progress = @Sendable (_ bytes: UInt64, _ total: UInt64) -> Void
+
+    private let configuration: WiperConfiguration
+    private let store: ReplayStore
+    private let desk: WarrantDesk
+
+    package init(configuration: WiperConfiguration, store: ReplayStore, boot: BootID, now: @escaping NowSource = SystemClock.now) {
+        self.configuration = configuration
+        self.store = store
+        desk = WarrantDesk(configuration: configuration, store: store, boot: boot, now: now)
+    }
+
+    /// Verifies the warrant on this host, then wipes. Blocks until the end; `stop` interrupts after the current chunk.
+    package func wipe(_ envelope: WarrantEnvelope, stop: StopSignal = StopSignal(), progress: @escaping Progress = { _, _ in }) -> TaskReport.Result {
+        do throws(Refused) {
+            return wipe(under: try desk.judge(envelope), stop: stop, progress: progress)
+        } catch {
+            return .refused(error.refusal)
+        }
+    }
+
+    /// Wipes the disk that the warrant names. The permission is the argument: nobody can call this without one.
+    package func wipe(under warrant: VerifiedWarrant, stop: StopSignal = StopSignal(), progress: @escaping Progress = { _, _ in }) -> TaskReport.Result {
+        let terms = warrant.terms
+        do throws(Refused) {
+            try desk.admit(terms)
+            let held = try HeldDisk.hold(terms.disk, inventory: configuration.inventory)
+            let content = try held.content(matching: terms)
+            if stop.isSet { throw Refused(.busy, "the wiper is stopping") }
+            try desk.admit(terms)
+            try claim(terms, held)
+            return .wiped(carryOut(terms, held, content, stop, progress))
+        } catch {
+            return .refused(error.refusal)
+        }
+    }
+
+    private func claim(_ terms: WarrantTerms, _ held: HeldDisk) throws(Refused) {
+        do {
+            try store.claim(terms.id, sequence: held.facts.sequence, boot: terms.boot)
+        } catch {
+            throw Refused(.disarmed, "\(error)")
+        }
+    }
+
+    private func carryOut(
+        _ terms: WarrantTerms, _ held: HeldDisk, _ content: DiskContent, _ stop: StopSignal, _ progress: @escaping Progress
+    ) -> WipeReport {
+        let plan = WipePlan(terms.method, held, content)
+        let pass = WipePass(held.device, held.facts, stop: stop) { progress(min($0, plan.total), plan.total) }
+        var report = WipeReport(
+            warrant: terms.id, disk: terms.disk, method: terms.method, ending: .cleared, signaturesBefore: content.signatures, bytesWritten: 0,
+            bytesVerified: 0, areas: plan.areas)
+        switch end(of: plan, pass, held) {
+        case nil: break
+        case .failed(let problem):
+            report.ending = .failed
+            report.problem = problem
+        case .interrupted:
+            report.ending = .interrupted
+            report.problem = "stopped on request after \(pass.bytesWritten) bytes; sign a new warrant to wipe this disk"
+        }
+        report.bytesWritten = pass.bytesWritten
+        report.bytesVerified = pass.bytesVerified
+        return record(report)
+    }
+
+    /// `nil` when the disk is proven blank. A stop on request still brings to the medium what was written.
+    private func end(of plan: WipePlan, _ pass: WipePass, _ held: HeldDisk) -> WipeStop? {
+        do throws(WipeStop) {
+            do throws(WipeStop) {
+                try plan.carryOut(pass, held)
+                return nil
+            } catch {
+                if case .interrupted = error { try pass.synchronise() }
+                throw error
+            }
+        } catch {
+            return error
+        }
+    }
+
+    /// The end goes to the store before anybody hears of it.
+    private func record(_ report: WipeReport) -> WipeReport {
+        var report = report
+        do {
+            switch report.ending {
+            case .cleared: try store.end(report.warrant, .done, offset: report.bytesWritten)
+            case .failed: try store.end(report.warrant, .failed, offset: report.bytesWritten)
+            case .interrupted: try store.end(report.warrant, .interrupted, offset: report.bytesWritten)
+            }
+        } catch {
+            report.problem = [report.problem, "the end could not be recorded: \(error)"].compactMap { $0 }.joined(separator: "; ")
+            report.ending = .failed
+        }
+        return report
+    }
+}

@@ -1,0 +1,224 @@
+// SPDX-License-Identifier: Apache-2.0
+
+internal import CLinux
+internal import Glibc
+package import MeshModel
+package import MeshSystem
+internal import Synchronization
+
+/// The wiper process's service: listens on a Unix socket, asks the kernel who connected, and answers one request a connection. Every
+/// connection has a thread of its own, because disks block. A wipe goes on when the one who asked goes away.
+package final class WiperServer: Sendable {
+    /// Told of each event worth a log line: refused peers, begun and ended wipes.
+    package typealias Log = @Sendable (_ event: String, _ details: [String: String]) -> Void
+
+    private let configuration: WiperConfiguration
+    private let store: ReplayStore
+    private let wiper: Wiper
+    private let log: Log
+    private let listener: WiperSocket
+    private let stopSignal = StopSignal()
+    private let wakeup: Int32
+    private let live = Mutex(Live())
+
+    private struct Live {
+        var connections = 0
+        /// Texts of the warrants that are being carried out. Two warrants for one disk are kept apart by its exclusive open.
+        var wipes: Set<String> = []
+        var finished: (@Sendable () -> Void)?
+        var listening = false
+    }
+
+    private static let mostConnections = 16
+    private static let requestPatience = Duration.seconds(10)
+
+    /// Opens the replay store and the socket. Nothing is answered before `run`.
+    package init(
+        configuration: WiperConfiguration, boot: BootID, now: @escaping NowSource = SystemClock.now, log: @escaping Log = { _, _ in }
+    ) throws {
+        self.configuration = configuration
+        self.log = log
+        store = try ReplayStore(directory: configuration.storeDirectory, now: now)
+        wiper = Wiper(configuration: configuration, store: store, boot: boot, now: now)
+        listener = try WiperSocket.listen(configuration.socketPath, group: configuration.socketGroup)
+        wakeup = meshgate_wakeup()
+        guard wakeup >= 0 else { throw DiskWipeError.socket(doing: "make a wakeup", on: configuration.socketPath, errno: -wakeup) }
+    }
+
+    deinit { close(wakeup) }
+
+    /// What this wiper would say to a `status` request.
+    package var status: WiperStatus {
+        let claims = store.fates.map { WiperStatus.Claim(warrant: $0.key, fate: $0.value) }
+        let sorted = claims.sorted { ($0.fate == .done ? 1 : 0, $0.warrant) < ($1.fate == .done ? 1 : 0, $1.warrant) }
+        return WiperStatus(disarmedBecause: store.disarmedBecause, claims: Array(sorted.prefix(200)))
+    }
+
+    /// Serves until `stop` or cancellation, then returns when the last running wipe has finished its chunk and recorded its end.
+    package func run() async throws {
+        let status = status
+        if let problem = status.disarmedBecause { log("wiper disarmed", ["problem": problem]) }
+        for claim in status.claims where claim.fate != .done {
+            log("warrant ended badly", ["warrant": claim.warrant.text, "fate": claim.fate.description])
+        }
+        try await withTaskCancellationHandler {
+            try await withCheckedThrowingContinuation { (continuation: CheckedContinuation<Void, any Error>) in
+                live.withLock {
+                    $0.listening = true
+                    $0.finished = { continuation.resume() }
+                }
+                do {
+                    try OwnThread.start(named: "wiper-listen") { self.listen() }
+                } catch {
+                    live.withLock { $0.finished = nil }
+                    continuation.resume(throwing: error)
+                }
+            }
+        } onCancel: {
+            stop()
+        }
+    }
+
+    /// Ends `run`. A wipe in progress finishes its chunk and is recorded as interrupted.
+    package func stop() {
+        stopSignal.set()
+        meshgate_wake(wakeup)
+    }
+
+    private func listen() {
+        while !stopSignal.isSet {
+            var waiting = [pollfd(fd: listener.descriptor, events: Int16(POLLIN), revents: 0), pollfd(fd: wakeup, events: Int16(POLLIN), revents: 0)]
+            guard poll(&waiting, 2, -1) > 0, waiting[0].revents != 0, !stopSignal.isSet else { continue }
+            let descriptor = meshgate_socket_accept(listener.descriptor)
+            if descriptor >= 0 { take(WiperSocket(descriptor: descriptor, path: configuration.socketPath)) }
+        }
+        unlink(configuration.socketPath)
+        leave { $0.listening = false }
+    }
+
+    /// Judges the peer before one byte of it is read.
+    private func take(_ socket: WiperSocket) {
+        do {
+            let user = try socket.peerUser()
+            guard configuration.allowedUsers.contains(user) else {
+                log("peer refused", ["user": String(user)])
+                return
+            }
+            let admitted = live.withLock { live in
+                guard live.connections < Self.mostConnections else { return false }
+                live.connections += 1
+                return true
+            }
+            guard admitted else {
+                try socket.send(WiperResponse.failed("the wiper is busy with \(Self.mostConnections) requests; ask again later"))
+                return
+            }
+            do {
+                try OwnThread.start(named: "wiper-request") {
+                    self.serve(socket)
+                    self.leave { $0.connections -= 1 }
+                }
+            } catch {
+                leave { $0.connections -= 1 }
+                throw error
+            }
+        } catch {
+            log("connection failed", ["problem": "\(error)"])
+        }
+    }
+
+    private func serve(_ socket: WiperSocket) {
+        do {
+            guard let request = try socket.receive(WiperRequest.self, patience: Self.requestPatience) else { return }
+            switch request {
+            case .inventory: try sendInventory(socket)
+            case .status: try socket.send(WiperResponse.status(status))
+            case .wipe(let envelope, let node): try socket.send(WiperResponse.result(wipe(envelope, node, socket)))
+            }
+        } catch let error as DiskWipeError {
+            log("request failed", ["problem": "\(error)"])
+            // The peer may be gone; then there is nobody to tell.
+            try? socket.send(WiperResponse.failed("\(error)"))
+        } catch {
+            log("request failed", ["problem": "\(error)"])
+        }
+    }
+
+    /// In parts, because a frame is limited and the number of disks is not.
+    private func sendInventory(_ socket: WiperSocket) throws {
+        var disks = try configuration.inventory.disks()[...]
+        repeat {
+            let part = disks.prefix(1)
+            disks = disks.dropFirst(part.count)
+            try socket.send(WiperResponse.disks(part.map(Self.shortened), more: !disks.isEmpty))
+        } while !disks.isEmpty
+    }
+
+    /// Keeps one disk within a frame: the first findings say what matters.
+    private static func shortened(_ disk: DiskFact) -> DiskFact {
+        var disk = disk
+        disk.signatures = Array(disk.signatures.prefix(64))
+        disk.users = disk.users.prefix(64).map { plainWords($0, limit: 200) }
+        return disk
+    }
+
+    private func wipe(_ envelope: WarrantEnvelope, _ node: NodeID, _ socket: WiperSocket) -> TaskReport.Result {
+        guard node == configuration.node else {
+            return .refused(TaskRefusal(.wrongNode, "the order is for node \(node), this is \(configuration.node)"))
+        }
+        guard live.withLock({ $0.wipes.insert(envelope.text).inserted }) else {
+            return .refused(TaskRefusal(.busy, "this warrant is being carried out right now"))
+        }
+        defer { live.withLock { _ = $0.wipes.remove(envelope.text) } }
+        let report = ProgressReport(socket)
+        let result = wiper.wipe(envelope, stop: stopSignal) { report.say($0, $1) }
+        switch result {
+        case .refused(let refusal): log("wipe refused", ["reason": refusal.description])
+        case .wiped(let wiped):
+            log(
+                "wipe ended",
+                ["warrant": wiped.warrant.text, "ending": wiped.ending.rawValue, "bytes": String(wiped.bytesWritten), "problem": wiped.problem ?? "-"])
+        case .failed, .facts: break
+        }
+        return shortened(result)
+    }
+
+    private func shortened(_ result: TaskReport.Result) -> TaskReport.Result {
+        guard case .wiped(var report) = result else { return result }
+        report.signaturesBefore = Array(report.signaturesBefore.prefix(64))
+        report.areas = Array(report.areas.prefix(256))
+        return .wiped(report)
+    }
+
+    private func leave(_ change: (inout Live) -> Void) {
+        let finished = live.withLock { live -> (@Sendable () -> Void)? in
+            change(&live)
+            guard !live.listening, live.connections == 0 else { return nil }
+            defer { live.finished = nil }
+            return live.finished
+        }
+        finished?()
+    }
+}
+
+/// Tells the one who asked how far the wipe is, at most twice a second, and no more once it has gone away.
+private final class ProgressReport: Sendable {
+    private let socket: WiperSocket
+    private let next = Mutex<ContinuousClock.Instant?>(.now)
+    init(_ socket: WiperSocket) { self.socket = socket }
+
+    func say(_ bytes: UInt64, _ total: UInt64) {
+        let now = ContinuousClock.now
+        let due = next.withLock { next in
+            guard let time = next, now >= time else { return false }
+            next = now + .milliseconds(500)
+            return true
+        }
+        guard due else { return }
+        do {
+            try socket.send(WiperResponse.progress(bytes: bytes, total: total), patience: .milliseconds(200))
+        } catch {
+            next.withLock { $0 = nil }
+        }
+    }
+}

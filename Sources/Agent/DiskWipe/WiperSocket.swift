@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: Apache-2.0
+
+internal import CLinux
+internal import FoundationEssentials
+internal import Glibc
+internal import MeshModel
+
+/// One end of the Unix socket between agent and wiper: JSON messages, each after its length (u32, big endian), at most 64 KiB.
+/// Blocking, for one thread at a time; the descriptor is closed with the value.
+final class WiperSocket: Sendable {
+    static let limit = 64 << 10
+    let descriptor: Int32
+    private let path: String
+
+    init(descriptor: Int32, path: String) {
+        self.descriptor = descriptor
+        self.path = path
+    }
+
+    deinit { close(descriptor) }
+
+    static func connect(_ path: String) throws -> WiperSocket {
+        let socket = WiperSocket(descriptor: try make(path), path: path)
+        var address = try address(path)
+        let code = withUnsafePointer(to: &address) { pointer in
+            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                Glibc.connect(socket.descriptor, $0, socklen_t(MemoryLayout<sockaddr_un>.size))
+            }
+        }
+        guard code == 0 else { throw DiskWipeError.socket(doing: "connect to the wiper", on: path, errno: errno) }
+        return socket
+    }
+
+    /// A listening socket that only our own user, or the members of `group`, can open.
+    static func listen(_ path: String, group: UInt32?) throws -> WiperSocket {
+        let socket = WiperSocket(descriptor: try make(path), path: path)
+        var address = try address(path)
+        // Linux gives the file the mode of the socket, so there is no moment at which others could connect.
+        guard fchmod(socket.descriptor, 0o600) == 0 else { throw failed("set the mode of the socket", path) }
+        guard unlink(path) == 0 || errno == ENOENT else { throw failed("remove the old socket", path) }
+        let code = withUnsafePointer(to: &address) { pointer in
+            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                bind(socket.descriptor, $0, socklen_t(MemoryLayout<sockaddr_un>.size))
+            }
+        }
+        guard code == 0 else { throw failed("bind the socket", path) }
+        if let group {
+            guard lchown(path, uid_t.max, group) == 0 else { throw failed("give the socket to group \(group)", path) }
+            guard chmod(path, 0o660) == 0 else { throw failed("open the socket to its group", path) }
+        }
+        guard Glibc.listen(socket.descriptor, 16) == 0 else { throw failed("listen", path) }
+        return socket
+    }
+
+    /// The user at the other end, as the kernel knows it.
+    func peerUser() throws -> UInt32 {
+        var user: UInt32 = 0
+        var group: UInt32 = 0
+        var process: Int32 = 0
+        let code = meshgate_socket_peer(descriptor, &user, &group, &process)
+        guard code == 0 else { throw DiskWipeError.socket(doing: "ask who connected", on: path, errno: -code) }
+        return user
+    }
+
+    /// The next message; `nil` at the end of the stream. Waits at most `patience`, for the whole of it.
+    func receive<Message: Decodable>(_ type: Message.Type, patience: Duration) throws -> Message? {
+        let deadline = ContinuousClock.now + patience
+        guard let header = try bytes(4, deadline, patience, endIsFine: true) else { return nil }
+        let length = header.reduce(0) { $0 << 8 | Int($1) }
+        guard length <= Self.limit else { throw DiskWipeError.frameTooLong(bytes: length, limit: Self.limit) }
+        guard let body = try bytes(length, deadline, patience, endIsFine: false) else { return nil }
+        do {
+            return try JSONDecoder().decode(type, from: Data(body))
+        } catch {
+            throw DiskWipeError.frameMalformed(problem: String("\(error)".prefix(200)))
+        }
+    }
+
+    func send(_ message: some Encodable, patience: Duration = .seconds(10)) throws {
+        let body = Array(try JSONEncoder().encode(message))
+        guard body.count <= Self.limit else { throw DiskWipeError.frameTooLong(bytes: body.count, limit: Self.limit) }
+        let frame = withUnsafeBytes(of: UInt32(body.count).bigEndian, Array.init) + body
+        let deadline = ContinuousClock.now + patience
+        var sent = 0
+        while sent < frame.count {
+            try wait(for: Int16(POLLOUT), deadline, patience)
+            let count = frame[sent...].withUnsafeBytes {
+                Glibc.send(descriptor, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL) | Int32(MSG_DONTWAIT))
+            }
+            if count >= 0 {
+                sent += count
+            } else if errno != EINTR, errno != EAGAIN {
+                throw DiskWipeError.socket(doing: "send to the other end", on: path, errno: errno)
+            }
+        }
+    }
+
+    private func bytes(_ count: Int, _ deadline: ContinuousClock.Instant, _ patience: Duration, endIsFine: Bool) throws -> [UInt8]? {
+        var buffer = [UInt8](repeating: 0, count: count)
+        var filled = 0
+        while filled < count {
+            try wait(for: Int16(POLLIN), deadline, patience)
+            let got = buffer.withUnsafeMutableBytes { room in
+                recv(descriptor, UnsafeMutableRawBufferPointer(rebasing: room[filled...]).baseAddress, count - filled, Int32(MSG_DONTWAIT))
+            }
+            if got > 0 {
+                filled += got
+            } else if got == 0 {
+                if filled == 0, endIsFine { return nil }
+                throw DiskWipeError.frameMalformed(problem: "it ends in the middle")
+            } else if errno != EINTR, errno != EAGAIN {
+                throw DiskWipeError.socket(doing: "receive from the other end", on: path, errno: errno)
+            }
+        }
+        return buffer
+    }
+
+    private func wait(for events: Int16, _ deadline: ContinuousClock.Instant, _ patience: Duration) throws {
+        while true {
+            let left = (deadline - ContinuousClock.now).inMilliseconds
+            guard left > 0 else { throw DiskWipeError.timedOut(path: path, waited: patience) }
+            var request = pollfd(fd: descriptor, events: events, revents: 0)
+            let ready = poll(&request, 1, Int32(min(left, 60_000)))
+            if ready > 0 { return }
+            if ready < 0, errno != EINTR { throw DiskWipeError.socket(doing: "wait for the other end", on: path, errno: errno) }
+        }
+    }
+
+    private static func make(_ path: String) throws -> Int32 {
+        let descriptor = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
+        guard descriptor >= 0 else { throw failed("make a socket", path) }
+        return descriptor
+    }
+
+    private static func address(_ path: String) throws -> sockaddr_un {
+        let bytes = Array(path.utf8)
+        var address = sockaddr_un()
+        guard bytes.first == UInt8(ascii: "/"), bytes.count < MemoryLayout.size(ofValue: address.sun_path), !bytes.contains(0) else {
+            throw DiskWipeError.socketPath(path)
+        }
+        address.sun_family = sa_family_t(AF_UNIX)
+        withUnsafeMutableBytes(of: &address.sun_path) { $0.copyBytes(from: bytes) }
+        return address
+    }
+
+    private static func failed(_ doing: String, _ path: String) -> DiskWipeError { .socket(doing: doing, on: path, errno: errno) }
+}
