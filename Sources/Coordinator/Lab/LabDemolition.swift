@@ -27,7 +27,9 @@ struct LabDemolition {
     private func removeLink(_ name: String) async throws {
         guard let alias = LabFiles.text("/sys/class/net/\(name)/ifalias") else { return }
         // Without any alias it is ours too: the note was written and the link made, and we were killed before the mark.
-        guard alias.isEmpty || alias == LabNetworkScript.alias(ledger.labID) else { throw LabError.notOurs(what: "the network link \(name)") }
+        guard alias.isEmpty || alias == LabNetworkScript.alias(ledger.labID) else {
+            throw LabError.notOurs(what: "the network link \(name)")
+        }
         let result = try await tools.attempt("ip", ["link", "delete", "dev", name])
         if !result.succeeded, LabFiles.exists("/sys/class/net/\(name)") {
             throw LabError.tool(command: "ip link delete dev \(name)", exit: result.exit.description, said: LabTools.lastWords(of: result))

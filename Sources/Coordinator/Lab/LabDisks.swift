@@ -22,7 +22,8 @@ struct LabDisks {
             case .blank, .lvm: break
             case .bluestore:
                 let label = BlueStoreLabel.osd(
-                    number, ofCluster: fsid, uuid: try entropy.bytes(16), size: disk.size.bytes, bornAt: now().wall + .seconds(-86_400 * 41))
+                    number, ofCluster: fsid, uuid: try entropy.bytes(16), size: disk.size.bytes, bornAt: now().wall + .seconds(-86_400 * 41)
+                )
                 try Self.plant(label, on: image, size: disk.size.bytes)
                 number += 1
             case .ext4:

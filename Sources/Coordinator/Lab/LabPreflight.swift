@@ -60,10 +60,15 @@ package struct LabPreflight: Sendable {
 
     private static func rights() -> [Finding] {
         guard geteuid() == 0 else {
-            return [Finding(problem: "not root", remedy: "run it with sudo; as it is, only loopback agents and file-backed checks run", concernsRights: true)]
+            return [
+                Finding(
+                    problem: "not root", remedy: "run it with sudo; as it is, only loopback agents and file-backed checks run",
+                    concernsRights: true)
+            ]
         }
         let status = LabFiles.text("/proc/self/status") ?? ""
-        let effective = status.split(separator: "\n").first { $0.hasPrefix("CapEff:") }?.split(separator: "\t").last
+        let effective =
+            status.split(separator: "\n").first { $0.hasPrefix("CapEff:") }?.split(separator: "\t").last
             .flatMap { UInt64($0, radix: 16) } ?? 0
         let needed: [(name: String, bit: UInt64)] = [("CAP_NET_ADMIN", 12), ("CAP_SYS_ADMIN", 21), ("CAP_MKNOD", 27)]
         var findings = needed.filter { effective >> $0.bit & 1 == 0 }.map { capability in

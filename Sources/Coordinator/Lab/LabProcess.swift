@@ -35,7 +35,8 @@ package struct LabProcess: Hashable, Sendable, Codable {
         defer { close(descriptor) }
         guard isAlive else { return true }
         var watched = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
-        return poll(&watched, 1, Int32(clamping: patience.components.seconds * 1000 + patience.components.attoseconds / 1_000_000_000_000_000)) > 0
+        return poll(
+            &watched, 1, Int32(clamping: patience.components.seconds * 1000 + patience.components.attoseconds / 1_000_000_000_000_000)) > 0
             || !isAlive
     }
 

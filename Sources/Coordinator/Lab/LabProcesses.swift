@@ -75,7 +75,8 @@ package struct LabProcesses: Sendable {
         }
         let left = LabProcess.all(marked: text).map { String($0.pid) }.joined(separator: ", ")
         if !left.isEmpty {
-            throw LabError.noAnswer(doing: "end the processes \(left)", waited: .seconds(10), remedy: "end them by hand, then take the lab down again")
+            throw LabError.noAnswer(
+                doing: "end the processes \(left)", waited: .seconds(10), remedy: "end them by hand, then take the lab down again")
         }
     }
 

@@ -1,0 +1,14 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// Makes one program's wall clock wrong through libfaketime, and only that: CLOCK_MONOTONIC and CLOCK_BOOTTIME stay right, as they do on a
+/// host whose clock was set wrongly.
+package enum LabClockSkew {
+    /// What the program needs in its environment.
+    package static func environment(seconds: Int) throws -> [String: String] {
+        guard let library = LabPreflight.fakeTimeLibrary else {
+            let requirement = LabPreflight.clockRequirement
+            throw LabError.unexpected(doing: "skew a clock", found: "no \(requirement.tool); apt-get install \(requirement.package)")
+        }
+        return ["LD_PRELOAD": library, "FAKETIME": "\(seconds < 0 ? "" : "+")\(seconds)s", "FAKETIME_DONT_FAKE_MONOTONIC": "1"]
+    }
+}
