@@ -48,6 +48,8 @@ package struct AgentLinkConfiguration: Sendable {
     package var backoff = Backoff()
     /// Orders carried out at once; more are refused as `overloaded`.
     package var concurrentTasks = 8
+    /// Uses the process-wide threads for connections in place of one of its own; for processes with many links.
+    package var sharesThreads = false
     /// Reports sent and not yet acknowledged.
     package var window = 64
 
