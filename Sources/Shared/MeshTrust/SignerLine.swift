@@ -27,8 +27,10 @@ enum SignerLine {
 
     private static func comment(_ text: String) throws(SSHMalformed) -> SignerLine {
         let words = text.split(whereSeparator: { $0 == " " || $0 == "\t" })
-        guard words.first == "meshgate:" else { return .nothing }
-        guard words.count == 3, words[1] == "signatures",
+        // A policy line with a slip in it must not pass for a comment: the threshold would fall to 1 unseen.
+        let folded = text.lowercased()
+        guard words.first == "meshgate:" || folded.contains("meshgate") && folded.contains("signatures") else { return .nothing }
+        guard words.count == 3, words[0] == "meshgate:", words[1] == "signatures",
             let number = (1...AllowedSigners.largestThreshold).first(where: { String($0) == words[2] })
         else { throw SSHMalformed("\"# meshgate: signatures N\" is wanted, with N from 1 to \(AllowedSigners.largestThreshold)") }
         return .threshold(number)
