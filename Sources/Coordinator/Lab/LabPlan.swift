@@ -66,8 +66,8 @@ package struct LabPlan: Hashable, Sendable, Codable {
     /// What is wrong with this plan, in words; empty when it can be built.
     package var problems: [String] {
         var found: [String] = []
-        if !directory.hasPrefix("/") || directory.contains("\n") || directory.utf8.count > 80 {
-            found.append("the directory must be an absolute path of at most 80 bytes (Unix sockets live in it)")
+        if !directory.hasPrefix("/") || directory.contains("\n") || directory.utf8.count > 70 {
+            found.append("the directory must be an absolute path of at most 70 bytes (Unix sockets live in it)")
         }
         if !(2...4).contains(prefix.utf8.count) || !prefix.utf8.allSatisfy({ (UInt8(ascii: "a")...UInt8(ascii: "z")).contains($0) }) {
             found.append("the name prefix is two to four letters a-z")

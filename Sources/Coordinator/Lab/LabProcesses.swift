@@ -14,13 +14,15 @@ package struct LabProcesses: Sendable {
         self.marker = marker
     }
 
+    /// What every program of the lab gets, its mark included.
+    var environment: [String: String] { LabTools.environment.merging([marker.name: marker.value]) { _, mark in mark } }
+
     /// Starts a program and notes it under `name`; its log is `logs/NAME.log`.
     @discardableResult
     package func start(
         _ name: String, _ path: String, _ arguments: [String], environment: [String: String] = [:], in place: LabPlace
     ) throws -> LabProcess {
-        var complete = LabTools.environment.merging(environment) { _, given in given }
-        complete[marker.name] = marker.value
+        let complete = self.environment.merging(environment) { _, given in given }
         let process = try LabLauncher.start(
             LabProgram(path: path, arguments: arguments, environment: complete, log: paths.log(name)), in: place)
         try LabFiles.write(String(decoding: JSONEncoder().encode(process), as: UTF8.self), to: file(name))

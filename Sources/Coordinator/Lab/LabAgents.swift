@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: Apache-2.0
+
+internal import Glibc
+internal import MeshModel
+
+/// Installs and runs the two roles of the real agent on the nodes of a lab.
+package struct LabAgents: Sendable {
+    private let topology: LabTopology
+    private let paths: LabPaths
+    private let processes: LabProcesses
+    private let program: String
+    private let coordinator: String
+
+    /// `program` is the absolute path of meshgate-agent; `coordinator` is HOST:PORT as seen from the nodes.
+    package init(_ topology: LabTopology, paths: LabPaths, processes: LabProcesses, program: String, coordinator: String) {
+        self.topology = topology
+        self.paths = paths
+        self.processes = processes
+        self.program = program
+        self.coordinator = coordinator
+    }
+
+    /// What a node's own configuration would bring: settings, the join token, and who may sign warrants.
+    package func install(on node: LabTopology.Node, token: String) throws {
+        let home = paths.agentState(of: node)
+        try LabFiles.makeDirectory(home)
+        let settings = [
+            "coordinator": coordinator, "node": node.name.text, "state": home + "/state", "join-token-file": home + "/join-token",
+            "wiper-socket": home + "/wiper.sock", "wiper-state": home + "/wiper", "node-key": home + "/run/node-key",
+            "signers": paths.allowedSigners,
+        ]
+        try LabFiles.write(token + "\n", to: home + "/join-token", mode: 0o600)
+        try LabFiles.write(settings.sorted { $0.key < $1.key }.map { "\($0.key) = \($0.value)\n" }.joined(), to: configuration(node))
+    }
+
+    /// Starts the roles that are not running: the wiper where there is a disk, and the agent, whose wall clock may be off by some seconds.
+    package func start(on node: LabTopology.Node, skewSeconds: Int = 0, in place: LabPlace? = nil) throws {
+        let place = try place ?? .node(processes.initProcess(of: node))
+        if node.disk != nil, processes.find(wiperName(node)) == nil {
+            let arming = try LabLauncher.start(
+                LabProgram(
+                    path: program, arguments: ["wiper", "arm", "--config", configuration(node)], environment: processes.environment,
+                    log: paths.log(wiperName(node))), in: place)
+            guard arming.waitForEnd(.seconds(10)) else {
+                throw LabError.noAnswer(
+                    doing: "arm the wiper of \(node.name)", waited: .seconds(10), remedy: "see \(paths.log(wiperName(node)))")
+            }
+            try processes.start(
+                wiperName(node), program, ["wiper", "serve", "--config", configuration(node), "--allow-loop-disks"], in: place)
+        }
+        if processes.find(agentName(node)) == nil {
+            let skew = skewSeconds == 0 ? [:] : try LabClockSkew.environment(seconds: skewSeconds)
+            try processes.start(agentName(node), program, ["run", "--config", configuration(node)], environment: skew, in: place)
+        }
+    }
+
+    /// Stops the agent, not the wiper.
+    package func stopAgent(on node: LabTopology.Node) throws { try processes.stop(agentName(node)) }
+
+    /// Whether both roles that belong on the node are alive.
+    package func isRunning(on node: LabTopology.Node) -> Bool {
+        processes.find(agentName(node)) != nil && (node.disk == nil || processes.find(wiperName(node)) != nil)
+    }
+
+    package func agentName(_ node: LabTopology.Node) -> String { "agent-\(node.name)" }
+    package func wiperName(_ node: LabTopology.Node) -> String { "wiper-\(node.name)" }
+
+    private func configuration(_ node: LabTopology.Node) -> String { paths.agentState(of: node) + "/agent.conf" }
+}

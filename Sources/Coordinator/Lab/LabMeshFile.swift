@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: Apache-2.0
+
+internal import FoundationEssentials
+internal import MeshModel
+
+/// The files that an admin would bring to a mesh, written for a lab: mesh.yaml, a kubeconfig, a Terraform tree and a manifest.
+package struct LabMeshFile: Hashable, Sendable {
+    package let topology: LabTopology
+
+    package init(_ topology: LabTopology) { self.topology = topology }
+
+    /// The mesh as an admin would describe it; no hypervisors, as a lab has none.
+    package var mesh: String {
+        """
+        # The mesh of this lab. Real agents, disks and networks; the clusters behind the API servers are stand-ins.
+        apiVersion: meshgate.dev/v1alpha1
+        kind: Mesh
+        metadata:
+          name: lab
+        spec:
+          versions: { talos: 1.11.3, cilium: 1.18.5, gatewayAPI: 1.3.0 }
+
+          networks:
+        \(topology.clusters.map(network).joined(separator: "\n"))
+
+          clusters:
+        \(topology.clusters.map(cluster).joined(separator: "\n"))
+
+          provision:
+            terraform: { directory: terraform, varsFrom: files }
+          services:
+            - { name: rook-ceph, chart: { repo: https://charts.rook.io/release, name: rook-ceph, version: v1.18.7 }, clusters: all }
+            - { name: metrics-server, manifest: manifests/metrics-server.yaml, clusters: all }
+          policy:
+            evidence: { maxAge: 10m }
+            warrants: { signatures: 1 }
+
+        """
+    }
+
+    private func network(_ cluster: LabTopology.Cluster) -> String {
+        "    - { name: \(cluster.network), vlan: \(cluster.vlan), cidr: \(cluster.cidr), gateway: \(cluster.gateway), mtu: 1500 }"
+    }
+
+    private func cluster(_ cluster: LabTopology.Cluster) -> String {
+        """
+            - name: \(cluster.name)
+              id: \(cluster.id)
+              kind: talos
+              context: \(cluster.context)
+              endpoint: https://\(cluster.endpoint):6443
+              network: \(cluster.network)
+              podCIDRs: [\(cluster.podCIDR)]
+              serviceCIDRs: [\(cluster.serviceCIDR)]
+              kubeProxy: false
+              cilium:
+                kubeProxyReplacement: true
+                routingMode: tunnel
+                tunnelProtocol: vxlan
+                encryption: none
+                clustermesh: { serviceType: NodePort, nodePort: \(cluster.nodePort) }
+              nodes:
+        \(cluster.nodes.map { node($0, cluster) }.joined(separator: "\n"))
+        """
+    }
+
+    private func node(_ node: LabTopology.Node, _ cluster: LabTopology.Cluster) -> String {
+        var lines = [
+            "        - name: \(node.name)", "          role: \(node.role.rawValue)", "          address: \(node.address)",
+            "          interfaces: [ { name: \(LabTopology.nic), network: \(cluster.network), mac: \"\(node.mac)\" } ]",
+        ]
+        if let disk = node.disk {
+            lines.append(
+                "          disks: [ { name: \(disk.device), serial: \(disk.serial), size: \(disk.size), use: rook-ceph } ]")
+        }
+        return lines.joined(separator: "\n")
+    }
+
+    /// One context per cluster, each pointing to a stand-in API server; in JSON, which is YAML too. `servers` by cluster name.
+    package func kubeconfig(servers: [String: String]) throws -> String {
+        let clusters = topology.clusters.map { NamedCluster(name: $0.name.text, cluster: .init(server: servers[$0.name.text] ?? "")) }
+        let contexts = topology.clusters.map {
+            NamedContext(name: $0.context, context: .init(cluster: $0.name.text, user: "lab"))
+        }
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
+        let file = Kubeconfig(
+            clusters: clusters, contexts: contexts, users: [NamedUser(name: "lab", user: .init(token: "stand-in"))],
+            currentContext: contexts.first?.name ?? "")
+        return String(decoding: try encoder.encode(file), as: UTF8.self) + "\n"
+    }
+
+    /// One machine resource per node, enough for Terraform's stand-in to have something to plan.
+    package var terraform: String {
+        "# The machines of the lab; its Terraform is a stand-in that counts resources.\n"
+            + topology.nodes.map { node in
+                """
+                resource "lab_machine" "\(node.name.text.map { $0 == "-" ? "_" : String($0) }.joined())" {
+                  name    = "\(node.name)"
+                  address = "\(node.address)"
+                }
+
+                """
+            }.joined()
+    }
+
+    /// In JSON, which is YAML too.
+    package let metricsServer = """
+        {"apiVersion": "apps/v1", "kind": "Deployment",
+         "metadata": {"name": "metrics-server", "namespace": "kube-system", "labels": {"k8s-app": "metrics-server"}},
+         "spec": {"replicas": 1, "selector": {"matchLabels": {"k8s-app": "metrics-server"}},
+          "template": {"metadata": {"labels": {"k8s-app": "metrics-server"}},
+           "spec": {"containers": [{"name": "metrics-server", "image": "registry.k8s.io/metrics-server/metrics-server:v0.8.0"}]}}}}
+
+        """
+}
+
+private struct Kubeconfig: Encodable {
+    var apiVersion = "v1"
+    var kind = "Config"
+    var clusters: [NamedCluster]
+    var contexts: [NamedContext]
+    var users: [NamedUser]
+    var currentContext: String
+    enum CodingKeys: String, CodingKey {
+        case apiVersion, kind, clusters, contexts, users
+        case currentContext = "current-context"
+    }
+}
+
+private struct NamedCluster: Encodable {
+    struct Cluster: Encodable { var server: String }
+    var name: String
+    var cluster: Cluster
+}
+
+private struct NamedContext: Encodable {
+    struct Context: Encodable {
+        var cluster: String
+        var user: String
+    }
+    var name: String
+    var context: Context
+}
+
+private struct NamedUser: Encodable {
+    struct User: Encodable { var token: String }
+    var name: String
+    var user: User
+}

@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0
+
+internal import MeshModel
+
+/// A story that a lab can play: how the world is when it begins, and what goes wrong.
+package enum LabScenario: String, Hashable, Sendable, CaseIterable {
+    case happy
+    case dirtyDisks = "dirty-disks"
+    case missingVLAN = "missing-vlan"
+    case clockSkew = "clock-skew"
+    case coordinatorKilled = "coordinator-killed"
+    case caMismatch = "ca-mismatch"
+    /// Dirty disks, a missing VLAN and a killed coordinator in one run: what `make demo` shows.
+    case tour
+
+    /// One line for `--help`.
+    package var summary: String {
+        switch self {
+        case .happy: "nothing is wrong: from mesh.yaml to a connected mesh"
+        case .dirtyDisks: "leftover BlueStore labels, an LVM volume and an ext4 hold the wipes until a person signs warrants"
+        case .missingVLAN: "one switch port lacks its VLAN: the mesh step is held until the port is repaired"
+        case .clockSkew: "one node's clock is two minutes off: its steps are held until the clock is right"
+        case .coordinatorKilled: "the coordinator is killed in the middle of the run and resumes"
+        case .caMismatch: "the second cluster already has a Cilium CA of its own: nothing is installed over it"
+        case .tour: "dirty disks, a missing VLAN and a killed coordinator in one run"
+        }
+    }
+
+    /// Wipes begin to be needed only where something is on the disks.
+    var hasDirtyDisks: Bool { self == .dirtyDisks || self == .tour }
+    var losesVLAN: Bool { self == .missingVLAN || self == .tour }
+    var killsCoordinator: Bool { self == .coordinatorKilled || self == .tour }
+    var skewsClock: Bool { self == .clockSkew }
+    var hasForeignCA: Bool { self == .caMismatch }
+
+    /// The plan of the lab that the story needs.
+    package func plan(directory: String, prefix: String = LabPlan.defaultPrefix) throws -> LabPlan {
+        var plan = LabPlan(directory: directory, prefix: prefix)
+        let workers = try LabTopology(plan).nodes.filter { $0.disk != nil }.map(\.name)
+        if hasDirtyDisks {
+            plan.contents = zip(workers, [.bluestore, .lvm, .bluestore, .ext4]).map { LabPlan.DiskContent(node: $0, kind: $1) }
+        }
+        if skewsClock, let victim = workers.last { plan.skews = [LabPlan.Skew(node: victim, seconds: 120)] }
+        return plan
+    }
+
+    /// The node whose port loses its VLAN: the last worker of the last cluster.
+    func victim(_ topology: LabTopology) -> LabTopology.Node? { losesVLAN ? topology.nodes.last : nil }
+}
