@@ -6,8 +6,8 @@ import Testing
 
 @testable import MeshTrust
 
-/// Thousands of damaged inputs, the same ones on every machine: nothing may crash, and nothing that differs from what was signed may be accepted.
-/// Serialized, because two of them look at the memory of the whole process.
+/// Thousands of damaged inputs, the same ones on every machine: nothing may crash, and nothing that differs from what was signed
+/// may be accepted. Serialized, because two of them look at the memory of the whole process.
 @Suite("Damaged input", .serialized)
 struct MutationTests {
     private var generator = SeededGenerator(state: 20_261_123)
@@ -136,7 +136,8 @@ struct MutationTests {
             }
         }
         try work(200)
-        // 400 rounds that each lost one object of 1 KiB would cost 100 pages, every time; other tests, which run beside this one, cost some once.
+        // 400 rounds that each lost one object of 1 KiB would cost 100 pages, every time; other tests, which run beside this one,
+        // cost some once.
         var growth: [Int] = []
         repeat {
             let before = try residentPages()

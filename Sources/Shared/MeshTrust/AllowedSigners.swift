@@ -2,8 +2,8 @@
 
 package import MeshModel
 
-/// Who may sign warrants: OpenSSH's `allowed_signers` format (ssh-keygen(1)), read strictly, with one line of ours, `# meshgate: signatures 2`,
-/// that says how many different keys a warrant needs (1 when it is absent).
+/// Who may sign warrants: OpenSSH's `allowed_signers` format (ssh-keygen(1)), read strictly, with one line of ours, `# meshgate:
+/// signatures 2`, that says how many different keys a warrant needs (1 when it is absent).
 package struct AllowedSigners: Hashable, Sendable {
     /// One line: a key, whose it is, and what it may sign when.
     package struct Entry: Hashable, Sendable {
@@ -20,6 +20,7 @@ package struct AllowedSigners: Hashable, Sendable {
 
     /// Everything that is wrong with a file, each with its line. A file with a fault permits nothing.
     package struct Faults: Error, Hashable, Sendable, CustomStringConvertible {
+        /// One thing that is wrong, and where.
         package struct Fault: Hashable, Sendable, CustomStringConvertible {
             package let line: Int
             package let problem: String
@@ -35,11 +36,15 @@ package struct AllowedSigners: Hashable, Sendable {
     /// How many different keys must sign.
     package let threshold: Int
 
+    /// In bytes.
     package static let longestText = 256 << 10
+    /// More keys than this nobody gathers within the hour that a warrant is valid.
     package static let largestThreshold = 8
 
+    /// The line of a key, if it has one.
     package func entry(for key: SSHPublicKey) -> Entry? { entries.first { $0.key == key } }
 
+    /// Reads the whole file, or reports everything that is wrong with it.
     package init(parsing text: String) throws(Faults) {
         guard text.utf8.count <= Self.longestText else {
             throw Faults(faults: [.init(line: 1, problem: "the file is longer than \(Self.longestText) bytes")])

@@ -13,13 +13,16 @@ package struct Certificate: Hashable, Sendable {
     package let notAfter: Timestamp
     package let publicKey: PublicKey
 
+    /// In bytes; ours have about 700.
     package static let longest = 8 << 10
 
+    /// Refuses what is not X.509 v3 in canonical DER with a P-256 key.
     package init(der: [UInt8]) throws(TrustError) {
         let raw = try Self.open(der)
         try self.init(der: der, opened: raw)
     }
 
+    /// Exactly one certificate.
     package init(pem: String) throws(TrustError) { try self.init(der: PEM.decodeOne(pem, label: PEM.certificateLabel)) }
 
     /// Every certificate of a PEM bundle.
@@ -29,7 +32,9 @@ package struct Certificate: Hashable, Sendable {
         return result
     }
 
+    /// As files and tools want it.
     package var pem: String { PEM.encode(der, label: PEM.certificateLabel) }
+    /// SHA-256 of the SubjectPublicKeyInfo.
     package var spkiDigest: Digest { publicKey.digest }
     /// SHA-256 of the DER.
     package var fingerprint: Digest { .sha256(der) }

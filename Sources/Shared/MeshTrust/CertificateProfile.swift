@@ -9,12 +9,14 @@ package enum CertificateProfile: Hashable, Sendable {
     case coordinator(mesh: String, dnsNames: [String], addresses: [IPAddress])
     case `operator`(mesh: String, OperatorName, OperatorRole)
 
+    /// The mesh it is issued in.
     package var mesh: String {
         switch self {
         case .agent(let mesh, _), .coordinator(let mesh, _, _), .operator(let mesh, _, _): mesh
         }
     }
 
+    /// Whom it will name.
     package var name: PeerName {
         switch self {
         case .agent(_, let node): .agent(node)

@@ -4,15 +4,21 @@ import COpenSSL
 
 /// A PKCS#10 request. It says one thing only: "I own this key". Names in it are for people who read it; nobody believes them.
 package struct CertificateSigningRequest: Hashable, Sendable {
+    /// The request as it travels; not believed before `judge`.
     package let der: [UInt8]
+    /// In bytes.
     package static let longest = 16 << 10
 
+    /// As `openssl req` reads it.
     package var pem: String { PEM.encode(der, label: PEM.requestLabel) }
 
+    /// Takes the bytes as they are; `judge` reads them.
     package init(der: [UInt8]) { self.der = der }
 
+    /// Exactly one request.
     package init(pem: String) throws(TrustError) { der = try PEM.decodeOne(pem, label: PEM.requestLabel) }
 
+    /// Made by an agent for its own key; the common name is for people only.
     package static func make(key: PrivateKey, commonName: String) throws -> CertificateSigningRequest {
         let doing = "make a certificate request"
         let request = try Owned(X509_REQ_new(), doing, release: X509_REQ_free)
@@ -25,8 +31,8 @@ package struct CertificateSigningRequest: Hashable, Sendable {
         return try CertificateSigningRequest(der: OpenSSL.encode(request.raw, doing, i2d_X509_REQ))
     }
 
-    /// The key that signed the request, and nothing else of it: who gets which name is decided elsewhere (a Talos worker once asked for, and got, admin).
-    /// The work is bounded: anything but a P-256 key is turned away before OpenSSL computes with it.
+    /// The key that signed the request, and nothing else of it: who gets which name is decided elsewhere (a Talos worker once asked
+    /// for, and got, admin). The work is bounded: anything but a P-256 key is turned away before OpenSSL computes with it.
     package func judge() throws(TrustError) -> PublicKey {
         guard der.count <= Self.longest else { throw .notARequest(problem: "it has \(der.count) bytes, more than \(Self.longest)") }
         guard let spki = DERReader.publicKey(ofRequest: der) else { throw .notARequest(problem: "it is not a PKCS#10 request in DER") }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// The little DER that certificates of one rigid profile need. Written by hand, because OpenSSL's other way is a text language in which a
-/// name could smuggle in a second name.
+/// The little DER that certificates of one rigid profile need. Written by hand, because OpenSSL's other way is a text language in
+/// which a name could smuggle in a second name.
 enum DER {
     static func value(_ tag: UInt8, _ content: [UInt8]) -> [UInt8] {
         var length: [UInt8] = []

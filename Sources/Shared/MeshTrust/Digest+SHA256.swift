@@ -7,13 +7,16 @@ package import MeshModel
 package struct SHA256Hasher: Sendable {
     private var state = SHA256_CTX()
 
+    /// Nothing added yet.
     package init() { SHA256_Init(&state) }
 
+    /// Adds bytes without copying them; for large areas of a disk.
     package mutating func update(_ bytes: UnsafeRawBufferPointer) {
         guard let base = bytes.baseAddress else { return }
         SHA256_Update(&state, base, bytes.count)
     }
 
+    /// Adds bytes.
     package mutating func update(_ bytes: some Sequence<UInt8>) {
         let seen: Void? = bytes.withContiguousStorageIfAvailable { update(UnsafeRawBufferPointer($0)) }
         if seen == nil { Array(bytes).withUnsafeBytes { update($0) } }
@@ -30,6 +33,7 @@ package struct SHA256Hasher: Sendable {
 }
 
 extension Digest {
+    /// The SHA-256 of `bytes`.
     package static func sha256(_ bytes: some Sequence<UInt8>) -> Digest {
         var hasher = SHA256Hasher()
         hasher.update(bytes)

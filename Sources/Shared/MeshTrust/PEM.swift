@@ -2,10 +2,14 @@
 
 /// Text armour around DER, both ways. Bounded, and never asks a terminal for a passphrase, as OpenSSL's own reader may.
 package enum PEM {
+    /// The label of a certificate.
     package static let certificateLabel = "CERTIFICATE"
+    /// The label of a certificate request.
     package static let requestLabel = "CERTIFICATE REQUEST"
+    /// In bytes; longer texts are not read.
     package static let longestText = 1 << 20
 
+    /// Lines of 64 characters, as OpenSSL writes them.
     package static func encode(_ der: [UInt8], label: String) -> String {
         var lines = ["-----BEGIN \(label)-----"]
         var rest = Substring(Base64.encode(der))

@@ -4,8 +4,11 @@ package import MeshModel
 
 /// Who is at the other end, as read from the very leaf that was verified. Only `PeerJudge` makes one.
 package struct PeerIdentity: Hashable, Sendable {
+    /// Whom the certificate names.
     package let name: PeerName
+    /// The mesh in that name.
     package let mesh: String
+    /// The verified leaf.
     package let certificate: Certificate
 
     init(name: PeerName, mesh: String, certificate: Certificate) {
@@ -14,9 +17,11 @@ package struct PeerIdentity: Hashable, Sendable {
         self.certificate = certificate
     }
 
+    /// Its serial number; the key of the revocation list.
     package var serial: String { certificate.serial }
     /// SHA-256 of the SubjectPublicKeyInfo.
     package var key: Digest { certificate.spkiDigest }
+    /// When the session must end at the latest.
     package var notAfter: Timestamp { certificate.notAfter }
     /// The node, when the peer is an agent.
     package var node: NodeID? { if case .agent(let node) = name { node } else { nil } }

@@ -14,7 +14,8 @@ extension PeerJudge {
     /// An agent that joins would not keep such a certificate longer.
     package static let longestJoin = Duration.seconds(24 * 3600)
 
-    /// The coordinator's side: the key of a joining agent, proven by the handshake. Whether it may join is up to its token; the certificate claims nothing.
+    /// The coordinator's side: the key of a joining agent, proven by the handshake. Whether it may join is up to its token; the
+    /// certificate claims nothing.
     package static func judgeJoiner(_ chain: [[UInt8]], now: Timestamp) -> Result<PublicKey, PeerRefusal> {
         do throws(PeerRefusal) {
             guard let der = chain.first else { throw .noCertificate }
@@ -58,8 +59,8 @@ extension PeerJudge {
         }
     }
 
-    /// The joining agent's side: it knows the SHA-256 of the mesh's root (of its DER or of its key) from the join command, and nothing else.
-    /// `mesh` is compared when the agent was told it.
+    /// The joining agent's side: it knows the SHA-256 of the mesh's root (of its DER or of its key) from the join command, and
+    /// nothing else. `mesh` is compared when the agent was told it.
     package static func judgePinned(
         _ chain: [[UInt8]], pin: Digest, mesh: String?, now: Timestamp
     ) -> Result<PinnedCoordinator, PeerRefusal> {

@@ -3,12 +3,13 @@
 import COpenSSL
 package import MeshModel
 
-/// Decides who a peer is from the certificates it showed in the TLS handshake. OpenSSL judges the chain against our roots alone (never the system's),
-/// at the given time; the name is then read from the leaf that was judged, by the same parser.
+/// Decides who a peer is from the certificates it showed in the TLS handshake. OpenSSL judges the chain against our roots alone
+/// (never the system's), at the given time; the name is then read from the leaf that was judged, by the same parser.
 package enum PeerJudge {
     /// A leaf, its authority, and one old authority while authorities are being exchanged.
     package static let longestChain = 3
 
+    /// The peer at this door, or why it stays outside. `isRevoked` is asked only about a certificate that is good otherwise.
     package static func judge(
         _ chain: [[UInt8]], roots: [Certificate], as kind: PeerKind, mesh: String, now: Timestamp, isRevoked: (_ serial: String) -> Bool
     ) -> Result<PeerIdentity, PeerRefusal> {

@@ -38,6 +38,7 @@ package enum PeerName: Hashable, Sendable, CustomStringConvertible {
         }
     }
 
+    /// What the name is a name of.
     package var kind: PeerKind {
         switch self {
         case .agent: .agent

@@ -6,6 +6,7 @@ package import MeshModel
 /// A P-256 private key. Shared, never changed after it is made, and never shown by `description`.
 package struct PrivateKey: Sendable, CustomStringConvertible {
     private let box: Box
+    /// The half that may be shown.
     package let publicKey: PublicKey
 
     /// `@unchecked` because OpenSSL counts references to an EVP_PKEY atomically and we only read it after creation.
@@ -22,6 +23,7 @@ package struct PrivateKey: Sendable, CustomStringConvertible {
         box = Box(owned)
     }
 
+    /// A new key from OpenSSL's generator.
     package static func generate() throws -> PrivateKey {
         try PrivateKey(Owned(meshgate_generate_p256(), "generate a P-256 key", release: EVP_PKEY_free))
     }
@@ -56,6 +58,7 @@ package struct PrivateKey: Sendable, CustomStringConvertible {
 
     /// The SubjectPublicKeyInfo in DER.
     package var publicKeyDER: [UInt8] { publicKey.spki }
+    /// How the key is named in warrants, pins and enrolments.
     package var spkiDigest: Digest { publicKey.digest }
     package var description: String { "private key of \(spkiDigest.short)" }
 

@@ -5,7 +5,9 @@ package import MeshModel
 
 /// What a signature is made for. It is part of the signed bytes, so a signature for one matter is nothing for another.
 package struct SignatureContext: Hashable, Sendable {
+    /// Ends with a version, so that the meaning of a signature can change.
     package let label: String
+    /// A context of the caller's own; the label is part of what is signed.
     package init(_ label: String) { self.label = label }
 
     /// An agent vouches for its evidence.
@@ -30,6 +32,7 @@ package struct PublicKey: Hashable, Sendable {
     /// Cheap and exact: any other key type or spelling ends here, before OpenSSL does arithmetic on it.
     static func hasRightForm(_ spki: [UInt8]) -> Bool { spki.count == prefix.count + 64 && spki.starts(with: prefix) }
 
+    /// Refuses every other key type, curve and spelling.
     package init(spki: [UInt8]) throws(TrustError) {
         guard Self.hasRightForm(spki) else { throw .notAKey(problem: "it is of another type or in another form") }
         do {

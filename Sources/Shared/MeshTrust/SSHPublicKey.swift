@@ -24,6 +24,7 @@ package struct SSHPublicKey: Hashable, Sendable, CustomStringConvertible {
     let kind: Kind
     /// The name OpenSSH gives to this type of key.
     package let type: String
+    /// The key in OpenSSH's binary form.
     package let blob: [UInt8]
 
     /// A blob as it stands in a signature or, in base64, in an `allowed_signers` file.

@@ -2,9 +2,12 @@
 
 import COpenSSL
 
-/// A signature as `ssh-keygen -Y sign` writes it (OpenSSH PROTOCOL.sshsig, version 1). Parsing checks its form; `isValid` checks the signature.
+/// A signature as `ssh-keygen -Y sign` writes it (OpenSSH PROTOCOL.sshsig, version 1). Parsing checks its form; `isValid` checks
+/// the signature.
 package struct SSHSignature: Hashable, Sendable {
+    /// The key that claims to have signed.
     package let key: SSHPublicKey
+    /// What the signature was made for.
     package let namespace: String
     /// How the message was hashed: `sha256` or `sha512`.
     let hash: String
@@ -18,6 +21,7 @@ package struct SSHSignature: Hashable, Sendable {
         let counter: UInt32
     }
 
+    /// In bytes of armoured text; RSA with 8192 bits needs about 3000.
     package static let longestText = 8192
     private static let preamble = Array("SSHSIG".utf8)
 
@@ -75,7 +79,8 @@ package struct SSHSignature: Hashable, Sendable {
         return DER.sequence(DER.integer(r), DER.integer(s))
     }
 
-    /// OpenSSH PROTOCOL.u2f: the token signs the application's hash, its flags, its counter and the hash of the message. Nil without the touch.
+    /// OpenSSH PROTOCOL.u2f: the token signs the application's hash, its flags, its counter and the hash of the message. Nil
+    /// without the touch.
     private func tokenMessage(_ message: [UInt8], _ application: [UInt8]) -> [UInt8]? {
         let userPresent: UInt8 = 0x01
         guard let token, token.flags & userPresent != 0, let digest = EVP_sha256(),

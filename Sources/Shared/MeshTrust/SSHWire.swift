@@ -6,8 +6,8 @@ struct SSHMalformed: Error, Hashable {
     init(_ problem: String) { self.problem = problem }
 }
 
-/// Reads the binary form of OpenSSH (RFC 4251 section 5). Every value has one spelling here, and every length is compared with what is there
-/// before anything is copied.
+/// Reads the binary form of OpenSSH (RFC 4251 section 5). Every value has one spelling here, and every length is compared with what
+/// is there before anything is copied.
 struct SSHReader {
     private var rest: ArraySlice<UInt8>
 

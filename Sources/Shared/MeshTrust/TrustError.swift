@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// What can go wrong when keys and certificates are made or read. Peers and warrants are refused with data instead: `PeerRefusal`, `WarrantRefusal`.
+/// What can go wrong when keys and certificates are made or read. Peers and warrants are refused with data instead: `PeerRefusal`,
+/// `WarrantRefusal`.
 package enum TrustError: Error, Hashable, Sendable, CustomStringConvertible {
     case openSSL(doing: String, reason: String)
     case notPEM(wanted: String, problem: String)

@@ -2,9 +2,10 @@
 
 package import MeshModel
 
-/// A warrant whose signatures were checked. It can only be had from `WarrantVerifier`, so whoever takes one as an argument cannot be called without
-/// a person's permission.
+/// A warrant whose signatures were checked. It can only be had from `WarrantVerifier`, so whoever takes one as an argument cannot
+/// be called without a person's permission.
 package struct VerifiedWarrant: Hashable, Sendable {
+    /// What is permitted.
     package let terms: WarrantTerms
     /// The lines of the allowed signers whose keys signed, in the order of the file.
     package let signers: [AllowedSigners.Entry]
@@ -40,7 +41,7 @@ package enum WarrantRefusal: Error, Hashable, Sendable, CustomStringConvertible 
         case .unknownSigner(let signature, let key):
             "signature \(signature) is by \(key), which is not in the allowed_signers file of this host"
         case .signerMayNot(let signature, let principal, let line):
-            "signature \(signature) is by \(principal), whom line \(line) of the allowed_signers file does not let sign \(WarrantTerms.namespace)"
+            "signature \(signature) is by \(principal), whom line \(line) of the allowed_signers file does not let sign warrants"
         case .signerOutOfTime(let signature, let principal, let line):
             "signature \(signature) is by \(principal), whose line \(line) of the allowed_signers file is not valid now"
         case .signatureWrong(let signature, let principal): "signature \(signature) by \(principal) is not over this text"
@@ -52,8 +53,10 @@ package enum WarrantRefusal: Error, Hashable, Sendable, CustomStringConvertible 
     }
 }
 
-/// Checks a warrant on the host that would carry it out. Signatures first; then the very bytes that were signed are parsed, and nothing else is.
+/// Checks a warrant on the host that would carry it out. Signatures first; then the very bytes that were signed are parsed, and
+/// nothing else is.
 package enum WarrantVerifier {
+    /// More are not looked at.
     package static let mostSignatures = 8
 
     /// One bad signature refuses the whole: nobody has to ask which of them counted.
