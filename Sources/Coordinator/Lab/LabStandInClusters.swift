@@ -2,7 +2,8 @@
 
 internal import FoundationEssentials
 internal import Glibc
-internal import MeshModel
+package import MeshModel
+internal import MeshSystem
 
 /// Starts the stand-in API server of every cluster and lays the stand-in tools on the coordinator's PATH.
 ///
@@ -53,6 +54,22 @@ package struct LabStandInClusters: Sendable {
             servers[cluster.name.text] = "http://127.0.0.1:\(port)"
         }
         try LabFiles.write(try LabMeshFile(topology).kubeconfig(servers: servers), to: paths.kubeconfig, mode: 0o600)
+    }
+}
+
+extension LabStandInClusters {
+    /// The stand-in kubectl, as the admin would call it.
+    func kubectl(_ arguments: [String], with runner: any CommandRunner) async throws {
+        let result = try await runner.run(
+            Invocation(
+                "kubectl", arguments, searchPath: [paths.bin],
+                environment: processes.environment.merging(["KUBECONFIG": paths.kubeconfig]) { $1 },
+                deadline: .seconds(30)))
+        guard result.succeeded else {
+            throw LabError.tool(
+                command: (["kubectl"] + arguments).joined(separator: " "), exit: result.exit.description,
+                said: LabTools.lastWords(of: result))
+        }
     }
 }
 

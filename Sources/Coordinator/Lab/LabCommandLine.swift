@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: Apache-2.0
+
+internal import FoundationEssentials
+internal import Glibc
+package import MeshModel
+internal import MeshSystem
+
+/// The product as a person has it: the meshgate binary and its commands, as child processes. Every form of a command line is here.
+package struct LabCommandLine: LabProduct {
+    /// Where agents dial in, on the management network.
+    static let agentPort = 7443
+
+    private let program: String
+    private let paths: LabPaths
+    private let processes: LabProcesses
+    private let runner: any CommandRunner
+    /// HOST:PORT for agents.
+    private let listen: String
+    private static let coordinator = "coordinator"
+
+    init(program: String, paths: LabPaths, processes: LabProcesses, runner: any CommandRunner, listen: String) {
+        self.program = program
+        self.paths = paths
+        self.processes = processes
+        self.runner = runner
+        self.listen = listen
+    }
+
+    package func startCoordinator() async throws {
+        let path = ([paths.bin] + Invocation.systemPath).joined(separator: ":")
+        let process = try processes.start(
+            Self.coordinator, program,
+            [
+                "serve", "--state-dir", paths.coordinatorState, "--listen", listen, "--http", "127.0.0.1:0", "--mesh", paths.mesh,
+                "--kubeconfig", paths.kubeconfig,
+            ], environment: ["PATH": path, "HOME": paths.directory, "LAB_STANDIN_DELAY_MS": "150"], in: .rootNamespace)
+        _ = try await LabPatience.value(
+            "hear the coordinator answer", for: .seconds(30), remedy: "see \(paths.log(Self.coordinator))", while: { process.isAlive },
+            look: { try await attempt(["status", "--output", "json"]).succeeded ? true : nil })
+    }
+
+    package func killCoordinator() async throws {
+        guard let process = processes.find(Self.coordinator) else { return }
+        process.signal(SIGKILL)
+        guard process.waitForEnd(.seconds(5)) else {
+            throw LabError.noAnswer(doing: "kill the coordinator", waited: .seconds(5), remedy: "see \(paths.log(Self.coordinator))")
+        }
+    }
+
+    package func invite(_ node: NodeID) async throws -> String {
+        let text = try await call(["node", "invite", node.text, "--output", "json"])
+        return try decode(Invitation.self, text, "the invitation").token
+    }
+
+    package func connectedNodes() async throws -> Set<String> {
+        let text = try await call(["node", "list", "--output", "json"])
+        return Set(try decode(NodeList.self, text, "the list of nodes").nodes.filter(\.connected).map(\.name))
+    }
+
+    package func planSummary() async throws -> String { try await call(["plan", "--mesh", paths.mesh]) }
+
+    package func apply(onEvent: @escaping @Sendable (LabEvent) -> Void) async throws {
+        let invocation = invocation(["apply", "--mesh", paths.mesh, "--output", "json"], deadline: .seconds(900))
+        _ = try await runner.run(invocation) { line in
+            guard line.stream == .standardOutput, let event = LabEventLine.parse(line.text) else { return }
+            onEvent(event)
+        }
+    }
+
+    package func explain(_ step: StepID) async throws -> String { try await call(["explain", step.text]) }
+
+    package func requestWarrant(_ step: StepID) async throws -> String { try await call(["wipe", "request", step.text]) }
+
+    package func submitWarrant(_ step: StepID, text: String, signature: String) async throws {
+        let base = paths.approver + "/" + step.text.split(separator: "/").joined(separator: "-")
+        try LabFiles.write(text, to: base + ".warrant")
+        try LabFiles.write(signature, to: base + ".warrant.sig")
+        try await call(["wipe", "submit", step.text, "--warrant", base + ".warrant", "--signature", base + ".warrant.sig"])
+    }
+
+    package func feedAddress() async throws -> String {
+        let text = try await call(["status", "--output", "json"])
+        return try decode(Status.self, text, "the status").http
+    }
+
+    @discardableResult
+    private func call(_ arguments: [String]) async throws -> String {
+        let result = try await attempt(arguments)
+        guard result.succeeded else {
+            throw LabError.tool(
+                command: (["meshgate"] + arguments).joined(separator: " "), exit: result.exit.description,
+                said: LabTools.lastWords(of: result))
+        }
+        return result.outputText
+    }
+
+    private func attempt(_ arguments: [String]) async throws -> CommandResult {
+        try await runner.run(invocation(arguments, deadline: .seconds(30)))
+    }
+
+    private func invocation(_ arguments: [String], deadline: Duration) -> Invocation {
+        Invocation(
+            program, arguments + ["--state-dir", paths.coordinatorState],
+            environment: processes.environment.merging(["NO_COLOR": "1"]) { $1 },
+            workingDirectory: paths.directory, deadline: deadline)
+    }
+
+    private func decode<Value: Decodable>(_ type: Value.Type, _ text: String, _ what: String) throws -> Value {
+        do {
+            return try JSONDecoder().decode(type, from: Data(text.utf8))
+        } catch {
+            throw LabError.unexpected(doing: "read \(what)", found: String(text.prefix(200)))
+        }
+    }
+
+    private struct Invitation: Decodable { var token: String }
+    private struct NodeList: Decodable {
+        struct Node: Decodable {
+            var name: String
+            var connected: Bool
+        }
+        var nodes: [Node]
+    }
+    private struct Status: Decodable { var http: String }
+}

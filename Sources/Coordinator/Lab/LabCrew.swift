@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: Apache-2.0
+
+internal import MeshModel
+internal import MeshSystem
+
+/// The hands of a story: everything that acts on a lab that is up, each act told as it happens.
+struct LabCrew: Sendable {
+    let product: any LabProduct
+    private let topology: LabTopology
+    private let plan: LabPlan
+    private let paths: LabPaths
+    private let agents: LabAgents
+    private let clusters: LabStandInClusters
+    private let approver: LabApprover
+    private let fault: LabFault
+    private let runner: any CommandRunner
+
+    init(_ builder: LabBuilder, ledger: LabLedger, meshgate: String, runner: any CommandRunner) throws {
+        topology = builder.topology
+        self.runner = runner
+        plan = builder.plan
+        paths = builder.paths
+        let processes = LabProcesses(paths: paths, marker: ledger.marker)
+        let beside = meshgate.split(separator: "/").dropLast().map { "/" + $0 }.joined()
+        let endpoint = "\(topology.coordinator):\(LabCommandLine.agentPort)"
+        agents = LabAgents(topology, paths: paths, processes: processes, program: beside + "/meshgate-agent", coordinator: endpoint)
+        clusters = LabStandInClusters(topology, paths: paths, processes: processes, program: meshgate)
+        approver = LabApprover(paths: paths, tools: LabTools(runner: runner))
+        fault = LabFault(topology, runner: runner)
+        product = LabCommandLine(program: meshgate, paths: paths, processes: processes, runner: runner, listen: endpoint)
+    }
+
+    /// From wires and disks to agents that are connected, with what is wrong in this story already wrong.
+    func open(_ scenario: LabScenario, _ story: LabStory) async throws {
+        story.chapter("coordinator, stand-in clusters and agents")
+        try await approver.prepare()
+        try writeMesh()
+        let foreign = scenario.hasForeignCA ? topology.clusters.last.map { [$0.name] } ?? [] : []
+        try await clusters.start(foreignCAs: Set(foreign))
+        story.tell(
+            "\(topology.clusters.count) stand-in clusters answer; tools are stand-ins too: \(LabStandInClusters.tools.joined(separator: ", "))"
+        )
+        try await product.startCoordinator()
+        story.tell("the coordinator serves, with its own CA and journal")
+        for node in topology.nodes {
+            try agents.install(on: node, token: try await product.invite(node.name))
+            try agents.start(on: node, skewSeconds: plan.skews.first { $0.node == node.name }?.seconds ?? 0)
+        }
+        let wanted = Set(topology.nodes.map(\.name.text))
+        _ = try await LabPatience.value("see every agent connected", for: .seconds(60), remedy: "see \(paths.logs)") {
+            try await product.connectedNodes().isSuperset(of: wanted) ? true : nil
+        }
+        story.tell("\(wanted.count) agents joined with one-time tokens and are connected over mutual TLS", .good)
+        for skew in plan.skews { story.tell("the clock of \(skew.node) is \(skew.seconds) s ahead", .bad) }
+        if let victim = scenario.victim(topology) {
+            try await fault.dropVLAN(of: victim)
+            story.tell("the switch port of \(victim.name) has lost its VLAN", .bad)
+        }
+    }
+
+    func carry(_ act: LabDirector.Act, _ story: LabStory) async throws {
+        switch act {
+        case .tell(let text, let mood): story.tell(text, mood.tone)
+        case .explain(let step): story.tell(try await product.explain(step), .quote)
+        case .approve(let step): try await approve(step, story)
+        case .repairVLAN: try await repairVLANs(story)
+        case .rightClock: try rightClocks(story)
+        case .removeForeignCA: try await removeForeignCA(story)
+        case .killCoordinator:
+            try await product.killCoordinator()
+            story.tell("the coordinator is killed (SIGKILL) in the middle of a step", .bad)
+            try await product.startCoordinator()
+            story.tell("the coordinator is back and has replayed its journal", .good)
+        }
+    }
+
+    private func approve(_ step: StepID, _ story: LabStory) async throws {
+        let text = try await product.requestWarrant(step)
+        story.tell(
+            text.split(separator: "\n").filter { Self.shownFields.contains($0.prefix { $0 != ":" }) }.joined(separator: "\n"), .quote)
+        try await product.submitWarrant(step, text: text, signature: try await approver.sign(text))
+        story.tell("\(LabApprover.principal) signed the warrant for \(step) with ssh-keygen and handed it in", .good)
+    }
+
+    /// What a person looks at before signing.
+    private static let shownFields: Set<Substring> = ["node", "disk-serial", "disk-size", "method", "not-after"]
+
+    private func repairVLANs(_ story: LabStory) async throws {
+        for node in topology.nodes {
+            guard let frames = try await fault.droppedFrames(of: node) else { continue }
+            try await fault.repairVLAN(of: node)
+            story.tell("the VLAN on the port of \(node.name) is repaired; it had swallowed \(frames) frames", .good)
+        }
+    }
+
+    private func rightClocks(_ story: LabStory) throws {
+        for skew in plan.skews {
+            let node = try topology.node(skew.node.text)
+            try agents.stopAgent(on: node)
+            try agents.start(on: node)
+            story.tell("the clock of \(node.name) is right again", .good)
+        }
+    }
+
+    private func removeForeignCA(_ story: LabStory) async throws {
+        guard let cluster = topology.clusters.last else { return }
+        try await clusters.kubectl(
+            ["--context", cluster.context, "--namespace", "kube-system", "delete", "secret", "cilium-ca"], with: runner)
+        story.tell("the admin removed the foreign Secret cilium-ca of \(cluster.name); nothing used it yet", .good)
+    }
+
+    private func writeMesh() throws {
+        let file = LabMeshFile(topology)
+        try LabFiles.write(file.mesh, to: paths.mesh)
+        try LabFiles.write(file.terraform, to: paths.terraform + "/main.tf")
+        try LabFiles.write(file.metricsServer, to: paths.manifests + "/metrics-server.yaml")
+    }
+}
+
+extension LabDirector.Mood {
+    fileprivate var tone: LabStory.Tone {
+        switch self {
+        case .plain: .plain
+        case .good: .good
+        case .held: .held
+        case .bad: .bad
+        }
+    }
+}

@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package import MeshModel
+
+/// Decides what the person in a story does about what the product shows. Pure: events in, acts out, each fault answered once.
+package struct LabDirector: Hashable, Sendable {
+    /// What is to be done now, in this order.
+    package enum Act: Hashable, Sendable {
+        case tell(String, Mood)
+        case explain(StepID)
+        /// Read the warrant, sign it, hand it in.
+        case approve(StepID)
+        case repairVLAN
+        case rightClock
+        case removeForeignCA
+        case killCoordinator
+    }
+    package enum Mood: Hashable, Sendable { case plain, good, held, bad }
+
+    private let scenario: LabScenario
+    private var done: Set<Act> = []
+    private var shown: [StepID: String] = [:]
+    /// Held by a gate at least once; what the story promised to show.
+    package private(set) var heldSteps: Set<StepID> = []
+    package private(set) var ending: String?
+    package private(set) var changed = 0
+
+    package init(_ scenario: LabScenario) { self.scenario = scenario }
+
+    package mutating func react(to event: LabEvent) -> [Act] {
+        switch event {
+        case .note(let text): [.tell(text, .plain)]
+        case .ended(let ending, let changed): end(ending, changed)
+        case .step(let step, let state, let reasons, let detail): move(step, state, reasons, detail)
+        }
+    }
+
+    /// What the story should have seen and has not; empty after a good performance.
+    package var missing: [String] {
+        var missing: [String] = []
+        if ending != "succeeded" { missing.append("the run ended \(ending.map { "as \"\($0)\"" } ?? "without saying how")") }
+        func wants(_ condition: Bool, _ act: Act, _ words: String) { if condition, !done.contains(act) { missing.append(words) } }
+        if scenario.hasDirtyDisks, !done.contains(where: { if case .approve = $0 { true } else { false } }) {
+            missing.append("no wipe was held for a warrant")
+        }
+        wants(scenario.losesVLAN, .repairVLAN, "the missing VLAN held no step")
+        wants(scenario.skewsClock, .rightClock, "the wrong clock held no step")
+        wants(scenario.hasForeignCA, .removeForeignCA, "the foreign CA held no step")
+        wants(scenario.killsCoordinator, .killCoordinator, "the coordinator was never killed")
+        return missing
+    }
+
+    private mutating func end(_ ending: String, _ changed: Int) -> [Act] {
+        self.ending = ending
+        self.changed = changed
+        return [.tell("the run \(ending): \(changed) steps changed something", ending == "succeeded" ? .good : .bad)]
+    }
+
+    private mutating func move(_ step: StepID, _ state: String, _ reasons: [LabEvent.Reason], _ detail: String) -> [Act] {
+        if state == "held" { return hold(step, reasons) }
+        guard shown.updateValue(state, forKey: step) != state else { return [] }
+        switch state {
+        case "done", "unchanged": return [.tell("\(state == "done" ? "done     " : "unchanged") \(step)\(suffix(detail))", .good)]
+        case "failed": return [.tell("failed    \(step)\(suffix(detail))", .bad)]
+        case "running":
+            // In the middle of an install: its intent is in the journal and its outcome is not.
+            let kill = scenario.killsCoordinator && step.text.hasSuffix("/cilium") && once(.killCoordinator)
+            return [.tell("running   \(step)", .plain)] + (kill ? [.killCoordinator] : [])
+        default: return []
+        }
+    }
+
+    private mutating func hold(_ step: StepID, _ reasons: [LabEvent.Reason]) -> [Act] {
+        // Evidence that is still on its way opens by itself and is no story.
+        guard let reason = reasons.first(where: { !["missing", "stale", "rebooted"].contains($0.code) }) else { return [] }
+        heldSteps.insert(step)
+        var acts: [Act] = []
+        let line = "held      \(step): \(reason.detail) [\(reason.gate)]"
+        if shown.updateValue(line, forKey: step) != line { acts.append(.tell(line, .held)) }
+        for answer in answers(step, reasons) where once(answer) { acts += once(.explain(step)) ? [.explain(step), answer] : [answer] }
+        return acts
+    }
+
+    private func answers(_ step: StepID, _ reasons: [LabEvent.Reason]) -> [Act] {
+        let codes = Set(reasons.map(\.code))
+        var answers: [Act] = []
+        if scenario.losesVLAN, codes.contains("unreachable") { answers.append(.repairVLAN) }
+        if scenario.skewsClock, codes.contains("skewed") { answers.append(.rightClock) }
+        if scenario.hasForeignCA, reasons.contains(where: { $0.gate == "G-CM-02" && $0.code == "mismatch" }) {
+            answers.append(.removeForeignCA)
+        }
+        if scenario.hasDirtyDisks, codes.contains("needsWarrant") { answers.append(.approve(step)) }
+        return answers
+    }
+
+    private mutating func once(_ act: Act) -> Bool { done.insert(act).inserted }
+
+    private func suffix(_ detail: String) -> String { detail.isEmpty ? "" : ": \(detail)" }
+}

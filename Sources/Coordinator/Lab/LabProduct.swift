@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package import MeshModel
+
+/// What a story asks of the product, as a person would at the command line. The port; `LabCommandLine` is the real one.
+package protocol LabProduct: Sendable {
+    /// Starts the coordinator, or starts it again after a kill; returns when it answers.
+    func startCoordinator() async throws
+    /// SIGKILL.
+    func killCoordinator() async throws
+    /// A one-time join token for the node.
+    func invite(_ node: NodeID) async throws -> String
+    /// The nodes whose agents are connected now.
+    func connectedNodes() async throws -> Set<String>
+    /// What `meshgate plan` says, in short.
+    func planSummary() async throws -> String
+    /// Carries the plan out, or follows the run that is going on. Returns when the command ends; throws nothing when it lost the coordinator.
+    func apply(onEvent: @escaping @Sendable (LabEvent) -> Void) async throws
+    /// What `meshgate explain STEP` says.
+    func explain(_ step: StepID) async throws -> String
+    /// The canonical text of a warrant for the step, for a person to read and sign.
+    func requestWarrant(_ step: StepID) async throws -> String
+    /// Hands in a signed warrant.
+    func submitWarrant(_ step: StepID, text: String, signature: String) async throws
+    /// Where metrics and the event feed are, as a URL.
+    func feedAddress() async throws -> String
+}
+
+/// One thing that `meshgate apply` shows.
+package enum LabEvent: Hashable, Sendable {
+    /// A step stands where it did not stand before. `state` is the product's word: waiting, held, running, verifying, done, unchanged, failed.
+    case step(StepID, state: String, reasons: [Reason], detail: String)
+    /// The run is over. `changed` counts the steps that changed something.
+    case ended(ending: String, changed: Int)
+    /// Anything else worth a line.
+    case note(String)
+
+    /// Why a step is held, in the product's own codes.
+    package struct Reason: Hashable, Sendable {
+        package var gate: String
+        package var code: String
+        package var subject: String
+        package var detail: String
+        package init(gate: String, code: String, subject: String, detail: String) {
+            self.gate = gate
+            self.code = code
+            self.subject = subject
+            self.detail = detail
+        }
+    }
+}

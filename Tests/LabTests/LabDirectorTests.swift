@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import MeshModel
+import Testing
+
+@testable import Lab
+
+@Suite("The person in a story")
+struct LabDirectorTests {
+    private let wipe = StepID("talos-east", "wrk-e-1", "wipe-vdb")
+    private let connect = StepID("mesh", "connect")
+    private let cilium = StepID("talos-east", "cilium")
+
+    private func held(_ step: StepID, _ gate: String, _ code: String) -> LabEvent {
+        .step(step, state: "held", reasons: [LabEvent.Reason(gate: gate, code: code, subject: "", detail: "why")], detail: "")
+    }
+
+    @Test("a wipe that wants a warrant is explained and approved, once")
+    func approves() {
+        var director = LabDirector(.dirtyDisks)
+        let acts = director.react(to: held(wipe, "G-DSK-06", "needsWarrant"))
+        #expect(acts == [.tell("held      talos-east/wrk-e-1/wipe-vdb: why [G-DSK-06]", .held), .explain(wipe), .approve(wipe)])
+        #expect(director.react(to: held(wipe, "G-DSK-06", "needsWarrant")).isEmpty)
+    }
+
+    @Test("nobody approves a wipe in a story that has no dirty disks")
+    func leavesAlone() {
+        var director = LabDirector(.happy)
+        #expect(
+            director.react(to: held(wipe, "G-DSK-06", "needsWarrant")) == [
+                .tell("held      talos-east/wrk-e-1/wipe-vdb: why [G-DSK-06]", .held)
+            ])
+    }
+
+    @Test("evidence that is still on its way is no story")
+    func waits() {
+        var director = LabDirector(.tour)
+        #expect(director.react(to: held(connect, "G-NET-04", "missing")).isEmpty)
+        #expect(director.heldSteps.isEmpty)
+    }
+
+    @Test("the tour repairs the VLAN and kills the coordinator exactly once, though many steps run and are held")
+    func tour() {
+        var director = LabDirector(.tour)
+        var acts: [LabDirector.Act] = []
+        for step in [cilium, StepID("talos-west", "cilium"), connect] {
+            acts += director.react(to: .step(step, state: "running", reasons: [], detail: ""))
+            acts += director.react(to: .step(step, state: "running", reasons: [], detail: ""))
+        }
+        acts += director.react(to: held(connect, "G-NET-04", "unreachable"))
+        acts += director.react(to: held(connect, "G-NET-04", "unreachable"))
+        #expect(acts.count { $0 == .killCoordinator } == 1)
+        #expect(acts.count { $0 == .repairVLAN } == 1)
+        #expect(acts.count { $0 == .explain(connect) } == 1)
+    }
+
+    @Test(
+        "each fault has its one answer",
+        arguments: [
+            (LabScenario.clockSkew, "G-HST-03", "skewed", LabDirector.Act.rightClock),
+            (.missingVLAN, "G-NET-04", "unreachable", .repairVLAN), (.caMismatch, "G-CM-02", "mismatch", .removeForeignCA),
+        ])
+    func answers(scenario: LabScenario, gate: String, code: String, act: LabDirector.Act) {
+        var director = LabDirector(scenario)
+        #expect(director.missing.count == 2, "the fault was not seen and the run has not ended")
+        #expect(director.react(to: held(connect, gate, code)).contains(act))
+        _ = director.react(to: .ended(ending: "succeeded", changed: 7))
+        #expect(director.missing.isEmpty)
+        #expect(director.changed == 7)
+    }
+
+    @Test("a run that failed, or in which the promised fault did not show, is not as promised")
+    func broken() {
+        var failed = LabDirector(.happy)
+        _ = failed.react(to: .ended(ending: "failed", changed: 0))
+        #expect(failed.missing == ["the run ended as \"failed\""])
+        var uneventful = LabDirector(.tour)
+        _ = uneventful.react(to: .ended(ending: "succeeded", changed: 0))
+        #expect(uneventful.missing.count == 3)
+    }
+
+    @Test("every scenario has a plan that can be built, and only dirty ones have something on their disks", arguments: LabScenario.allCases)
+    func plans(scenario: LabScenario) throws {
+        let topology = try LabTopology(try scenario.plan(directory: "/lab"))
+        let dirty = topology.nodes.compactMap(\.disk).filter { $0.content != .blank }
+        #expect(dirty.isEmpty == !(scenario == .tour || scenario == .dirtyDisks))
+        #expect(LabScenario(rawValue: scenario.rawValue) == scenario)
+        #expect(!scenario.summary.isEmpty)
+    }
+}
