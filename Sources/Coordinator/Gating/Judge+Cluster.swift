@@ -16,7 +16,8 @@ extension Judge {
             guard let uid = found.cluster(name)?.systemUID else { return say.nothing(about: "the uid of kube-system", .cluster(name)) }
             if let other = owners[uid] {
                 return say.deny(
-                    .cluster(name), .mismatch, "the contexts of \(other) and \(name) lead to one and the same cluster (kube-system uid \(uid))",
+                    .cluster(name), .mismatch,
+                    "the contexts of \(other) and \(name) lead to one and the same cluster (kube-system uid \(uid))",
                     "correct the contexts in mesh.yaml or in the kubeconfig")
             }
             owners[uid] = name
@@ -41,7 +42,8 @@ extension Judge {
                     say.reason(
                         .cluster(name), .mismatch,
                         "node \(node.name) of \(name) has pod range \(range), outside the planned \(ranges.map(\.description).joined(separator: ", "))",
-                        "the controller manager runs with another --cluster-cidr than planned; correct mesh.yaml or the machine configuration"))
+                        "the controller manager runs with another --cluster-cidr than planned; correct mesh.yaml or the machine configuration"
+                    ))
             }
             return say.pass(unless: reasons)
         }
@@ -59,7 +61,8 @@ extension Judge {
     func gatewayBundle(_ name: ClusterName, _ wanted: SemanticVersion, _ found: Found, _ say: Findings) -> Verdict {
         with(name, found, say) { fact in
             guard let have = fact.gatewayBundle else {
-                return say.hold(.cluster(name), .absent, "\(name) has no Gateway API CRDs", "the plan's gateway-api step installs \(wanted)")
+                return say.hold(
+                    .cluster(name), .absent, "\(name) has no Gateway API CRDs", "the plan's gateway-api step installs \(wanted)")
             }
             guard have == wanted else {
                 return say.hold(
@@ -204,7 +207,9 @@ extension Judge {
             }
             if mesh.notReady > 0 {
                 reasons.append(
-                    say.reason(.cluster(name), .unhealthy, "\(mesh.notReady) nodes of \(name) are not connected", "see `cilium clustermesh status`"))
+                    say.reason(
+                        .cluster(name), .unhealthy, "\(mesh.notReady) nodes of \(name) are not connected", "see `cilium clustermesh status`"
+                    ))
             }
             if mesh.connectedMinimum < remotes.count, reasons.isEmpty {
                 reasons.append(
@@ -222,7 +227,8 @@ extension Judge {
         where fact.from == from && fact.to == to {
             guard fact.tests > 0 else {
                 return say.hold(
-                    .cluster(from), .absent, "no connectivity test from \(from) to \(to) has run yet", "the plan's connectivity step runs it")
+                    .cluster(from), .absent, "no connectivity test from \(from) to \(to) has run yet",
+                    "the plan's connectivity step runs it")
             }
             guard fact.failures == 0, fact.tests > fact.skipped else {
                 return say.hold(
@@ -250,7 +256,8 @@ extension Judge {
             let left = fact.creates + fact.changes + fact.deletes
             return left == 0
                 ? .pass
-                : say.hold(.mesh, .mismatch, "Terraform in \(directory) has \(left) objects to change", "the plan's provision step applies it")
+                : say.hold(
+                    .mesh, .mismatch, "Terraform in \(directory) has \(left) objects to change", "the plan's provision step applies it")
         }
         return say.nothing(about: directory, .mesh)
     }

@@ -80,7 +80,8 @@ extension Judge {
                 return .pass
             }
             if let problem = fact.unreadable {
-                return say.hold(.node(node), .unavailable, "\(fact.name) of \(node) cannot be read: \(problem)", "replace or reattach the disk")
+                return say.hold(
+                    .node(node), .unavailable, "\(fact.name) of \(node) cannot be read: \(problem)", "replace or reattach the disk")
             }
             let contents = fact.signatures.map(\.words)
             let words = contents.isEmpty ? "data without a known signature" : contents.joined(separator: "; ")

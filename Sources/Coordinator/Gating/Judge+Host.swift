@@ -38,11 +38,13 @@ extension Judge {
             if !absent.isEmpty {
                 reasons.append(
                     say.reason(
-                        .node(node), .unfit, "kernel \(kernel.release) of \(node) lacks \(absent.map { "CONFIG_" + $0 }.joined(separator: ", "))",
+                        .node(node), .unfit,
+                        "kernel \(kernel.release) of \(node) lacks \(absent.map { "CONFIG_" + $0 }.joined(separator: ", "))",
                         "run a kernel with these options; Talos has them all"))
             }
             if !kernel.cgroup2 {
-                reasons.append(say.reason(.node(node), .unfit, "cgroup2 is not mounted on \(node)", "boot with the unified cgroup hierarchy"))
+                reasons.append(
+                    say.reason(.node(node), .unfit, "cgroup2 is not mounted on \(node)", "boot with the unified cgroup hierarchy"))
             }
             return say.pass(unless: reasons)
         }
@@ -55,7 +57,8 @@ extension Judge {
         guard let link = mac.map({ mac in links.first { $0.mac == mac } }) ?? links.first(where: { $0.name == name }) else {
             let seen = links.filter { $0.kind != "loopback" }.map(\.name).sorted().joined(separator: ", ")
             return say.hold(
-                .node(node), .absent, "\(node) has no interface \(mac.map { "with MAC \($0)" } ?? name); seen: \(seen.isEmpty ? "none" : seen)",
+                .node(node), .absent,
+                "\(node) has no interface \(mac.map { "with MAC \($0)" } ?? name); seen: \(seen.isEmpty ? "none" : seen)",
                 "correct the interface in mesh.yaml, or attach the NIC")
         }
         var reasons: [Reason] = []

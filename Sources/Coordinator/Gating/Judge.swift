@@ -78,7 +78,8 @@ package struct Judge: Sendable {
 
     private func remedy(forSilent key: EvidenceKey) -> String {
         switch key.subject {
-        case .node(let node): "is meshgate-agent running on \(node) and enrolled? see `meshgate status`; else `meshgate node invite \(node)`"
+        case .node(let node):
+            "is meshgate-agent running on \(node) and enrolled? see `meshgate status`; else `meshgate node invite \(node)`"
         case .cluster(let name): "can the coordinator reach the API server of \(name)? check its context in the kubeconfig"
         case .mesh: "see `meshgate status` for the driver's last error"
         }
@@ -158,7 +159,8 @@ struct Findings {
     /// The evidence is fresh but does not hold the fact at all.
     func nothing(about what: String, _ subject: Subject) -> Verdict {
         .unknown([
-            reason(subject, .missing, "the evidence says nothing about \(what)", "is the agent or driver of this version able to answer it?")
+            reason(
+                subject, .missing, "the evidence says nothing about \(what)", "is the agent or driver of this version able to answer it?")
         ])
     }
 }

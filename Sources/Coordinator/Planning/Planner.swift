@@ -151,7 +151,8 @@ package struct Planner: Sendable {
         let planned = Requirement.PlannedDisk(name: disk.name, serial: disk.serial, size: disk.size)
         let id = wipeStepID(disk, of: node, in: cluster)
         return Step(
-            id: id, title: "wipe \(disk.name) (serial \(disk.serial ?? "none"), \(disk.size)) of \(node.name), method \(disk.wipe.rawValue)",
+            id: id,
+            title: "wipe \(disk.name) (serial \(disk.serial ?? "none"), \(disk.size)) of \(node.name), method \(disk.wipe.rawValue)",
             place: .node(node.name), action: .wipe(node.name, planned, disk.wipe), after: [StepID(cluster.name.text, "nodes")],
             gates: [
                 .bootStable(node.name), .clockWithin(node.name, TimeSpan(.seconds(60))), .diskIdentity(node.name, planned),

@@ -45,7 +45,8 @@ struct KubernetesClient: Sendable {
         }
         let tls = HTTPTLS(roots: access.authority.map { .pem($0) } ?? .system, identity: identity)
         return try await http.send(
-            HTTPRequest(method, access.server + path, headers: headers, body: body, deadline: .seconds(20), responseLimit: 64 << 20, tls: tls))
+            HTTPRequest(
+                method, access.server + path, headers: headers, body: body, deadline: .seconds(20), responseLimit: 64 << 20, tls: tls))
     }
 
     private func body(of response: HTTPResponse, _ method: HTTPRequest.Method, _ path: String) throws -> HelmValue {

@@ -34,7 +34,8 @@ struct TerraformDriver: Sendable {
     /// An unknown major of the plan format is refused: its actions might mean something else.
     static func count(_ json: HelmValue, directory: String) throws -> ProvisionFact {
         guard let version = json["format_version"]?.string, version.hasPrefix("1.") else {
-            throw DriverError.unreadable(what: "the plan (format_version \(json["format_version"]?.string ?? "missing"))", where: "terraform show")
+            throw DriverError.unreadable(
+                what: "the plan (format_version \(json["format_version"]?.string ?? "missing"))", where: "terraform show")
         }
         var fact = ProvisionFact(directory: directory, creates: 0, changes: 0, deletes: 0)
         for change in json["resource_changes"]?.list ?? [] {

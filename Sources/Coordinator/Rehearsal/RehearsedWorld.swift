@@ -1,0 +1,249 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Gating
+package import MeshModel
+package import Planning
+package import Running
+
+/// A stand-in for the whole world: machines, disks, clusters and tools as plain values, changed by script lines and by steps. It answers
+/// probes with facts of its present state, and it can lie the way real tools do.
+package struct RehearsedWorld: Sendable {
+    package struct Machine: Hashable, Sendable {
+        package var online = true
+        package var boot = 1
+        package var uptime = Duration.seconds(3600)
+        package var clockAhead = Duration.zero
+        package var portDead = false
+        /// What lies on the data disks, by serial; absent means blank.
+        package var contents: [String: String] = [:]
+        package var busyDisks: Set<String> = []
+        /// Warrants that were used here, whatever became of them.
+        package var usedWarrants: Set<WarrantID> = []
+        /// How often each disk was wiped.
+        package var wipes: [String: Int] = [:]
+    }
+
+    package struct ClusterState: Hashable, Sendable {
+        package var reachable = true
+        package var gateway: SemanticVersion?
+        package var authority: String?
+        package var cilium = false
+        package var apiserver = false
+        package var remotes: Set<ClusterName> = []
+        package var tested: Set<ClusterName> = []
+        package var services: Set<String> = []
+        package var ceph = 0
+    }
+
+    /// How a driver misbehaves at its next call.
+    package enum Lie: String, Hashable, Sendable, CaseIterable {
+        /// Exit 0, nothing done.
+        case nothingDone = "lies"
+        case fails
+        /// No answer at all until the coordinator is restarted.
+        case hangs
+    }
+
+    package let spec: MeshSpec
+    package var machines: [NodeID: Machine]
+    package var clusters: [ClusterName: ClusterState]
+    package var provisioned = false
+    package var lies: [StepID: Lie] = [:]
+
+    package init(spec: MeshSpec) {
+        self.spec = spec
+        machines = Dictionary(spec.members.map { ($0.node.name, Machine()) }, uniquingKeysWith: { first, _ in first })
+        clusters = Dictionary(spec.clusters.map { ($0.name, ClusterState()) }, uniquingKeysWith: { first, _ in first })
+    }
+
+    // MARK: probes
+
+    /// The evidence for one order; `nil` when nobody answers.
+    package func answer(_ order: ProbeOrder, now: Moment) -> Evidence? {
+        switch order.key.subject {
+        case .node(let node):
+            guard let machine = machines[node], machine.online else { return nil }
+            let boot = Self.bootID(node, machine.boot)
+            return Evidence(
+                subject: order.key.subject, probe: order.key.probe, bootID: boot, takenAt: now,
+                facts: facts(order, node, machine, boot, now))
+        case .cluster(let name):
+            guard let state = clusters[name], state.reachable else {
+                return Evidence(
+                    subject: order.key.subject, probe: order.key.probe, bootID: nil, takenAt: now,
+                    facts: [.unavailable("the API server does not answer")])
+            }
+            let facts: [Fact] = order.key.probe == .cluster ? [.cluster(fact(name, state))] : connectivity(name, state)
+            return Evidence(subject: order.key.subject, probe: order.key.probe, bootID: nil, takenAt: now, facts: facts)
+        case .mesh:
+            let fact = ProvisionFact(
+                directory: spec.provision?.terraformDirectory ?? "", creates: provisioned ? 0 : spec.members.count, changes: 0, deletes: 0)
+            return Evidence(subject: .mesh, probe: .provision, bootID: nil, takenAt: now, facts: [.provision(fact)])
+        }
+    }
+
+    package static func bootID(_ node: NodeID, _ number: Int) -> BootID {
+        let text = encodeHex(Array("\(node)-\(number)".utf8).suffix(16))
+        return BootID(String(repeating: "0", count: max(0, 32 - text.count)) + text) ?? BootID("00000000") ?? coordinatorBoot
+    }
+
+    /// The boot of the machine that the coordinator runs on.
+    package static let coordinatorBoot: BootID = {
+        guard let boot = BootID("c0c0c0c0") else { preconditionFailure("a constant follows its own grammar") }
+        return boot
+    }()
+
+    private func facts(_ order: ProbeOrder, _ node: NodeID, _ machine: Machine, _ boot: BootID, _ now: Moment) -> [Fact] {
+        switch order.probe {
+        case .host:
+            return [
+                .host(
+                    HostFact(
+                        hostname: node.text, bootID: boot, uptime: TimeSpan(machine.uptime), kernelRelease: "6.12.0", machine: "x86_64",
+                        agentVersion: "0.1.0"))
+            ]
+        case .disks: return planned(node).disks.map { .disk(disk($0, machine)) }
+        case .links: return links(node)
+        case .reach(let targets, let attempts, _):
+            return targets.map { target in
+                let dead = machine.portDead || machines[target.node]?.portDead ?? true || !(machines[target.node]?.online ?? false)
+                return .reach(ReachFact(target: target, result: dead ? .timedOut : .connected, attempts: attempts, roundTrip: nil))
+            }
+        case .clock(let asked):
+            let seen = now.wall + machine.clockAhead
+            return [.clock(ClockFact(asked: asked, received: seen, replied: seen, arrived: now.wall, synchronised: true))]
+        case .kernel: return [.kernel(kernel)]
+        case nil: return []
+        }
+    }
+
+    private func planned(_ node: NodeID) -> MeshSpec.Node {
+        guard let member = spec.members.first(where: { $0.node.name == node }) else { preconditionFailure("\(node) is not in the spec") }
+        return member.node
+    }
+
+    private func disk(_ disk: MeshSpec.Node.Disk, _ machine: Machine) -> DiskFact {
+        let serial = disk.serial ?? disk.name
+        let content = machine.contents[serial]
+        return DiskFact(
+            name: disk.name,
+            identity: DiskIdentity(
+                kind: .virtio, serial: disk.serial, wwid: nil, sizeInBytes: disk.size.bytes, sectorSize: 512, path: "0000:00:0a.0",
+                sequence: 1),
+            readOnly: false, rotational: false, exclusiveOpen: !machine.busyDisks.contains(serial),
+            users: machine.busyDisks.contains(serial) ? ["mounted on /data"] : [], partitions: 0,
+            signatures: content.map { [DiskFact.Signature(kind: "rehearsed", offset: 0, words: $0)] } ?? [], blank: content == nil,
+            fingerprint: nil)
+    }
+
+    private func links(_ node: NodeID) -> [Fact] {
+        let planned = planned(node)
+        return planned.interfaces.enumerated().map { index, interface in
+            .link(
+                LinkFact(
+                    name: interface.name, index: index + 2, kind: "physical", mac: interface.mac,
+                    mtu: spec.network(interface.network)?.mtu ?? 1500, up: true, carrier: true,
+                    addresses: index == 0 ? ["\(planned.address)/24"] : []))
+        }
+            + (planned.interfaces.isEmpty
+                ? [
+                    .link(
+                        LinkFact(
+                            name: "eth0", index: 2, kind: "physical", mac: nil, mtu: 1500, up: true, carrier: true,
+                            addresses: ["\(planned.address)/24"]))
+                ] : [])
+    }
+
+    private var kernel: KernelFact {
+        let names = [
+            "BPF", "BPF_SYSCALL", "BPF_JIT", "NET_CLS_BPF", "NET_CLS_ACT", "NET_SCH_INGRESS", "CRYPTO_SHA1", "CGROUPS", "CGROUP_BPF",
+            "PERF_EVENTS", "FIB_RULES", "VXLAN", "GENEVE", "WIREGUARD",
+        ]
+        return KernelFact(
+            release: "6.12.0", options: Dictionary(names.map { ($0, .builtIn) }, uniquingKeysWith: { first, _ in first }),
+            optionsFrom: "/proc/config.gz", btf: true, bpffs: true, cgroup2: true, lockdown: nil, loadedModules: [])
+    }
+
+    private func fact(_ name: ClusterName, _ state: ClusterState) -> ClusterFact {
+        let cluster = spec.cluster(name)
+        let nodes = cluster?.nodes ?? []
+        var fact = ClusterFact(
+            name: name, systemUID: "uid-of-\(name)",
+            nodes: nodes.map { .init(name: $0.name.text, internalIP: $0.address, podCIDR: nil, ready: state.cilium) })
+        fact.gatewayBundle = state.gateway
+        fact.meshCA = state.authority.flatMap { Digest(Array(("ca:" + $0 + String(repeating: ".", count: 32)).utf8.prefix(32))) }
+        if state.cilium, let cluster {
+            fact.releases["kube-system/cilium"] = .init(chart: "cilium", version: spec.versions.cilium.description, status: "deployed")
+            fact.daemonSets["kube-system/cilium"] = .init(desired: nodes.count, ready: nodes.count)
+            fact.ciliumErrors = []
+            fact.ciliumConfig = [
+                "cluster-name": name.text, "cluster-id": String(cluster.id), "routing-mode": cluster.cilium.routingMode.rawValue,
+                "kube-proxy-replacement": String(cluster.cilium.kubeProxyReplacement),
+                "max-connected-clusters": String(cluster.cilium.clustermesh.maxConnectedClusters),
+                "tunnel-protocol": cluster.cilium.tunnelProtocol.rawValue, "tunnel-port": String(cluster.cilium.tunnelPort),
+            ]
+        }
+        if state.apiserver {
+            fact.clustermesh = .init(
+                serviceType: "NodePort", nodePort: cluster?.cilium.clustermesh.nodePort, apiserverReady: true,
+                remotes: Dictionary(state.remotes.map { ($0.text, true) }, uniquingKeysWith: { first, _ in first }),
+                connectivityKnown: true, notReady: 0, connectedMinimum: state.remotes.count, errors: [])
+        }
+        for service in spec.services where state.services.contains(service.name) {
+            fact.releases["\(service.name)/\(service.name)"] = .init(
+                chart: service.name, version: service.pinnedVersion ?? "", status: "deployed")
+        }
+        if state.ceph > 0 { fact.ceph["rook-ceph/rook-ceph"] = .init(phase: "Ready", health: "HEALTH_OK", osds: state.ceph) }
+        return fact
+    }
+
+    private func connectivity(_ name: ClusterName, _ state: ClusterState) -> [Fact] {
+        spec.clusters.filter { $0.name != name }.map { other in
+            .connectivity(
+                ConnectivityFact(from: name, to: other.name, tests: state.tested.contains(other.name) ? 60 : 0, failures: 0, skipped: 1))
+        }
+    }
+
+    // MARK: steps
+
+    /// Carries a step out; `nil` when no answer comes.
+    package mutating func carryOut(_ step: Step, warrant: WarrantEnvelope?) -> Outcome? {
+        switch lies.removeValue(forKey: step.id) {
+        case .hangs: return nil
+        case .fails: return .failed("exit code 1")
+        case .nothingDone: return .succeeded("exit code 0")
+        case nil: break
+        }
+        switch step.action {
+        case .provision: provisioned = true
+        case .awaitTalos, .awaitNodes: break
+        case .installGatewayAPI(let name, let version): clusters[name]?.gateway = version
+        case .seedMeshCA(let name): clusters[name]?.authority = "mesh"
+        case .installCilium(let name): clusters[name]?.cilium = true
+        case .enableClustermesh(let name): clusters[name]?.apiserver = true
+        case .connectClustermesh(let names):
+            for name in names { clusters[name]?.remotes = Set(names).subtracting([name]) }
+        case .testConnectivity(let from, let to): clusters[from]?.tested.insert(to)
+        case .installService(let service, let name):
+            clusters[name]?.services.insert(service)
+            if service == "rook-ceph" {
+                clusters[name]?.ceph = spec.cluster(name)?.nodes.flatMap(\.disks).count { $0.use == .rookCeph } ?? 0
+            }
+        case .wipe(let node, let disk, _): return wipe(node, disk, warrant)
+        }
+        return .succeeded("exit code 0")
+    }
+
+    /// The agent's side, in short: one warrant, one wipe, never on a disk in use.
+    private mutating func wipe(_ node: NodeID, _ disk: Requirement.PlannedDisk, _ warrant: WarrantEnvelope?) -> Outcome? {
+        guard machines[node]?.online ?? false else { return nil }
+        let serial = disk.serial ?? disk.name
+        guard let warrant, let terms = try? WarrantTerms(parsing: warrant.text) else { return .refused("warrantMissing") }
+        guard machines[node]?.usedWarrants.contains(terms.id) == false else { return .refused("warrantReused") }
+        guard machines[node]?.busyDisks.contains(serial) == false else { return .refused("inUse") }
+        machines[node]?.usedWarrants.insert(terms.id)
+        machines[node]?.contents[serial] = nil
+        machines[node]?.wipes[serial, default: 0] += 1
+        return .succeeded("cleared")
+    }
+}

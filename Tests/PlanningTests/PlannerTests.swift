@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Gating
+import MeshModel
+import MeshTesting
+import MeshTrust
+import Planning
+import Testing
+
+@Suite("The planner")
+struct PlannerTests {
+    private func plan(_ spec: MeshSpec) -> Plan { Planner.plan(spec) { _ in .zero } }
+
+    @Test("every plan it makes passes the second pair of eyes")
+    func sound() throws {
+        for clusters in 1...4 {
+            let plan = plan(try SmallMesh.spec(clusters: clusters))
+            #expect(PlanCheck.faults(of: plan).isEmpty)
+        }
+    }
+
+    @Test("seeds the CA before Cilium, installs before it enables, enables before it connects, connects before it tests")
+    func order() throws {
+        let plan = plan(try SmallMesh.spec())
+        let order = ["east/cilium-ca", "east/cilium", "east/clustermesh", "mesh/connect", "connectivity/east/west"]
+        let positions = order.map { name in plan.steps.firstIndex { $0.id.text == name } }
+        #expect(positions.allSatisfy { $0 != nil })
+        #expect(positions.compactMap(\.self) == positions.compactMap(\.self).sorted())
+        let connect = try SmallMesh.need(plan.steps.first { $0.id.text == "mesh/connect" })
+        #expect(Set(connect.after.map(\.text)) == ["east/clustermesh", "west/clustermesh"])
+    }
+
+    @Test("Rook waits for every wipe of its cluster and for blank disks")
+    func rook() throws {
+        let plan = plan(try SmallMesh.spec())
+        let rook = try SmallMesh.need(plan.steps.first { $0.id.text == "east/service-rook-ceph" })
+        #expect(rook.after.map(\.text).contains("east/wrk-e-1/wipe-vdb"))
+        #expect(rook.after.map(\.text).contains("east/wrk-e-2/wipe-vdb"))
+        #expect(rook.gates.count { $0.gate == .diskBlank } == 2)
+    }
+
+    @Test("a wipe has identity, users and a warrant among its gates, and says what it destroys")
+    func wipe() throws {
+        let plan = plan(try SmallMesh.spec())
+        let wipe = try SmallMesh.need(plan.steps.first { $0.id.text == "east/wrk-e-1/wipe-vdb" })
+        #expect(Set(wipe.gates.map(\.gate)).isSuperset(of: [.diskIdentity, .diskUnused, .warrant, .bootStable]))
+        #expect(!wipe.destroys.isEmpty)
+        #expect(wipe.action.mustNotRepeat)
+    }
+
+    @Test("steps and requirements grow linearly with clusters")
+    func linear() throws {
+        func size(_ clusters: Int) throws -> (steps: Int, requirements: Int, targets: Int) {
+            let steps = plan(try SmallMesh.spec(clusters: clusters, services: false)).steps
+            let targets = steps.flatMap(\.gates).reduce(0) { if case .reaches(_, let targets) = $1 { $0 + targets.count } else { $0 } }
+            return (steps.count, steps.reduce(0) { $0 + $1.gates.count + $1.done.count }, targets)
+        }
+        let (ten, twenty, forty) = (try size(10), try size(20), try size(40))
+        #expect(forty.steps - twenty.steps == 2 * (twenty.steps - ten.steps))
+        #expect(forty.requirements - twenty.requirements == 2 * (twenty.requirements - ten.requirements))
+        #expect(forty.targets - twenty.targets == 2 * (twenty.targets - ten.targets))
+    }
+
+    @Test("every cluster is reached from at least two others, and reaches at least two")
+    func reach() throws {
+        let spec = try SmallMesh.spec(clusters: 12)
+        let plan = plan(spec)
+        var reachedFrom: [NodeID: Set<NodeID>] = [:]
+        for case .reaches(let node, let targets) in plan.steps.flatMap(\.gates) {
+            #expect(!targets.isEmpty)
+            for target in targets { reachedFrom[target.node, default: []].insert(node) }
+        }
+        for cluster in spec.clusters {
+            let visitors = cluster.nodes.reduce(into: Set<NodeID>()) { $0.formUnion(reachedFrom[$1.name] ?? []) }
+            #expect(visitors.count >= 6, "\(cluster.name) is visited by \(visitors.count) nodes")
+        }
+    }
+
+    @Test("the second pair of eyes sees a wipe without a warrant, a circle and a step that cannot end")
+    func faults() throws {
+        let good = plan(try SmallMesh.spec())
+        var body = good.body
+        let index = try SmallMesh.need(body.steps.firstIndex { $0.action.mustNotRepeat })
+        body.steps[index].gates.removeAll { $0.gate == .warrant }
+        body.steps[0].after = [body.steps[1].id]
+        body.steps[2].done = []
+        let faults = PlanCheck.faults(of: Plan(body: body, digest: .zero))
+        #expect(faults.contains { $0.contains("lacks the gate G-DSK-06") })
+        #expect(faults.contains { $0.contains("does not come before it") })
+        #expect(faults.contains { $0.contains("cannot tell when it is done") })
+    }
+
+    @Test("the tree names every step, its gates and what it destroys; the graphs name every edge")
+    func renderings() throws {
+        let plan = plan(try SmallMesh.spec())
+        let tree = PlanTree(plan).text()
+        for step in plan.steps { #expect(tree.contains(step.id.text)) }
+        #expect(tree.contains("DESTROYS everything on disk wrk-e-1-data"))
+        #expect(PlanGraph.dot(plan).contains("\"mesh/connect\" -> \"connectivity/east/west\";"))
+        #expect(PlanGraph.mermaid(plan).hasPrefix("flowchart TD"))
+    }
+}
