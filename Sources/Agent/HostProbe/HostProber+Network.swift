@@ -5,8 +5,10 @@ import MeshModel
 
 extension HostProber {
     /// More than this is cut and said so: a node with thousands of pod links would fill a frame with nothing that a gate asks for.
-    static let linkLimit = 2048
-    static let routeLimit = 4096
+    static let linkLimit = 1024
+    static let routeLimit = 2048
+    /// Of all links together; kube-ipvs0 alone may carry thousands.
+    static let addressLimit = 4096
 
     /// The links by index with their addresses, then the routes of the main table with the default routes first.
     /// Speaks of the network namespace of the calling thread.
@@ -26,14 +28,23 @@ extension HostProber {
     }
 
     private func linkFacts(_ table: LinkTable) -> [Fact] {
-        let facts = table.links.prefix(Self.linkLimit).map { link in
-            Fact.link(
+        var room = Self.addressLimit
+        var facts = table.links.prefix(Self.linkLimit).map { link in
+            let addresses = (table.addresses[link.index] ?? []).prefix(room)
+            room -= addresses.count
+            return Fact.link(
                 LinkFact(
                     name: link.name, index: link.index, kind: kind(of: link), mac: link.mac, mtu: link.mtu, up: link.up,
-                    carrier: link.carrier, addresses: table.addresses[link.index] ?? []))
+                    carrier: link.carrier, addresses: Array(addresses)))
         }
-        guard table.links.count > Self.linkLimit else { return facts }
-        return facts + [.unavailable("this host has \(table.links.count) links; only the first \(Self.linkLimit) by index are listed")]
+        let total = table.addresses.values.reduce(0) { $0 + $1.count }
+        if table.links.count > Self.linkLimit {
+            facts.append(.unavailable("this host has \(table.links.count) links; only the first \(Self.linkLimit) by index are listed"))
+        }
+        if total > Self.addressLimit {
+            facts.append(.unavailable("this host has \(total) addresses; only \(Self.addressLimit) of them are listed, by link index"))
+        }
+        return facts
     }
 
     static func routeFacts(_ routes: [RouteTable.Route], in table: LinkTable) -> [Fact] {
