@@ -19,8 +19,7 @@ package enum DiskLayout {
 
     /// What is read to say "blank": 1 MiB at the head, at each anchor and at the tail.
     static func probeAreas(_ size: UInt64) -> [WipeReport.Area] {
-        let tail = size > mebibyte ? down(size - mebibyte) : 0
-        return merged(([0] + anchors(size) + [tail]).map { ($0, $0 + mebibyte) }, size: size)
+        merged(([0] + anchors(size)).map { ($0, $0 + mebibyte) } + [tail(size, mebibyte)], size: size)
     }
 
     /// 64 blocks of 4 KiB spread over the disk by SplitMix64 seeded with the size: the same blocks for the same size, everywhere.
@@ -41,8 +40,7 @@ package enum DiskLayout {
     /// What method `labels` writes: 4 MiB at the head, the tail and each anchor, and around every place that was found to matter
     /// (signatures, partition ends). The head and tail cover GPT and its backup, LVM, LUKS, all md superblocks and the ZFS labels.
     package static func labelAreas(size: UInt64, around found: [UInt64]) -> [WipeReport.Area] {
-        let tail = size > wipeLength ? down(size - wipeLength) : 0
-        var ranges = ([0] + anchors(size) + [tail]).map { ($0, $0 + wipeLength) }
+        var ranges = ([0] + anchors(size)).map { ($0, $0 + wipeLength) } + [tail(size, wipeLength)]
         ranges += found.filter { $0 < size }.map { offset in
             let start = offset / mebibyte * mebibyte
             // One mebibyte before as well: a superblock's magic can lie behind its structure's start.
@@ -64,7 +62,10 @@ package enum DiskLayout {
         return result.map { WipeReport.Area(offset: $0.0, length: $0.1 - $0.0) }
     }
 
-    private static func down(_ offset: UInt64) -> UInt64 { offset / 4096 * 4096 }
+    /// At least `length` bytes up to the very end, from a whole 4 KiB.
+    private static func tail(_ size: UInt64, _ length: UInt64) -> (UInt64, UInt64) {
+        (size > length ? (size - length) / 4096 * 4096 : 0, size)
+    }
 
     /// `0`, `64 MiB`, `10 GiB`, or plain bytes.
     package static func words(_ offset: UInt64) -> String {

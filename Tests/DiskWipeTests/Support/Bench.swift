@@ -58,9 +58,11 @@ final class Bench: @unchecked Sendable {
     static let node = NodeID("wrk-e-1") ?? unreachable()
     static func unreachable<Value>() -> Value { preconditionFailure("a constant of the tests is malformed") }
 
-    var configuration: WiperConfiguration {
+    var configuration: WiperConfiguration { Self.configuration(directory) }
+
+    static func configuration(_ directory: String) -> WiperConfiguration {
         WiperConfiguration(
-            node: Self.node, nodeKeyPath: "\(directory)/node-key", signersPath: "\(directory)/allowed_signers",
+            node: node, nodeKeyPath: "\(directory)/node-key", signersPath: "\(directory)/allowed_signers",
             storeDirectory: "\(directory)/store", socketPath: "\(directory)/wiper.sock", allowedUsers: [geteuid()],
             devroot: "\(directory)/dev", allowLoop: true)
     }
