@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import MeshModel
+import MeshWire
+import Testing
+
+/// One of everything that travels.
+enum Samples {
+    static func node() throws -> NodeID { try #require(NodeID("wrk-e-1")) }
+    static func boot() throws -> BootID { try #require(BootID("0f6f2c1e-8a53-4f0e-9a52-2f6d6e1f0a11")) }
+    static func task() throws -> TaskID { try #require(TaskID("run-1/talos-east/disks#1")) }
+    static func digest(_ byte: UInt8) throws -> Digest { try #require(Digest([UInt8](repeating: byte, count: 32))) }
+    static let now = Timestamp(milliseconds: 1_795_423_201_250)
+
+    static func identity() -> DiskIdentity {
+        DiskIdentity(
+            kind: .virtio, serial: "wrk-e-1-vdb", wwid: nil, sizeInBytes: 128 << 30, sectorSize: 512,
+            path: "pci0000:00/0000:00:0b.0/virtio3",
+            sequence: 14)
+    }
+
+    static func targets() throws -> [ReachTarget] {
+        [
+            ReachTarget(node: try node(), address: try #require(IPAddress("192.168.15.22")), port: 4240),
+            ReachTarget(node: try node(), address: try #require(IPAddress("fd00::22")), port: 6443),
+        ]
+    }
+
+    static func signature() -> DiskFact.Signature {
+        DiskFact.Signature(kind: "ceph_bluestore", offset: 10 << 30, words: "bluestore block device at 10 GiB")
+    }
+
+    static func facts() throws -> [Fact] {
+        [
+            .host(
+                HostFact(
+                    hostname: "wrk-e-1", bootID: try boot(), uptime: TimeSpan(.seconds(3661)), kernelRelease: "6.18.1", machine: "x86_64",
+                    agentVersion: "0.1.0")),
+            .disk(
+                DiskFact(
+                    name: "vdb", identity: identity(), readOnly: false, rotational: true, exclusiveOpen: true, users: ["mounted at /mnt"],
+                    partitions: 2, signatures: [signature()], blank: false, fingerprint: try digest(7), unreadable: nil)),
+            .disk(
+                DiskFact(
+                    name: "sdc", identity: identity(), readOnly: true, rotational: false, exclusiveOpen: false, users: [], partitions: 0,
+                    signatures: [], blank: false, fingerprint: nil, unreadable: "I/O error")),
+            .link(
+                LinkFact(
+                    name: "eth0", index: 2, kind: "physical", mac: MACAddress("bc:24:11:00:15:21"), mtu: 1500, up: true,
+                    carrier: true, addresses: ["192.168.15.21/24"])),
+            .route(
+                RouteFact(destination: CIDR("10.244.0.0/16"), gateway: IPAddress("192.168.15.1"), interface: "eth0")),
+            .route(RouteFact(destination: nil, gateway: nil, interface: "eth1")),
+            .reach(ReachFact(target: try targets()[0], result: .connected, attempts: 1, roundTrip: TimeSpan(.milliseconds(3)))),
+            .reach(ReachFact(target: try targets()[1], result: .timedOut, attempts: 3, roundTrip: nil)),
+            .clock(ClockFact(asked: now, received: now + .milliseconds(4), replied: now + .milliseconds(5), synchronised: true)),
+            .kernel(
+                KernelFact(
+                    release: "6.18.1", options: ["BPF": .builtIn, "VXLAN": .module, "WIREGUARD": .absent], optionsFrom: "/proc/config.gz",
+                    btf: true, bpffs: true, cgroup2: false, lockdown: "none", loadedModules: ["rbd", "vxlan"])),
+            .unavailable("no such device"),
+        ]
+    }
+
+    static func reports() throws -> [TaskReport] {
+        let wipe = WipeReport(
+            warrant: try #require(WarrantID("0123456789abcdef0123456789abcdef")), disk: identity(), method: .discardVerify,
+            ending: .interrupted, signaturesBefore: [signature()], bytesWritten: 4096, bytesVerified: 0,
+            areas: [.init(offset: 0, length: 1 << 20), .init(offset: 10 << 30, length: 1 << 20)], problem: "power was cut")
+        func report(_ probe: ProbeKind?, _ result: TaskReport.Result) throws -> TaskReport {
+            TaskReport(
+                task: try task(), node: try node(), bootID: try boot(), sequence: 41, age: TimeSpan(.milliseconds(1500)), probe: probe,
+                result: result)
+        }
+        return [
+            try report(.disks, .facts(try facts())), try report(.reach, .facts([])), try report(nil, .wiped(wipe)),
+            try report(nil, .failed("the device vanished")),
+        ] + (try TaskRefusal.Code.allCases.map { try report(.host, .refused(TaskRefusal($0, "because"))) })
+    }
+
+    static func hello() throws -> Hello {
+        Hello(
+            agentVersion: "0.1.0", node: try node(), bootID: try boot(), installation: "00112233445566778899aabbccddeeff",
+            acknowledged: JournalHead(sequence: 812, hash: try digest(9)), epoch: Generation(3), nextReport: 42, droppedReports: 1)
+    }
+
+    static func agentFrames() throws -> [AgentFrame] {
+        [
+            .join(Join(token: "mgj1-secret", node: try node(), request: [0x30, 0x82, 1, 2])), .hello(try hello()),
+            .heartbeat(Heartbeat(number: 7, answer: true, droppedReports: 3)),
+        ] + (try reports().map(AgentFrame.report))
+    }
+
+    static func tasks() throws -> [NodeTask] {
+        let orders: [NodeTask.Order] = [
+            .probe(.host), .probe(.disks), .probe(.links), .probe(.kernel), .probe(.clock(asked: now)),
+            .probe(.reach(try targets(), attempts: 3, timeout: TimeSpan(.seconds(2)))),
+            .wipe(WarrantEnvelope(text: "MESHGATE-WIPE-WARRANT/1\n", signatures: ["-----BEGIN SSH SIGNATURE-----\n"])),
+        ]
+        return try orders.map {
+            NodeTask(id: try task(), node: try node(), epoch: Generation(3), deadline: now + .seconds(60), order: $0)
+        }
+    }
+
+    static func coordinatorFrames() throws -> [CoordinatorFrame] {
+        [
+            .joined(Joined(chain: [[1, 2, 3]], roots: [[4, 5], [6]])), .rejected(Rejected(code: "forkedJournal", words: "another journal")),
+            .welcome(Welcome(epoch: Generation(3), coordinatorBoot: try boot(), heartbeat: .seconds(10), patience: .seconds(15))),
+            .unknownOrder(try task()), .acknowledged(Acknowledged(sequence: 41, head: JournalHead(sequence: 813, hash: try digest(1)))),
+            .heartbeat(Heartbeat(number: 1, answer: false)),
+        ] + (try tasks().map(CoordinatorFrame.task))
+    }
+}
