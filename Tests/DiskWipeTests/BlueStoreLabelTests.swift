@@ -72,7 +72,9 @@ struct BlueStoreLabelTests {
 
 @Suite("disk layout")
 struct DiskLayoutTests {
-    private static let sizes: [UInt64] = [1 << 20, (1 << 20) + 512, 5 << 20, 64 << 20, (64 << 20) + 4096, 1 << 30, 12 << 30, 256 << 30, 2000 << 30]
+    private static let sizes: [UInt64] = [
+        1 << 20, (1 << 20) + 512, 5 << 20, 64 << 20, (64 << 20) + 4096, 1 << 30, 12 << 30, 256 << 30, 2000 << 30,
+    ]
 
     @Test("areas lie on the disk, ascend, do not overlap and begin at whole sectors", arguments: sizes)
     func areas(_ size: UInt64) {
@@ -89,7 +91,9 @@ struct DiskLayoutTests {
     func covered(_ size: UInt64) {
         let areas = DiskLayout.labelAreas(size: size, around: [])
         // BlueStore, btrfs, md 1.2/1.1, LVM, LUKS at the head; md 0.90 (64 KiB), 1.0 (8 KiB), ZFS (512 KiB) and GPT at the tail.
-        let places = DiskLayout.labelOffsets + DiskLayout.mirrorOffsets + [0x438, 0x1000, 0x10040, 512 << 10] + [512, 8 << 10, 64 << 10, 512 << 10].map { size - $0 }
+        let places =
+            DiskLayout.labelOffsets + DiskLayout.mirrorOffsets + [0x438, 0x1000, 0x10040, 512 << 10]
+            + [512, 8 << 10, 64 << 10, 512 << 10].map { size - $0 }
         for place in places where place + 4096 <= size || place >= size - 4096 && place < size {
             #expect(areas.contains { $0.offset <= place && place + min(4096, size - place) <= $0.offset + $0.length }, "\(place)")
         }
@@ -107,7 +111,8 @@ struct DiskNameTests {
     func kinds() {
         #expect(SysfsDisk.kind(of: "vdb") == .virtio && SysfsDisk.kind(of: "sdaa") == .scsi)
         #expect(SysfsDisk.kind(of: "nvme0n1") == .nvme && SysfsDisk.kind(of: "loop12") == .loop)
-        for name in ["vdb1", "sda1", "nvme0n1p1", "nvme0", "dm-0", "md0", "sr0", "zram0", "ram0", "nbd0", "loop", "loop-control", "vd", ""] {
+        for name in ["vdb1", "sda1", "nvme0n1p1", "nvme0", "dm-0", "md0", "sr0", "zram0", "ram0", "nbd0", "loop", "loop-control", "vd", ""]
+        {
             #expect(SysfsDisk.kind(of: name) == .other, "\(name)")
         }
     }
@@ -122,7 +127,8 @@ struct DiskNameTests {
     func volumeGroup() {
         var random = SeededGenerator(seed: 2)
         for _ in 0..<2000 {
-            let bytes = Array("LABELONE".utf8) + (0..<504).map { _ in Bool.random(using: &random) ? 0 : UInt8.random(in: 0...255, using: &random) }
+            let bytes =
+                Array("LABELONE".utf8) + (0..<504).map { _ in Bool.random(using: &random) ? 0 : UInt8.random(in: 0...255, using: &random) }
             #expect(VolumeGroupName.find(label: 512) { offset, count in offset < 1 << 20 ? Array(bytes.prefix(count)) : nil } == nil)
         }
     }

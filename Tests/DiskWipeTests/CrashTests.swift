@@ -24,20 +24,42 @@ private struct Victim {
         try LinuxFileStore().write(Array(try JSONEncoder().encode(envelope)), to: "\(bench.directory)/envelope")
     }
 
+    /// The same without a fault, as user nobody without any capability.
+    func wipeAsNobody(owning disk: Bench.Disk) async throws -> TaskReport.Result? {
+        try await bench.tool("chown", "-R", "65534:65534", bench.directory)
+        let drop = ["--reuid", "65534", "--regid", "65534", "--clear-groups", "--inh-caps=-all", "--bounding-set=-all"]
+        let environment = [Self.variable: bench.directory, "PATH": "/usr/bin:/bin"]
+        let run = try await ProcessCommandRunner().run(
+            Invocation("setpriv", try drop + Self.program, environment: environment, deadline: .seconds(60)))
+        #expect(run.exit == .exited(0), "\(run.outputText) \(run.errorText)")
+        return try answer()
+    }
+
+    private func answer() throws -> TaskReport.Result? {
+        let bytes = try LinuxFileStore().read("\(bench.directory)/result", limit: 1 << 20)
+        return try bytes.map { try JSONDecoder().decode(TaskReport.Result.self, from: Data($0)) }
+    }
+
+    private static var program: [String] {
+        get throws {
+            let path = try #require(realpath("/proc/self/exe", nil))
+            defer { free(path) }
+            return [String(cString: path), "--testing-library", "swift-testing", "--filter", "victimOfAnInjectedFault"]
+        }
+    }
+
     /// `inject` as strace(1) takes it. Gives what the wiper answered, `nil` when it died, and whether the fault came to pass.
     func wipe(_ inject: String, onlyOn path: String? = nil) async throws -> (result: TaskReport.Result?, injected: Bool) {
         let trace = "\(bench.directory)/trace"
         let call = inject.prefix { $0 != ":" }
         try LinuxFileStore().remove("\(bench.directory)/result")
-        let program = String(cString: try #require(realpath("/proc/self/exe", nil)))
         let arguments =
-            ["-f", "-qq", "-o", trace, "-e", "trace=\(call)", "-e", "inject=\(inject)"] + (path.map { ["-P", $0] } ?? [])
-            + [program, "--testing-library", "swift-testing", "--filter", "victimOfAnInjectedFault"]
+            try ["-f", "-qq", "-o", trace, "-e", "trace=\(call)", "-e", "inject=\(inject)"] + (path.map { ["-P", $0] } ?? [])
+            + Self.program
         let environment = [Self.variable: bench.directory, "PATH": "/usr/bin:/bin"]
         let run = try await ProcessCommandRunner().run(Invocation("strace", arguments, environment: environment, deadline: .seconds(60)))
         let log = String(decoding: try LinuxFileStore().read(trace, limit: 64 << 20) ?? [], as: UTF8.self)
-        let bytes = try LinuxFileStore().read("\(bench.directory)/result", limit: 1 << 20)
-        let result = try bytes.map { try JSONDecoder().decode(TaskReport.Result.self, from: Data($0)) }
+        let result = try answer()
         if result == nil { #expect(run.exit != .exited(0), "\(run.outputText)") }
         return (result, log.contains("INJECTED") || log.contains("killed by SIGKILL"))
     }
@@ -47,6 +69,8 @@ private struct Victim {
 struct ChildProcess {
     @Test func victimOfAnInjectedFault() throws {
         let directory = try #require(Victim.directory)
+        try Hardening.apply()
+        if geteuid() != 0 { #expect(Hardening.effectiveCapabilities() == 0) }
         let bytes = try #require(try LinuxFileStore().read("\(directory)/envelope", limit: 1 << 20))
         let envelope = try JSONDecoder().decode(WarrantEnvelope.self, from: Data(bytes))
         let configuration = Bench.configuration(directory)
@@ -93,6 +117,17 @@ extension DiskTests {
             }
         }
 
+        @Test("wiping needs no capability and no root, only access to the disk")
+        func asNobody() async throws {
+            try await Bench.with { bench in
+                let disk = try await ext4(bench)
+                let result = try await Victim(bench, .zero).wipeAsNobody(owning: disk)
+                guard case .wiped(let report)? = result else { return #expect(Bool(false), "\(String(describing: result))") }
+                #expect(report.ending == .cleared && report.bytesVerified == 32 << 20)
+                #expect(try await bench.tool("cmp", "-n", String(32 << 20), disk.image, "/dev/zero").isEmpty)
+            }
+        }
+
         private func expectInterrupted(_ bench: Bench, _ victim: Victim) throws {
             let terms = try WarrantTerms(parsing: victim.envelope.text)
             for _ in 1...2 {
@@ -103,7 +138,9 @@ extension DiskTests {
             }
         }
 
-        @Test("a claim that cannot be recorded: not one byte is written", arguments: ["records:write:error=ENOSPC:when=1", "records:write:error=EIO:when=1"])
+        @Test(
+            "a claim that cannot be recorded: not one byte is written",
+            arguments: ["records:write:error=ENOSPC:when=1", "records:write:error=EIO:when=1"])
         func claimNotRecorded(_ fault: String) async throws {
             try await Bench.with { bench in
                 let disk = try await ext4(bench)

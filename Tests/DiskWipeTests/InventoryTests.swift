@@ -47,7 +47,9 @@ extension DiskTests {
         func blueStore() async throws {
             try await Bench.with { bench in
                 let disk = try await bench.disk(size: 12 << 30)
-                for offset in BlueStoreLabel.offsets(onDiskOf: 12 << 30) { try bench.plant(BlueStoreLabel.encode(Bench.label()), at: offset, on: disk) }
+                for offset in BlueStoreLabel.offsets(onDiskOf: 12 << 30) {
+                    try bench.plant(BlueStoreLabel.encode(Bench.label()), at: offset, on: disk)
+                }
                 let fact = try bench.fact()
                 #expect(fact.signatures.map(\.offset) == [0, 1 << 30, 10 << 30])
                 #expect(fact.signatures.allSatisfy { $0.kind == "ceph_bluestore" && !$0.words.contains("SECRET") })
@@ -150,7 +152,8 @@ struct Leftover: Sendable, CustomTestStringConvertible {
 
     /// LVM may only see this one device: the machine's own must not be touched.
     private static func lvm(_ bench: Bench, _ disk: Bench.Disk) -> String {
-        "devices{filter=[\"a|^\(disk.loop)$|\",\"r|.*|\"] use_devicesfile=0} activation{udev_sync=0 udev_rules=0} global{locking_dir=\"\(bench.directory)\"}"
+        "devices{filter=[\"a|^\(disk.loop)$|\",\"r|.*|\"] use_devicesfile=0} activation{udev_sync=0 udev_rules=0} "
+            + "global{locking_dir=\"\(bench.directory)\"}"
     }
 
     /// An md superblock of version 1.2, as libblkid wants it: checksum included.

@@ -82,7 +82,8 @@ extension DiskTests {
 
         @Test("a read-only disk")
         func readOnly() async throws {
-            try await expect(.readOnly, saying: "read-only", before: { try await $0.tool("blockdev", "--setro", $1.loop) },
+            try await expect(
+                .readOnly, saying: "read-only", before: { try await $0.tool("blockdev", "--setro", $1.loop) },
                 after: { try await $0.tool("blockdev", "--setrw", $1.loop) })
         }
 
@@ -196,7 +197,8 @@ extension DiskTests {
                     widened.method = .zero
                     return WarrantEnvelope(text: widened.text, signatures: try await bench.sign(terms).signatures)
                 })
-            try await expect(.warrantSignature, saying: "ssh-keygen", envelope: { WarrantEnvelope(text: $1.text, signatures: ["nonsense"]) })
+            try await expect(
+                .warrantSignature, saying: "ssh-keygen", envelope: { WarrantEnvelope(text: $1.text, signatures: ["nonsense"]) })
             try await expect(
                 .warrantMalformed, saying: "not a warrant", envelope: { try await $0.sign(text: $1.text + "extra: 1\n") })
         }
@@ -259,7 +261,9 @@ actor Holder {
     func mountInOwnNamespace(_ device: String, _ path: String) async throws {
         let ready = AsyncStream.makeStream(of: Bool.self)
         let script = "mount \"$1\" \"$2\" && echo ready && exec tail -f /dev/null"
-        let invocation = Invocation("unshare", ["-m", "sh", "-c", script, "sh", device, path], environment: ["PATH": "/usr/sbin:/usr/bin:/sbin:/bin"], deadline: .seconds(60))
+        let invocation = Invocation(
+            "unshare", ["-m", "sh", "-c", script, "sh", device, path], environment: ["PATH": "/usr/sbin:/usr/bin:/sbin:/bin"],
+            deadline: .seconds(60))
         // Ended by `release`.
         running = Task {
             defer { ready.continuation.finish() }

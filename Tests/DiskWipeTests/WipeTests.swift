@@ -24,7 +24,8 @@ extension DiskTests {
             }
         }
 
-        @Test("all five places of a BlueStore label that fit are cleared on a disk of 12 GiB, and content elsewhere is left by method labels")
+        @Test(
+            "all five places of a BlueStore label that fit are cleared on a disk of 12 GiB, and content elsewhere is left by method labels")
         func blueStore() async throws {
             try await Bench.with { bench in
                 let disk = try await bench.disk(size: 12 << 30)

@@ -49,7 +49,9 @@ struct WiperSocketTests {
         try await serving { configuration in
             let client = WiperClient(socketPath: configuration.socketPath)
             let empty = WarrantEnvelope(text: "", signatures: [])
-            guard case .refused(let other) = try await client.wipe(empty, node: try #require(NodeID("elsewhere"))) else { return #expect(Bool(false)) }
+            guard case .refused(let other) = try await client.wipe(empty, node: try #require(NodeID("elsewhere"))) else {
+                return #expect(Bool(false))
+            }
             #expect(other.code == .wrongNode)
             guard case .refused(let missing) = try await client.wipe(empty, node: Bench.node) else { return #expect(Bool(false)) }
             #expect(missing.code == .warrantMissing)
@@ -110,7 +112,8 @@ struct WiperSocketTests {
             let fact = try #require(try await client.inventory().first)
             let envelope = try await bench.sign(try bench.terms(for: fact))
             let said = Mutex<[UInt64]>([])
-            let report = try Bench.report(try await client.wipe(envelope, node: Bench.node) { bytes, _ in said.withLock { $0.append(bytes) } })
+            let report = try Bench.report(
+                try await client.wipe(envelope, node: Bench.node) { bytes, _ in said.withLock { $0.append(bytes) } })
             #expect(report.ending == .cleared && !said.withLock { $0 }.isEmpty)
             guard case .refused(let refusal) = try await client.wipe(envelope, node: Bench.node) else { return #expect(Bool(false)) }
             #expect(refusal.code == .warrantReused)

@@ -60,6 +60,19 @@ final class BlockDevice {
         descriptor = result
     }
 
+    /// Opens exclusively, with patience for those who hold a disk for a moment only: another inventory, or udev. Twenty tries in 200 ms.
+    static func exclusive(_ path: String, _ access: Access) throws(Failure) -> BlockDevice {
+        for _ in 1..<20 {
+            do throws(Failure) {
+                return try BlockDevice(path, access)
+            } catch {
+                guard error.errno == EBUSY else { throw error }
+                poll(nil, 0, 10)
+            }
+        }
+        return try BlockDevice(path, access)
+    }
+
     deinit { close(descriptor) }
 
     /// What the descriptor itself says, now.

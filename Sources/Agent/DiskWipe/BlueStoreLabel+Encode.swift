@@ -3,7 +3,7 @@
 internal import MeshModel
 
 extension BlueStoreLabel {
-    /// The 4 KiB block as Ceph writes it. For labs and tests that need a disk with an OSD's leftovers; the product itself only reads labels.
+    /// The 4 KiB block as Ceph writes it. For labs and tests that need an OSD's leftovers; the product itself only reads labels.
     package static func encode(_ label: BlueStoreLabel) -> [UInt8] {
         var payload = Array(label.osdUUID.prefix(16)) + [UInt8](repeating: 0, count: max(0, 16 - label.osdUUID.count))
         payload += little(label.sizeInBytes, 8) + little(UInt64(max(0, label.created.seconds)), 4) + little(0, 4)

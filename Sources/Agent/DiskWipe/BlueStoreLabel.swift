@@ -2,8 +2,8 @@
 
 package import MeshModel
 
-/// The label that Ceph's BlueStore keeps at the head of an OSD's disk, and newer releases also at 1, 10, 100 and 1000 GiB: the copies that a
-/// quick wipe forgets, and that let Rook find a disk "belongs to a different ceph cluster".
+/// The label that Ceph's BlueStore keeps at the head of an OSD's disk, and newer releases also at 1, 10, 100 and 1000 GiB: the copies that
+/// a quick wipe forgets, and that let Rook find a disk "belongs to a different ceph cluster".
 ///
 /// Layout (4 KiB block, little endian): 60 bytes of text (magic line, uuid line) · version u8, compat u8, length u32 · uuid 16, size u64,
 /// birth time 2 x u32, description, map of texts · CRC-32C of everything before it.

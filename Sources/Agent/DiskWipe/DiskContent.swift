@@ -5,8 +5,8 @@ internal import MeshTrust
 
 /// What is on a disk: every signature, in words that a person can judge before signing, and a fingerprint that a warrant can name.
 ///
-/// The fingerprint is SHA-256 over, for each probe area and then each sample block (see `DiskLayout`), in that order: offset u64, length u64
-/// (big endian), the bytes. Content that changes in any of them after the admin looked refuses the wipe.
+/// The fingerprint is SHA-256 over, for each probe area and then each sample block (see `DiskLayout`), in that order: offset u64, length
+/// u64 (big endian), the bytes. Content that changes in any of them after the admin looked refuses the wipe.
 struct DiskContent {
     let signatures: [DiskFact.Signature]
     /// No signature, and every probe area reads as zero.

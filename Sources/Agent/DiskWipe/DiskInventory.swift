@@ -6,7 +6,8 @@ internal import MeshSystem
 
 /// Lists the whole disks that have a node in `devroot`, with who they are, who uses them and what is on them. Reads only.
 ///
-/// A disk is found by the number of its node (`/sys/dev/block/M:m`) and shown under the node's name, so a lab can show a loop device as `vdb`.
+/// A disk is found by the number of its node (`/sys/dev/block/M:m`) and shown under the node's name, so a lab can show a loop
+/// device as `vdb`.
 package struct DiskInventory: Sendable {
     package let sysroot: String
     package let devroot: String
@@ -82,7 +83,7 @@ package struct DiskInventory: Sendable {
     /// Held for a moment only, and for reading, so that nobody is kept out and udev does not wake.
     private func opensExclusively(_ node: String) -> Bool {
         do throws(BlockDevice.Failure) {
-            _ = try BlockDevice(node, .exclusiveReading)
+            _ = try BlockDevice.exclusive(node, .exclusiveReading)
             return true
         } catch {
             return false

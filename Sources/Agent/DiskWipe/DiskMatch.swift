@@ -9,7 +9,8 @@ enum DiskMatch {
         let twins = related.filter { sameName($0.disk.identity, wanted) }
         if twins.count > 1 {
             throw Refused(
-                .ambiguousDisk, "\(twins.map(\.name).joined(separator: ", ")) all answer to \(name(wanted)); give each disk a serial of its own")
+                .ambiguousDisk,
+                "\(twins.map(\.name).joined(separator: ", ")) all answer to \(name(wanted)); give each disk a serial of its own")
         }
         if let exact = candidates.first(where: { $0.disk.identity == wanted }) { return exact }
         guard let nearest = related.min(by: { differences($0.disk.identity, wanted).count < differences($1.disk.identity, wanted).count })

@@ -3,7 +3,8 @@
 internal import MeshModel
 internal import MeshSystem
 
-/// Who uses a disk, in words. For explaining only: a mount in another mount namespace shows nowhere here, and the exclusive open is the guard.
+/// Who uses a disk, in words. For explaining only: a mount in another mount namespace shows nowhere here, and the exclusive open is the
+/// guard.
 struct DiskUsers {
     let procroot: String
 

@@ -82,12 +82,15 @@ struct HeldDisk {
 
     private static func open(_ candidate: DiskInventory.Candidate, _ inventory: DiskInventory) throws(Refused) -> BlockDevice {
         do throws(BlockDevice.Failure) {
-            return try BlockDevice(candidate.node, .exclusiveWriting)
+            return try BlockDevice.exclusive(candidate.node, .exclusiveWriting)
         } catch {
             switch error.errno {
             case EBUSY:
                 let users = DiskUsers(procroot: inventory.procroot).users(of: candidate.disk)
-                let who = users.isEmpty ? "by something that is not visible from here (another container, or a running OSD)" : users.joined(separator: "; ")
+                let who =
+                    users.isEmpty
+                    ? "by something that is not visible from here (another container, a running OSD, or another wipe)"
+                    : users.joined(separator: "; ")
                 throw Refused(.inUse, "\(candidate.name) is in use: \(who)")
             case EROFS:
                 throw Refused(.readOnly, "\(candidate.name) is read-only")
@@ -99,8 +102,8 @@ struct HeldDisk {
         }
     }
 
-    /// From the descriptor first, then sysfs by the descriptor's number, then the descriptor again: a disk that was swapped anywhere between
-    /// shows another sequence number.
+    /// From the descriptor first, then sysfs by the descriptor's number, then the descriptor again: a disk that was swapped anywhere
+    /// between shows another sequence number.
     private static func agree(
         _ candidate: DiskInventory.Candidate, _ wanted: DiskIdentity, _ device: BlockDevice, _ inventory: DiskInventory
     ) throws(Refused) -> HeldDisk {
@@ -113,7 +116,8 @@ struct HeldDisk {
             throw Refused(.noSuchDisk, "\(candidate.name) vanished while it was opened")
         }
         let differences = DiskMatch.differences(disk.identity, wanted)
-        guard differences.isEmpty, facts.sequence == wanted.sequence, facts.size == wanted.sizeInBytes, facts.sector == wanted.sectorSize else {
+        guard differences.isEmpty, facts.sequence == wanted.sequence, facts.size == wanted.sizeInBytes, facts.sector == wanted.sectorSize
+        else {
             throw Refused(
                 .identityMismatch,
                 "\(candidate.name) is not the disk that the warrant describes: \(differences.joined(separator: ", ")) "

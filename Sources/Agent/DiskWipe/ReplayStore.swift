@@ -119,7 +119,8 @@ package final class ReplayStore: Sendable {
             guard var history = state.history, state.problem == nil, state.records >= 0 else {
                 throw Self.unusable(directory, state.problem ?? "it is not open")
             }
-            var record = ReplayRecord(kind: kind, number: history.count, time: max(now().wall, history.highWater), id: id, previous: history.head)
+            var record = ReplayRecord(
+                kind: kind, number: history.count, time: max(now().wall, history.highWater), id: id, previous: history.head)
             fill(&record)
             do throws(ReplayHistory.Broken) { try history.apply(record) } catch { throw Self.unusable(directory, error.problem) }
             do {

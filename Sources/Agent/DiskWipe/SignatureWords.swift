@@ -42,7 +42,9 @@ struct SignatureWords {
         case "PMBR": return "protective MBR"
         case "dos": return "MBR with \(counted)"
         case "LVM2_member": return volumeGroup(found.offset).map { "LVM PV of \($0)" } ?? "LVM PV without a volume group"
-        case "crypto_LUKS": return "LUKS\(found.version.map { plainWords($0, limit: 2) } ?? "")\(named)\(found.offset % 512 == 0 && found.offset > 0 ? " header copy" : "")"
+        case "crypto_LUKS":
+            let version = found.version.map { plainWords($0, limit: 2) } ?? ""
+            return "LUKS\(version)\(named)\(found.offset > 0 ? " header copy" : "")"
         case "linux_raid_member": return "mdraid member\(named.isEmpty ? "" : " of\(named)")"
         case "swap": return "swap space\(named)"
         case "zfs_member": return "ZFS member\(named.isEmpty ? "" : " of\(named)")"
@@ -53,7 +55,8 @@ struct SignatureWords {
 
     private var counted: String {
         let names = partitions.compactMap(\.name).filter { !$0.isEmpty }.prefix(8).map { plainWords($0, limit: 36) }
-        return "\(partitions.count) partition\(partitions.count == 1 ? "" : "s")" + (names.isEmpty ? "" : " (\(names.joined(separator: ", ")))")
+        return "\(partitions.count) partition\(partitions.count == 1 ? "" : "s")"
+            + (names.isEmpty ? "" : " (\(names.joined(separator: ", ")))")
     }
 
     /// libblkid gives the offset of `LVM2 001`, 24 bytes into the label sector.

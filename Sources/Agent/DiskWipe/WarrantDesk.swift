@@ -44,14 +44,16 @@ struct WarrantDesk: Sendable {
             throw Refused(.warrantOtherNode, "the warrant is for the agent key \(terms.nodeKey.short), this node's key is \(key.short)")
         }
         guard terms.boot == boot else {
-            throw Refused(.warrantOtherNode, "the warrant was made for boot \(terms.boot), this host runs boot \(boot); take a new inventory")
+            throw Refused(
+                .warrantOtherNode, "the warrant was made for boot \(terms.boot), this host runs boot \(boot); take a new inventory")
         }
         let time = try trustedTime()
         guard terms.notBefore <= time else { throw Refused(.warrantNotYetValid, "the warrant is not valid before \(terms.notBefore)") }
         guard time < terms.notAfter else { throw Refused(.warrantExpired, "the warrant expired at \(terms.notAfter)") }
         if let armedAt = store.armedAt, terms.notBefore < armedAt {
             throw Refused(
-                .disarmed, "the warrant is from before this replay store was armed (\(armedAt)), so nobody knows if it was spent; sign a new one")
+                .disarmed,
+                "the warrant is from before this replay store was armed (\(armedAt)), so nobody knows if it was spent; sign a new one")
         }
     }
 

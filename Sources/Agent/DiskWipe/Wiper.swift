@@ -25,7 +25,9 @@ package struct Wiper: Sendable {
     }
 
     /// Verifies the warrant on this host, then wipes. Blocks until the end; `stop` interrupts after the current chunk.
-    package func wipe(_ envelope: WarrantEnvelope, stop: StopSignal = StopSignal(), progress: @escaping Progress = { _, _ in }) -> TaskReport.Result {
+    package func wipe(_ envelope: WarrantEnvelope, stop: StopSignal = StopSignal(), progress: @escaping Progress = { _, _ in })
+        -> TaskReport.Result
+    {
         do throws(Refused) {
             return wipe(under: try desk.judge(envelope), stop: stop, progress: progress)
         } catch {
@@ -34,7 +36,9 @@ package struct Wiper: Sendable {
     }
 
     /// Wipes the disk that the warrant names. The permission is the argument: nobody can call this without one.
-    package func wipe(under warrant: VerifiedWarrant, stop: StopSignal = StopSignal(), progress: @escaping Progress = { _, _ in }) -> TaskReport.Result {
+    package func wipe(under warrant: VerifiedWarrant, stop: StopSignal = StopSignal(), progress: @escaping Progress = { _, _ in })
+        -> TaskReport.Result
+    {
         let terms = warrant.terms
         do throws(Refused) {
             try desk.admit(terms)
@@ -63,7 +67,8 @@ package struct Wiper: Sendable {
         let plan = WipePlan(terms.method, held, content)
         let pass = WipePass(held.device, held.facts, stop: stop) { progress(min($0, plan.total), plan.total) }
         var report = WipeReport(
-            warrant: terms.id, disk: terms.disk, method: terms.method, ending: .cleared, signaturesBefore: content.signatures, bytesWritten: 0,
+            warrant: terms.id, disk: terms.disk, method: terms.method, ending: .cleared, signaturesBefore: content.signatures,
+            bytesWritten: 0,
             bytesVerified: 0, areas: plan.areas)
         switch end(of: plan, pass, held) {
         case nil: break

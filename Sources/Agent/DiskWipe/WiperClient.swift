@@ -27,7 +27,9 @@ package struct WiperClient: Sendable {
     }
 
     /// What became of the order. The wipe goes on when the caller does not wait for it.
-    package func wipe(_ envelope: WarrantEnvelope, node: NodeID, progress: @escaping Progress = { _, _ in }) async throws -> TaskReport.Result {
+    package func wipe(_ envelope: WarrantEnvelope, node: NodeID, progress: @escaping Progress = { _, _ in }) async throws
+        -> TaskReport.Result
+    {
         guard case .result(let result)? = try await request(.wipe(envelope, node: node), progress: progress).last else {
             throw DiskWipeError.unexpectedAnswer("no result")
         }

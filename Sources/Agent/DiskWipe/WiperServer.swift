@@ -87,7 +87,9 @@ package final class WiperServer: Sendable {
 
     private func listen() {
         while !stopSignal.isSet {
-            var waiting = [pollfd(fd: listener.descriptor, events: Int16(POLLIN), revents: 0), pollfd(fd: wakeup, events: Int16(POLLIN), revents: 0)]
+            var waiting = [
+                pollfd(fd: listener.descriptor, events: Int16(POLLIN), revents: 0), pollfd(fd: wakeup, events: Int16(POLLIN), revents: 0),
+            ]
             guard poll(&waiting, 2, -1) > 0, waiting[0].revents != 0, !stopSignal.isSet else { continue }
             let descriptor = meshgate_socket_accept(listener.descriptor)
             if descriptor >= 0 { take(WiperSocket(descriptor: descriptor, path: configuration.socketPath)) }
@@ -177,7 +179,10 @@ package final class WiperServer: Sendable {
         case .wiped(let wiped):
             log(
                 "wipe ended",
-                ["warrant": wiped.warrant.text, "ending": wiped.ending.rawValue, "bytes": String(wiped.bytesWritten), "problem": wiped.problem ?? "-"])
+                [
+                    "warrant": wiped.warrant.text, "ending": wiped.ending.rawValue, "bytes": String(wiped.bytesWritten),
+                    "problem": wiped.problem ?? "-",
+                ])
         case .failed, .facts: break
         }
         return shortened(result)

@@ -8,7 +8,7 @@ import Testing
 
 @testable import DiskWipe
 
-/// A place of its own for one test: images on loop devices under a private /dev, keys, signers, a replay store. Everything is undone at the end.
+/// A place of its own for one test: images on loop devices under a private /dev, keys, signers, a replay store. All is undone at the end.
 final class Bench: @unchecked Sendable {
     let directory: String
     let boot: BootID
@@ -38,10 +38,14 @@ final class Bench: @unchecked Sendable {
 
     private func prepare(armed: Bool) async throws {
         for path in ["", "/dev", "/mnt"] { try LinuxFileStore().createDirectory(directory + path) }
-        for key in ["admin", "stranger"] { try await tool("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", key, "-f", "\(directory)/\(key)") }
+        for key in ["admin", "stranger"] {
+            try await tool("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", key, "-f", "\(directory)/\(key)")
+        }
         try writeSigners(["admin"])
         try LinuxFileStore().write(Array((Self.nodeKey.hex + "\n").utf8), to: "\(directory)/node-key")
-        if armed { try ReplayStore.arm(directory: "\(directory)/store") { Moment(wall: SystemClock.now().wall + .seconds(-3600), boot: 0) } }
+        if armed {
+            try ReplayStore.arm(directory: "\(directory)/store") { Moment(wall: SystemClock.now().wall + .seconds(-3600), boot: 0) }
+        }
     }
 
     private func cleanUp() async {
@@ -79,7 +83,8 @@ final class Bench: @unchecked Sendable {
     @discardableResult
     func tool(_ name: String, _ arguments: String..., input: [UInt8] = []) async throws -> String {
         let invocation = Invocation(
-            name, arguments, environment: ["PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C"], standardInput: input, deadline: .seconds(120))
+            name, arguments, environment: ["PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C"], standardInput: input,
+            deadline: .seconds(120))
         let result = try await ProcessCommandRunner().run(invocation)
         try #require(result.exit == .exited(0), "\(name) \(arguments.joined(separator: " ")): \(result.exit) \(result.errorText)")
         return result.outputText
@@ -150,7 +155,9 @@ final class Bench: @unchecked Sendable {
 
     // Warrants
 
-    func terms(for fact: DiskFact, method: WarrantTerms.Method = .labels, _ change: (inout WarrantTerms) -> Void = { _ in }) throws -> WarrantTerms {
+    func terms(for fact: DiskFact, method: WarrantTerms.Method = .labels, _ change: (inout WarrantTerms) -> Void = { _ in }) throws
+        -> WarrantTerms
+    {
         let now = Timestamp(seconds: SystemClock.now().wall.seconds)
         var terms = WarrantTerms(
             mesh: "lab", id: try #require(WarrantID(try KernelEntropy().hexID())), plan: .sha256(Array("plan".utf8)),
@@ -165,7 +172,8 @@ final class Bench: @unchecked Sendable {
     }
 
     func sign(text: String, key: String = "admin", namespace: String = "meshgate-wipe") async throws -> WarrantEnvelope {
-        let signature = try await tool("ssh-keygen", "-Y", "sign", "-q", "-f", "\(directory)/\(key)", "-n", namespace, input: Array(text.utf8))
+        let signature = try await tool(
+            "ssh-keygen", "-Y", "sign", "-q", "-f", "\(directory)/\(key)", "-n", namespace, input: Array(text.utf8))
         return WarrantEnvelope(text: text, signatures: [signature])
     }
 
