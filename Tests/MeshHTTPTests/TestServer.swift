@@ -116,6 +116,7 @@ private let script = #"""
         server = Unix(options["unix"], Handler)
         print(0)
     else:
+        Handler.disable_nagle_algorithm = True
         server = TCP(("127.0.0.1", 0), Handler)
         if "cert" in options:
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
