@@ -32,7 +32,11 @@ package final class DirectoryLock: Sendable {
     /// Lets others in. Harmless when done twice.
     package func release() {
         descriptor.withLock { file in
-            if let open = file { close(open) }
+            if let open = file {
+                // Closing alone would leave the lock to a child that is between fork and exec and still has a copy.
+                flock(open, LOCK_UN)
+                close(open)
+            }
             file = nil
         }
     }
