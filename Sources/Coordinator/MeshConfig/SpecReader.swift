@@ -1,0 +1,170 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import MeshModel
+
+/// The file's tree to a `MeshSpec`: everything around the clusters. What is faulty goes to the log and is left out; the caller then throws.
+struct SpecReader {
+    let log: FaultLog
+    private var networks = NameBook("network", list: "spec.networks")
+    private var hypervisors = NameBook("hypervisor", list: "spec.hypervisors")
+    private var clusters = NameBook("cluster", list: "spec.clusters")
+
+    init(log: FaultLog) { self.log = log }
+
+    func read(_ root: YAMLTree) -> MeshSpec? {
+        guard let file = Section(root, "the file", keys: ["apiVersion", "kind", "metadata", "spec"], log: log) else { return nil }
+        fixed("apiVersion", MeshSpec.apiVersion, in: file)
+        fixed("kind", "Mesh", in: file)
+        if !file.has("metadata") { file.missing("metadata", "a map with the mesh's name") }
+        let name = file.section("metadata", "\"metadata\"", keys: ["name"])?.required("name", .name)
+        let keys = [
+            "versions", "networks", "hypervisors", "clusters", "provision", "secrets", "services", "policy",
+        ]
+        guard file.has("spec") else {
+            file.missing("spec", "a map of \(keys.joined(separator: ", "))")
+            return nil
+        }
+        guard let spec = file.section("spec", "\"spec\"", keys: keys) else { return nil }
+        var reader = self
+        return reader.read(spec, name: name)
+    }
+
+    private mutating func read(_ spec: Section, name: String?) -> MeshSpec? {
+        for item in spec.items("networks") { networks.claim(item, log: log) }
+        for item in spec.items("hypervisors") { hypervisors.claim(item, log: log) }
+        for item in spec.items("clusters") { clusters.claim(item, log: log) }
+        let versions = readVersions(spec)
+        let readNetworks = spec.items("networks").enumerated().compactMap { readNetwork($1, $0) }
+        let readHypervisors = spec.items("hypervisors").enumerated().compactMap { readHypervisor($1, $0) }
+        let readClusters = readClusters(spec)
+        let services = readServices(spec, all: readClusters.map(\.name))
+        let (provision, secrets, policy) = (readProvision(spec), readSecrets(spec), readPolicy(spec))
+        guard let name, let versions else { return nil }
+        return MeshSpec(
+            name: name, versions: versions, networks: readNetworks, hypervisors: readHypervisors, clusters: readClusters,
+            provision: provision, secrets: secrets, services: services, policy: policy)
+    }
+
+    private func fixed(_ key: String, _ wanted: String, in file: Section) {
+        _ = file.required(key, Form(wanted: wanted, parse: { text, _ in text == wanted ? text : nil }, words: [wanted]))
+    }
+
+    private func readVersions(_ spec: Section) -> MeshSpec.Versions? {
+        guard spec.has("versions") else {
+            spec.missing("versions", "a map such as { talos: 1.11.3, cilium: 1.18.5, gatewayAPI: 1.3.0 }")
+            return nil
+        }
+        guard let section = spec.section("versions", "\"versions\"", keys: ["talos", "cilium", "gatewayAPI"]) else { return nil }
+        let (talos, gateway) = (section.optional("talos", .version), section.optional("gatewayAPI", .version))
+        return section.required("cilium", .version).map { MeshSpec.Versions(talos: talos, cilium: $0, gatewayAPI: gateway) }
+    }
+
+    private func readNetwork(_ item: YAMLTree, _ index: Int) -> MeshSpec.Network? {
+        let keys = ["name", "vlan", "cidr", "gateway", "mtu"]
+        guard let section = Section(item, item.title("network", index), keys: keys, log: log) else { return nil }
+        let (name, cidr) = (section.required("name", .text), section.required("cidr", Form<CIDR>.value))
+        let (vlan, gateway) = (section.optional("vlan", .integer()), section.optional("gateway", Form<IPAddress>.value))
+        let mtu = section.optional("mtu", .integer(576...65535, "a number of bytes")) ?? 1500
+        guard let name, let cidr else { return nil }
+        return MeshSpec.Network(name: name, vlan: vlan, cidr: cidr, gateway: gateway, mtu: mtu)
+    }
+
+    private func readHypervisor(_ item: YAMLTree, _ index: Int) -> MeshSpec.Hypervisor? {
+        let keys = ["name", "kind", "address", "capacity", "bridges"]
+        guard let section = Section(item, item.title("hypervisor", index), keys: keys, log: log) else { return nil }
+        let (name, address) = (section.required("name", Form<NodeID>.id), section.required("address", Form<IPAddress>.value))
+        let kind = section.optional("kind", Form<MeshSpec.Hypervisor.Kind>.word) ?? .proxmox
+        let capacity = readCapacity(section)
+        let bridges = readBridges(section)
+        guard let name, let address else { return nil }
+        return MeshSpec.Hypervisor(name: name, kind: kind, address: address, capacity: capacity, bridges: bridges)
+    }
+
+    private func readCapacity(_ hypervisor: Section) -> MeshSpec.Hypervisor.Capacity? {
+        guard let section = hypervisor.section("capacity", keys: ["cores", "memory"]) else { return nil }
+        let (cores, memory) = (section.required("cores", .cores), section.required("memory", Form<ByteCount>.value))
+        guard let cores, let memory else { return nil }
+        return MeshSpec.Hypervisor.Capacity(cores: cores, memory: memory)
+    }
+
+    private func readBridges(_ hypervisor: Section) -> [MeshSpec.Hypervisor.Bridge] {
+        var names = NameBook("bridge", list: "bridges")
+        return hypervisor.items("bridges").enumerated().compactMap { index, item in
+            names.claim(item, log: log)
+            let title = "\(item.title("bridge", index)) of \(hypervisor.title)"
+            guard let section = Section(item, title, keys: ["name", "network"], log: log) else { return nil }
+            let (name, network) = (section.required("name", .text), section.required("network", .text))
+            guard let name, let network else { return nil }
+            networks.check(network, at: section.place(of: "network"), from: title, log: log)
+            return MeshSpec.Hypervisor.Bridge(name: name, network: network)
+        }
+    }
+
+    private func readClusters(_ spec: Section) -> [MeshSpec.Cluster] {
+        let items = spec.items("clusters")
+        if !spec.has("clusters") {
+            spec.missing("clusters", "a list of the mesh's clusters")
+        } else if items.isEmpty {
+            log.add(spec.place(of: "clusters"), "\"clusters\" of \"spec\" has no cluster")
+        }
+        var reader = ClusterReader(log: log, networks: networks, hypervisors: hypervisors)
+        for item in spec.items("hypervisors") { reader.takeHost(item) }
+        return items.enumerated().compactMap { reader.read($1, $0) }
+    }
+
+    private func readServices(_ spec: Section, all: [ClusterName]) -> [MeshSpec.Service] {
+        var names = NameBook("service", list: "spec.services")
+        return spec.items("services").enumerated().compactMap { index, item in
+            names.claim(item, log: log)
+            return ServiceReader(log: log, clusters: clusters, all: all).read(item, index)
+        }
+    }
+
+    private func readProvision(_ spec: Section) -> MeshSpec.Provision? {
+        guard let section = spec.section("provision", "\"provision\"", keys: ["terraform"]) else { return nil }
+        guard let terraform = section.section("terraform", "\"terraform\"", keys: ["directory", "varsFrom"]) else {
+            if !section.has("terraform") { section.missing("terraform", "a map with \"directory\"") }
+            return nil
+        }
+        let source = terraform.optional("varsFrom", Form<MeshSpec.Provision.VariableSource>.word) ?? .files
+        return terraform.required("directory", .text).map { MeshSpec.Provision(terraformDirectory: $0, variablesFrom: source) }
+    }
+
+    private func readSecrets(_ spec: Section) -> MeshSpec.Secrets? {
+        guard let section = spec.section("secrets", "\"secrets\"", keys: ["doppler"]) else { return nil }
+        guard let doppler = section.section("doppler", "\"doppler\"", keys: ["project", "config"]) else {
+            if !section.has("doppler") { section.missing("doppler", "a map with \"project\" and \"config\"") }
+            return nil
+        }
+        let (project, config) = (doppler.required("project", .text), doppler.required("config", .text))
+        guard let project, let config else { return nil }
+        return MeshSpec.Secrets(dopplerProject: project, dopplerConfig: config)
+    }
+
+    private func readPolicy(_ spec: Section) -> MeshSpec.Policy {
+        var policy = MeshSpec.Policy()
+        guard let section = spec.section("policy", "\"policy\"", keys: ["evidence", "warrants", "parallelism"]) else { return policy }
+        let evidence = section.section("evidence", "\"evidence\"", keys: ["maxAge"])
+        let warrants = section.section("warrants", "\"warrants\"", keys: ["signatures"])
+        policy.evidenceMaxAge = evidence?.optional("maxAge", .age) ?? policy.evidenceMaxAge
+        policy.warrantSignatures = warrants?.optional("signatures", .integer(1...2)) ?? policy.warrantSignatures
+        policy.parallelism = section.optional("parallelism", .integer(1...1024)) ?? policy.parallelism
+        return policy
+    }
+}
+
+extension Form where Value == SemanticVersion {
+    fileprivate static var version: Self { value }
+}
+
+extension Form where Value == Int {
+    static var cores: Self { integer(1...4096, "a number of cores") }
+}
+
+extension Form where Value == TimeSpan {
+    fileprivate static var age: Self {
+        Form(wanted: "\(TimeSpan.form), longer than nothing") { text, _ in
+            TimeSpan(text).flatMap { $0.duration > .zero ? $0 : nil }
+        }
+    }
+}

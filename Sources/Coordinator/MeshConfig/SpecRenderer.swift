@@ -1,0 +1,201 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package import MeshModel
+
+/// The spec as a mesh.yaml with every default written out. `readMesh` of the result gives an equal spec.
+package func renderSpec(_ spec: MeshSpec) -> String {
+    var yaml = YAMLWriter()
+    yaml.line(0, "apiVersion: \(MeshSpec.apiVersion)")
+    yaml.line(0, "kind: Mesh")
+    yaml.line(0, "metadata: \(flow([("name", spec.name)]))")
+    yaml.line(0, "spec:")
+    yaml.line(
+        1,
+        "versions: " + flow([("talos", spec.versions.talos), ("cilium", spec.versions.cilium), ("gatewayAPI", spec.versions.gatewayAPI)]))
+    yaml.list(1, "networks", spec.networks) { network, _ in
+        flow([
+            ("name", network.name), ("vlan", network.vlan), ("cidr", network.cidr), ("gateway", network.gateway), ("mtu", network.mtu),
+        ])
+    }
+    yaml.blocks(1, "hypervisors", spec.hypervisors) { $1.write($0) }
+    yaml.blocks(1, "clusters", spec.clusters) { $1.write($0) }
+    yaml.writeSurroundings(of: spec)
+    return yaml.text
+}
+
+/// Lines of YAML with two spaces of indentation a level.
+private struct YAMLWriter {
+    private(set) var text = ""
+
+    mutating func line(_ level: Int, _ content: String) {
+        text += String(repeating: "  ", count: level) + content + "\n"
+    }
+
+    mutating func field(_ level: Int, _ key: String, _ value: (any CustomStringConvertible)?) {
+        if let value { line(level, "\(key): \(scalar(value))") }
+    }
+
+    /// One line for each item; nothing when there are none.
+    mutating func list<Item>(_ level: Int, _ key: String, _ items: [Item], _ render: (Item, Int) -> String) {
+        guard !items.isEmpty else { return }
+        line(level, "\(key):")
+        for (index, item) in items.enumerated() { line(level + 1, "- \(render(item, index))") }
+    }
+
+    /// Some lines for each item, which begin two levels deeper than `level`.
+    mutating func blocks<Item>(_ level: Int, _ key: String, _ items: [Item], _ write: (Item, inout YAMLWriter) -> Void) {
+        guard !items.isEmpty else { return line(level, "\(key): []") }
+        line(level, "\(key):")
+        for item in items {
+            var block = YAMLWriter()
+            write(item, &block)
+            let lines = block.text.split(separator: "\n")
+            for (index, content) in lines.enumerated() { line(level + 1, (index == 0 ? "- " : "  ") + content) }
+        }
+    }
+}
+
+extension YAMLWriter {
+    fileprivate mutating func write(_ hypervisor: MeshSpec.Hypervisor) {
+        field(0, "name", hypervisor.name)
+        field(0, "kind", hypervisor.kind.rawValue)
+        field(0, "address", hypervisor.address)
+        if let capacity = hypervisor.capacity { line(0, "capacity: " + flow([("cores", capacity.cores), ("memory", capacity.memory)])) }
+        list(0, "bridges", hypervisor.bridges) { bridge, _ in flow([("name", bridge.name), ("network", bridge.network)]) }
+    }
+
+    fileprivate mutating func write(_ cluster: MeshSpec.Cluster) {
+        field(0, "name", cluster.name)
+        field(0, "id", cluster.id)
+        field(0, "kind", cluster.kind.rawValue)
+        field(0, "context", cluster.context)
+        field(0, "endpoint", cluster.endpoint)
+        field(0, "network", cluster.network)
+        line(0, "podCIDRs: \(flowList(cluster.podCIDRs))")
+        line(0, "serviceCIDRs: \(flowList(cluster.serviceCIDRs))")
+        field(0, "kubeProxy", cluster.kubeProxy)
+        field(0, "nodePortRange", "\(cluster.nodePortRange.lowerBound)-\(cluster.nodePortRange.upperBound)")
+        write(cluster.cilium)
+        blocks(0, "nodes", cluster.nodes) { $1.write($0) }
+    }
+
+    private mutating func write(_ cilium: MeshSpec.Cilium) {
+        line(0, "cilium:")
+        field(1, "kubeProxyReplacement", cilium.kubeProxyReplacement)
+        field(1, "routingMode", cilium.routingMode.rawValue)
+        field(1, "tunnelProtocol", cilium.tunnelProtocol.rawValue)
+        field(1, "tunnelPort", cilium.tunnelPort)
+        field(1, "encryption", cilium.encryption.rawValue)
+        field(1, "l2announcements", cilium.l2announcements)
+        field(1, "mtu", cilium.mtu)
+        field(1, "ipv4NativeRoutingCIDR", cilium.ipv4NativeRoutingCIDR)
+        field(1, "k8sServiceHost", cilium.k8sServiceHost)
+        field(1, "k8sServicePort", cilium.k8sServicePort)
+        let mesh = cilium.clustermesh
+        line(
+            1,
+            "clustermesh: "
+                + flow([
+                    ("serviceType", mesh.serviceType.rawValue), ("nodePort", mesh.nodePort),
+                    ("maxConnectedClusters", mesh.maxConnectedClusters),
+                ]))
+        line(1, "values: \(helm(.map(cilium.values)))")
+    }
+
+    fileprivate mutating func write(_ node: MeshSpec.Node) {
+        field(0, "name", node.name)
+        field(0, "role", node.role.rawValue)
+        field(0, "address", node.address)
+        field(0, "hypervisor", node.hypervisor)
+        field(0, "cores", node.cores)
+        field(0, "memory", node.memory)
+        list(0, "interfaces", node.interfaces) { interface, _ in
+            flow([("name", interface.name), ("network", interface.network), ("mac", interface.mac)])
+        }
+        list(0, "disks", node.disks) { disk, _ in
+            flow([
+                ("name", disk.name), ("serial", disk.serial), ("size", disk.size), ("use", disk.use.rawValue),
+                ("wipe", disk.wipe.rawValue),
+            ])
+        }
+    }
+
+    fileprivate mutating func writeSurroundings(of spec: MeshSpec) {
+        if let provision = spec.provision {
+            let terraform = flow([("directory", provision.terraformDirectory), ("varsFrom", provision.variablesFrom.rawValue)])
+            line(1, "provision: { terraform: \(terraform) }")
+        }
+        if let secrets = spec.secrets {
+            line(1, "secrets: { doppler: \(flow([("project", secrets.dopplerProject), ("config", secrets.dopplerConfig)])) }")
+        }
+        list(1, "services", spec.services) { service, _ in
+            "{ name: \(scalar(service.name)), \(source(service.source)), clusters: \(flowList(service.clusters)) }"
+        }
+        line(1, "policy:")
+        line(2, "evidence: \(flow([("maxAge", spec.policy.evidenceMaxAge)]))")
+        line(2, "warrants: \(flow([("signatures", spec.policy.warrantSignatures)]))")
+        field(2, "parallelism", spec.policy.parallelism)
+    }
+}
+
+private func source(_ source: MeshSpec.Service.Source) -> String {
+    switch source {
+    case .chart(let repository, let name, let version):
+        "chart: \(flow([("repo", repository), ("name", name), ("version", version)]))"
+    case .manifest(let path): "manifest: \(scalar(path))"
+    case .playbook(let path): "playbook: \(scalar(path))"
+    }
+}
+
+private func flow(_ fields: [(String, (any CustomStringConvertible)?)]) -> String {
+    let present = fields.compactMap { key, value in value.map { "\(key): \(scalar($0))" } }
+    return present.isEmpty ? "{}" : "{ \(present.joined(separator: ", ")) }"
+}
+
+private func flowList(_ items: [some CustomStringConvertible]) -> String { "[\(items.map { scalar($0) }.joined(separator: ", "))]" }
+
+private func helm(_ value: HelmValue) -> String {
+    switch value {
+    case .null: return "null"
+    case .bool(let value): return String(value)
+    case .integer(let value): return String(value)
+    case .number(let value): return String(value)
+    case .string(let value): return inQuotes(value)
+    case .list(let items): return "[\(items.map(helm).joined(separator: ", "))]"
+    case .map(let entries):
+        let fields = entries.sorted { $0.key < $1.key }.map { "\(inQuotes($0.key)): \(helm($0.value))" }
+        return fields.isEmpty ? "{}" : "{ \(fields.joined(separator: ", ")) }"
+    }
+}
+
+/// Bare when every reader takes the bare word for the same text; otherwise in double quotes.
+private func scalar(_ value: any CustomStringConvertible) -> String {
+    if value is Int || value is Bool { return value.description }
+    let text = value.description
+    let bare = text.utf8.allSatisfy { byte in
+        let letter = byte | 0x20
+        return (97...122).contains(letter) || (48...57).contains(byte) || [45, 46, 47, 58, 64, 95, 43].contains(byte)
+    }
+    let words = ["true", "false", "yes", "no", "on", "off", "null", "y", "n", "all"]
+    guard bare, let first = text.utf8.first, ![45, 46, 58, 43].contains(first), text.utf8.last != 58, !words.contains(text.lowercased()),
+        Double(text) == nil, !text.hasPrefix("0x")
+    else { return inQuotes(text) }
+    return text
+}
+
+private func inQuotes(_ text: String) -> String {
+    var result = "\""
+    for scalar in text.unicodeScalars {
+        switch scalar {
+        case "\"", "\\": result += "\\" + String(scalar)
+        case "\n": result += "\\n"
+        case "\t": result += "\\t"
+        case " "..."~": result.unicodeScalars.append(scalar)
+        default:
+            let code = String(scalar.value, radix: 16)
+            let wide = scalar.value > 0xFFFF
+            result += (wide ? "\\U" : "\\u") + String(repeating: "0", count: (wide ? 8 : 4) - code.count) + code
+        }
+    }
+    return result + "\""
+}
