@@ -34,9 +34,10 @@ package struct LabAgents: Sendable {
     }
 
     /// Starts the roles that are not running: the wiper where there is a disk, and the agent, whose wall clock may be off by some seconds.
-    package func start(on node: LabTopology.Node, skewSeconds: Int = 0, in place: LabPlace? = nil) throws {
-        let place = try place ?? .node(processes.initProcess(of: node))
-        if node.disk != nil, processes.find(wiperName(node)) == nil {
+    /// With `isAlone` the agent runs as a plain process of this machine, without a node around it and without a wiper.
+    package func start(on node: LabTopology.Node, skewSeconds: Int = 0, isAlone: Bool = false) throws {
+        let place = isAlone ? LabPlace.rootNamespace : .node(try processes.initProcess(of: node))
+        if !isAlone, node.disk != nil, processes.find(wiperName(node)) == nil {
             let arming = try LabLauncher.start(
                 LabProgram(
                     path: program, arguments: ["wiper", "arm", "--config", configuration(node)], environment: processes.environment,

@@ -47,10 +47,16 @@ package struct LabBuilder: Sendable {
         let lock = try LabLedger.lock(plan.prefix)
         defer { lock.release() }
         if let earlier = LabLedger.current(plan.prefix) { throw LabError.alreadyUp(directory: earlier.directory) }
-        try refuseWhatIsNotOurs()
+        do {
+            try refuseWhatIsNotOurs()
+        } catch {
+            try LabLedger.forget(plan.prefix)
+            throw error
+        }
         var ledger = try LabLedger.begin(prefix: plan.prefix, labID: try entropy.hexID(byteCount: 8), directory: paths.directory)
         do {
             try makeDirectories()
+            guard plan.mode == .full else { return ledger }
             try await LabDisks(paths: paths, tools: tools, entropy: entropy, now: now).make(topology.nodes)
             say("\(topology.nodes.compactMap(\.disk).count) sparse disks behind loop devices")
             try await layWires(&ledger)

@@ -22,7 +22,8 @@ struct LabCrew: Sendable {
         paths = builder.paths
         let processes = LabProcesses(paths: paths, marker: ledger.marker)
         let beside = meshgate.split(separator: "/").dropLast().map { "/" + $0 }.joined()
-        let endpoint = "\(topology.coordinator):\(LabCommandLine.agentPort)"
+        let endpoint =
+            plan.mode == .full ? "\(topology.coordinator):\(LabCommandLine.agentPort)" : "127.0.0.1:\(try LabPort.free())"
         agents = LabAgents(topology, paths: paths, processes: processes, program: beside + "/meshgate-agent", coordinator: endpoint)
         clusters = LabStandInClusters(topology, paths: paths, processes: processes, program: meshgate)
         approver = LabApprover(paths: paths, tools: LabTools(runner: runner))
@@ -44,7 +45,8 @@ struct LabCrew: Sendable {
         story.tell("the coordinator serves, with its own CA and journal")
         for node in topology.nodes {
             try agents.install(on: node, token: try await product.invite(node.name))
-            try agents.start(on: node, skewSeconds: plan.skews.first { $0.node == node.name }?.seconds ?? 0)
+            let skew = plan.skews.first { $0.node == node.name }?.seconds ?? 0
+            try agents.start(on: node, skewSeconds: skew, isAlone: plan.mode == .loopback)
         }
         let wanted = Set(topology.nodes.map(\.name.text))
         _ = try await LabPatience.value("see every agent connected", for: .seconds(60), remedy: "see \(paths.logs)") {
@@ -52,7 +54,7 @@ struct LabCrew: Sendable {
         }
         story.tell("\(wanted.count) agents joined with one-time tokens and are connected over mutual TLS", .good)
         for skew in plan.skews { story.tell("the clock of \(skew.node) is \(skew.seconds) s ahead", .bad) }
-        if let victim = scenario.victim(topology) {
+        if plan.mode == .full, let victim = scenario.victim(topology) {
             try await fault.dropVLAN(of: victim)
             story.tell("the switch port of \(victim.name) has lost its VLAN", .bad)
         }

@@ -20,7 +20,7 @@ struct LabDemolition {
         for name in ledger.links.reversed() { try await removeLink(name) }
         for name in ledger.namespaces { try await removeNamespace(name) }
         try removeFiles(paths)
-        try ledger.forget()
+        try LabLedger.forget(ledger.prefix)
     }
 
     /// Only with our mark on it. Explicitly, as the kernel removes the links of a dead namespace some time later.

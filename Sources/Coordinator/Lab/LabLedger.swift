@@ -14,7 +14,8 @@ package struct LabLedger: Hashable, Sendable {
     package private(set) var namespaces: [String] = []
     package private(set) var links: [String] = []
 
-    private static let root = "/run/meshgate-lab"
+    /// Root's is where only root can write; anybody else's is checked to be their own before it is used.
+    private static var root: String { geteuid() == 0 ? "/run/meshgate-lab" : "/tmp/meshgate-lab-\(geteuid())" }
     private static func home(_ prefix: String) -> String { "\(root)/\(prefix)" }
     private static func path(_ prefix: String) -> String { home(prefix) + "/ledger" }
 
@@ -23,7 +24,12 @@ package struct LabLedger: Hashable, Sendable {
 
     /// Keeps a second `up` or `down` with the same prefix out.
     static func lock(_ prefix: String) throws -> DirectoryLock {
-        try LabFiles.makePath(home(prefix))
+        try LabFiles.makeDirectory(root, mode: 0o700)
+        var status = stat()
+        guard lstat(root, &status) == 0, status.st_mode & S_IFMT == S_IFDIR, status.st_uid == geteuid() else {
+            throw LabError.notOurs(what: root)
+        }
+        try LabFiles.makeDirectory(home(prefix), mode: 0o700)
         return try DirectoryLock(directory: home(prefix))
     }
 
@@ -57,9 +63,9 @@ package struct LabLedger: Hashable, Sendable {
     }
 
     /// Forgets the lab. The caller holds `lock` and has removed everything.
-    func forget() throws {
-        try LabFiles.removeTree(Self.home(prefix))
-        rmdir(Self.root)  // Stays when another lab uses it.
+    static func forget(_ prefix: String) throws {
+        try LabFiles.removeTree(home(prefix))
+        rmdir(root)  // Stays when another lab uses it.
     }
 
     private init(prefix: String, labID: String, directory: String) {

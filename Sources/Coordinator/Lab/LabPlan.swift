@@ -6,6 +6,7 @@ package import MeshModel
 package struct LabPlan: Hashable, Sendable, Codable {
     /// An absolute path; everything a lab writes is below it.
     package var directory: String
+    package var mode: Mode
     /// Begins the name of every namespace, link and table, so that two labs can share a machine.
     package var prefix: String
     /// Third byte of the management network 198.18.X.0/24 (a range reserved for bench tests, RFC 2544).
@@ -18,6 +19,14 @@ package struct LabPlan: Hashable, Sendable, Codable {
     package var contents: [DiskContent]
     /// Agents that start with a wall clock that is off.
     package var skews: [Skew]
+
+    /// What a lab can be on this machine.
+    package enum Mode: String, Hashable, Sendable, Codable {
+        /// Namespaces, loop disks, broken wires: everything.
+        case full
+        /// Without root: agents on the loopback interface and checks on plain files; no namespaces, disks or faults on the wire.
+        case loopback
+    }
 
     /// The former life of one data disk.
     package struct DiskContent: Hashable, Sendable, Codable {
@@ -48,10 +57,11 @@ package struct LabPlan: Hashable, Sendable, Codable {
     }
 
     package init(
-        directory: String, prefix: String = LabPlan.defaultPrefix, managementByte: UInt8 = 77, clusterCount: Int = 2,
+        directory: String, mode: Mode = .full, prefix: String = LabPlan.defaultPrefix, managementByte: UInt8 = 77, clusterCount: Int = 2,
         nodesPerCluster: Int = 3, diskSize: ByteCount = .gibibytes(12), contents: [DiskContent] = [], skews: [Skew] = []
     ) {
         self.directory = directory
+        self.mode = mode
         self.prefix = prefix
         self.managementByte = managementByte
         self.clusterCount = clusterCount

@@ -21,14 +21,6 @@ package struct LabPreflight: Sendable {
         package let package: String
     }
 
-    /// What a lab can be here.
-    package enum Mode: Hashable, Sendable {
-        /// Namespaces, loop disks, broken wires: everything.
-        case full
-        /// Agents on the loopback interface and checks on plain files; no namespaces, disks or faults on the wire.
-        case loopback
-    }
-
     /// Every tool of a whole lab.
     package static let requirements: [Requirement] = [
         Requirement(tool: "ip", package: "iproute2"), Requirement(tool: "nft", package: "nftables"),
@@ -40,13 +32,15 @@ package struct LabPreflight: Sendable {
     package static let clockRequirement = Requirement(tool: "libfaketimeMT.so.1", package: "libfaketime")
 
     package let findings: [Finding]
-    package var mode: Mode { findings.contains { $0.concernsRights } ? .loopback : .full }
+    /// What can be built here once the missing tools are there.
+    package var possibleMode: LabPlan.Mode { findings.contains { $0.concernsRights } ? .loopback : .full }
 
-    /// Looks at this machine. `skewsClocks` asks for libfaketime too.
+    /// Looks at this machine with the eyes of one plan: a tool that the plan does not call may be missing.
     package init(plan: LabPlan) {
-        var findings = Self.rights()
+        var findings = plan.mode == .full ? Self.rights() : []
         for requirement in Self.requirements where Self.find(requirement.tool) == nil {
             if requirement.tool == "pvcreate", !plan.contents.contains(where: { $0.kind == .lvm }) { continue }
+            if plan.mode == .loopback, requirement.tool != "ssh-keygen" { continue }
             findings.append(Self.absent(requirement))
         }
         if !plan.skews.isEmpty, Self.fakeTimeLibrary == nil { findings.append(Self.absent(Self.clockRequirement)) }

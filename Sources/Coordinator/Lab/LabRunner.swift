@@ -11,6 +11,8 @@ package struct LabRunner: Sendable {
     private let runner: any CommandRunner
     private let meshgate: String
     private let builder: LabBuilder
+    /// Why this cannot be a whole lab.
+    private let obstacles: [LabPreflight.Finding]
 
     /// `meshgate` is the absolute path of the coordinator's binary; the agent's lies beside it.
     package init(
@@ -21,12 +23,20 @@ package struct LabRunner: Sendable {
         self.story = story
         self.runner = runner
         self.meshgate = meshgate
-        builder = try LabBuilder(try scenario.plan(directory: directory, prefix: prefix), program: meshgate, runner: runner)
+        var plan = try scenario.plan(directory: directory, prefix: prefix)
+        obstacles = LabPreflight(plan: plan).findings.filter(\.concernsRights)
+        if !obstacles.isEmpty {
+            plan.mode = .loopback
+            plan.contents = []
+            plan.skews = []
+        }
+        builder = try LabBuilder(plan, program: meshgate, runner: runner)
     }
 
     /// True when the story went as promised. With `keep` the lab stays up afterwards, for looking around.
     package func run(keep: Bool = false) async throws -> Bool {
         story.chapter("lab \(scenario.rawValue): \(scenario.summary)")
+        for obstacle in obstacles { story.tell("only a part can run here: \(obstacle)", .held) }
         let ledger = try await builder.up { story.tell($0) }
         let result: Result<[String], any Error>
         do {
@@ -41,7 +51,7 @@ package struct LabRunner: Sendable {
         } else {
             story.chapter("taking the lab down")
             try await LabBuilder.down(prefix: builder.plan.prefix, runner: runner)
-            story.tell("nothing is left: no namespace, link, loop device or process", .good)
+            story.tell("nothing of it is left: no namespace, link, loop device, process or file", .good)
         }
         let missing = try result.get()
         for (title, duration) in story.times { story.tell("\(LabStory.seconds(duration))  \(title)", .quote) }
@@ -55,6 +65,7 @@ package struct LabRunner: Sendable {
         try await crew.open(scenario, story)
         story.chapter("the plan")
         story.tell(try await crew.product.planSummary(), .quote)
+        if builder.plan.mode == .loopback { return try await checkFiles(crew) }
         story.chapter("apply")
         var director = LabDirector(scenario)
         try await carryOut(crew, &director)
@@ -68,6 +79,15 @@ package struct LabRunner: Sendable {
         }
         story.tell("metrics and events: \(try await crew.product.feedAddress())")
         return missing
+    }
+
+    /// What can be tried without any rights, in place of a run.
+    private func checkFiles(_ crew: LabCrew) async throws -> [String] {
+        story.chapter("checks on plain files")
+        try await LabFileChecks(paths: builder.paths, tools: LabTools(runner: runner)).run { story.tell($0, .good) }
+        story.tell("metrics and events: \(try await crew.product.feedAddress())")
+        story.tell("not run here, as it needs root: networks, disks, wipes, faults and the run itself", .held)
+        return []
     }
 
     /// One run to its end, through as many coordinators as it takes.
