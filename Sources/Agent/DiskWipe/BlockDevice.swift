@@ -60,14 +60,14 @@ final class BlockDevice {
         descriptor = result
     }
 
-    /// Opens exclusively, with patience for those who hold a disk for a moment only: another inventory, or udev. Twenty tries in 200 ms.
+    /// Opens exclusively, with patience for those who hold a disk for a moment only: another inventory, or udev.
     static func exclusive(_ path: String, _ access: Access) throws(Failure) -> BlockDevice {
-        for _ in 1..<20 {
+        for _ in 1...5 {
             do throws(Failure) {
                 return try BlockDevice(path, access)
             } catch {
                 guard error.errno == EBUSY else { throw error }
-                poll(nil, 0, 10)
+                poll(nil, 0, 20)
             }
         }
         return try BlockDevice(path, access)

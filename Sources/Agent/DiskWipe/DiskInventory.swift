@@ -47,9 +47,10 @@ package struct DiskInventory: Sendable {
 
     private func fact(_ candidate: Candidate) -> DiskFact {
         let disk = candidate.disk
+        let users = DiskUsers(procroot: procroot).users(of: disk)
         var fact = DiskFact(
             name: candidate.name, identity: disk.identity, readOnly: disk.readOnly, rotational: disk.rotational,
-            exclusiveOpen: opensExclusively(candidate.node), users: DiskUsers(procroot: procroot).users(of: disk),
+            exclusiveOpen: opensExclusively(candidate.node, patiently: users.isEmpty), users: users,
             partitions: disk.partitions.count, signatures: [], blank: false, fingerprint: nil)
         do {
             let content = try content(candidate)
@@ -81,9 +82,9 @@ package struct DiskInventory: Sendable {
     }
 
     /// Held for a moment only, and for reading, so that nobody is kept out and udev does not wake.
-    private func opensExclusively(_ node: String) -> Bool {
+    private func opensExclusively(_ node: String, patiently: Bool) -> Bool {
         do throws(BlockDevice.Failure) {
-            _ = try BlockDevice.exclusive(node, .exclusiveReading)
+            _ = patiently ? try BlockDevice.exclusive(node, .exclusiveReading) : try BlockDevice(node, .exclusiveReading)
             return true
         } catch {
             return false
