@@ -1,1 +1,48 @@
-@main struct Main { static func main() {} }
+// SPDX-License-Identifier: Apache-2.0
+
+import ArgumentParser
+import Glibc
+
+/// The agent's main program: hardens itself, parses, runs one command, and turns its end into an exit code.
+@main
+struct MeshgateAgent: AsyncParsableCommand {
+    static let version = "0.1.0"
+
+    static let configuration = CommandConfiguration(
+        commandName: "meshgate-agent",
+        abstract: "The agent of Meshgate on one host: answers typed questions, and wipes a disk only under a signed warrant.",
+        discussion: """
+            It dials the coordinator and opens no port. Nothing in it runs a command that the coordinator chose.
+
+            EXAMPLES
+              meshgate-agent join --coordinator mesh.example.org:7443 --token-file ./token
+              meshgate-agent run
+              meshgate-agent probe links
+              meshgate-agent probe kernel --output json
+              meshgate-agent wiper serve
+
+            SETTINGS
+              A flag wins over MESHGATE_AGENT_... in the environment, and that over \(AgentSettings.defaultFile), which has lines
+              of `key = value`. The keys are: \(SettingKey.allCases.map(\.rawValue).joined(separator: ", ")).
+
+            \(AgentFailure.table)
+
+            COMPLETION
+              meshgate-agent --generate-completion-script bash   (or zsh, fish)
+            """,
+        version: version,
+        subcommands: [RunCommand.self, JoinCommand.self, WiperCommand.self, ProbeCommand.self])
+
+    static func main() async {
+        do {
+            try ProcessManners.adopt()
+            var command = try parseAsRoot()
+            if var waiting = command as? any AsyncParsableCommand { try await waiting.run() } else { try command.run() }
+        } catch let failure as AgentFailure {
+            EventLog.toStandardError("meshgate-agent: \(failure)\n")
+            Glibc.exit(failure.code.rawValue)
+        } catch {
+            exit(withError: error)
+        }
+    }
+}

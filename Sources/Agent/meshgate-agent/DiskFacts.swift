@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import DiskWipe
+import Glibc
+import MeshModel
+import MeshSystem
+
+/// The disks of this host.
+struct DiskFacts {
+    let socket: String
+
+    /// What the wiper says; this process has no devices.
+    func forCoordinator() async -> [Fact] {
+        do {
+            return try await WiperClient(socketPath: socket).inventory().map(Fact.disk)
+        } catch {
+            return [.unavailable("cannot tell about the disks: \(error)")]
+        }
+    }
+
+    /// The same for a person at the host, who may also be there before any wiper runs: without its socket the disks are read here.
+    func forPeople() async -> [Fact] {
+        guard access(socket, F_OK) != 0 else { return await forCoordinator() }
+        do {
+            return try await OwnThread.run(named: "disks") { try DiskInventory().disks().map(Fact.disk) }
+        } catch {
+            return [.unavailable("cannot tell about the disks: \(error)")]
+        }
+    }
+}

@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import MeshModel
+
+/// Facts as tables for a person at the host.
+enum FactText {
+    static func render(_ facts: [Fact]) -> String {
+        var sections: [String] = []
+        for fact in facts {
+            switch fact {
+            case .host(let host): sections.append(self.host(host))
+            case .clock(let clock): sections.append(self.clock(clock))
+            case .kernel(let kernel): sections.append(self.kernel(kernel))
+            case .disk, .link, .route, .reach: break  // One table of all of them, below.
+            // A coordinator's facts; an agent never has them.
+            case .cluster, .provision, .connectivity: break
+            case .unavailable(let why): sections.append("not available: \(printable(why))\n")
+            }
+        }
+        let tables = [disks(facts), links(facts), routes(facts), reach(facts)].compactMap(\.self)
+        return (tables + sections).joined(separator: "\n")
+    }
+
+    private static func host(_ host: HostFact) -> String {
+        TextTable(rows: [
+            ["host name", host.hostname], ["boot id", host.bootID.text], ["uptime", host.uptime.duration.briefly],
+            ["kernel", "\(host.kernelRelease) \(host.machine)"], ["agent", host.agentVersion],
+        ]).text
+    }
+
+    private static func clock(_ clock: ClockFact) -> String {
+        let discipline = clock.synchronised.map { $0 ? "synchronised" : "NOT synchronised; check NTP" } ?? "the kernel does not say"
+        return TextTable(rows: [["wall time", clock.received.description], ["kernel's opinion", discipline]]).text
+    }
+
+    private static func kernel(_ kernel: KernelFact) -> String {
+        let yes = { (value: Bool) in value ? "yes" : "no" }
+        var rows = [
+            ["release", kernel.release], ["BTF", yes(kernel.btf)], ["bpffs at /sys/fs/bpf", yes(kernel.bpffs)],
+            ["cgroup2", yes(kernel.cgroup2)], ["lockdown", kernel.lockdown ?? "-"],
+            ["options from", kernel.optionsFrom ?? "nowhere: no /proc/config.gz and no file in /boot"],
+        ]
+        for option in [KernelFact.Option.builtIn, .module, .absent] where !kernel.options.isEmpty {
+            let names = kernel.options.filter { $0.value == option }.keys.sorted()
+            rows.append(["options \(option.rawValue)", names.isEmpty ? "-" : names.joined(separator: " ")])
+        }
+        rows.append(["modules loaded", String(kernel.loadedModules.count)])
+        return TextTable(rows: rows).text
+    }
+
+    private static func disks(_ facts: [Fact]) -> String? {
+        let disks = facts.compactMap { if case .disk(let disk) = $0 { disk } else { nil } }
+        guard !disks.isEmpty else { return nil }
+        let rows = disks.map { disk in
+            let content = disk.signatures.map { "\($0.kind)@\(ByteCount(bytes: $0.offset))" }.joined(separator: " ")
+            let state = disk.unreadable.map { "unreadable: \($0)" } ?? (disk.blank ? "blank" : content.isEmpty ? "not blank" : content)
+            let users = disk.users.isEmpty ? (disk.exclusiveOpen ? "free" : "in use") : disk.users.joined(separator: ", ")
+            return [
+                disk.name, ByteCount(bytes: disk.identity.sizeInBytes).description, disk.identity.kind.rawValue,
+                disk.identity.serial ?? "-",
+                users, state,
+            ]
+        }
+        return TextTable("DISK", "SIZE", "KIND", "SERIAL", "USE", "CONTENT", rows: rows).text
+    }
+
+    private static func links(_ facts: [Fact]) -> String? {
+        let links = facts.compactMap { if case .link(let link) = $0 { link } else { nil } }
+        guard !links.isEmpty else { return nil }
+        let rows = links.map { link in
+            [
+                link.name, link.kind, link.up ? "up" : "down", link.carrier ? "yes" : "no", String(link.mtu),
+                link.mac?.description ?? "-", link.addresses.isEmpty ? "-" : link.addresses.joined(separator: " "),
+            ]
+        }
+        return TextTable("LINK", "KIND", "STATE", "CARRIER", "MTU", "MAC", "ADDRESSES", rows: rows).text
+    }
+
+    private static func routes(_ facts: [Fact]) -> String? {
+        let routes = facts.compactMap { if case .route(let route) = $0 { route } else { nil } }
+        guard !routes.isEmpty else { return nil }
+        let rows = routes.map { [$0.destination?.description ?? "default", $0.gateway?.description ?? "-", $0.interface] }
+        return TextTable("ROUTE", "GATEWAY", "LINK", rows: rows).text
+    }
+
+    private static func reach(_ facts: [Fact]) -> String? {
+        let reach = facts.compactMap { if case .reach(let reach) = $0 { reach } else { nil } }
+        guard !reach.isEmpty else { return nil }
+        let rows = reach.map { fact in
+            [
+                fact.target.address.description, String(fact.target.port), fact.result.rawValue, String(fact.attempts),
+                fact.roundTrip?.duration.briefly ?? "-",
+            ]
+        }
+        return TextTable("ADDRESS", "PORT", "RESULT", "ATTEMPTS", "TIME", rows: rows).text
+    }
+}

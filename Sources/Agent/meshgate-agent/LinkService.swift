@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import AgentLink
+import HostProbe
+import Logging
+import MeshModel
+import MeshSystem
+import MeshTrust
+import ServiceLifecycle
+
+/// The agent link with everything it needs, as a service that SIGTERM stops gracefully.
+struct LinkService: Service {
+    private let link: AgentLink
+
+    init(_ membership: Membership, settings: AgentSettings, home: AgentHome, logger: Logger) throws {
+        let identity = AgentIdentity(chain: membership.chain.map(\.der), privateKeyPEM: try membership.key.pem)
+        let (roots, mesh) = (membership.roots, membership.mesh)
+        let configuration = AgentLinkConfiguration(
+            node: membership.node, agentVersion: MeshgateAgent.version, bootID: try AgentHome.reporting { try SystemClock.bootID() },
+            coordinators: [settings.coordinator ?? membership.coordinator], identity: { identity },
+            judge: { chain in
+                // The agent has no revocation list: a coordinator that must not be believed is replaced by a new authority.
+                let judged = PeerJudge.judge(
+                    chain, roots: roots, as: .coordinator, mesh: mesh, now: SystemClock.now().wall, isRevoked: { _ in false })
+                if case .failure(let refusal) = judged { return "\(refusal)" }
+                return nil
+            }, now: SystemClock.now)
+        let tasks = AgentTasks(
+            node: membership.node, prober: HostProber(agentVersion: MeshgateAgent.version), wiperSocket: settings.wiperSocket)
+        link = AgentLink(
+            configuration: configuration, handler: tasks, outboxStore: FileOutboxStore(files: LinuxFileStore(), path: home.outboxPath),
+            stateStore: FileAgentStateStore(files: LinuxFileStore(), path: home.statePath), log: logger)
+    }
+
+    func run() async throws {
+        do {
+            try await cancelWhenGracefulShutdown { try await link.run() }
+        } catch let error as AgentLinkError {
+            throw AgentFailure(.inputOutput, "cannot \(error)")
+        }
+    }
+}

@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import AgentLink
+import ArgumentParser
+import Glibc
+import HostProbe
+import MeshModel
+import MeshSystem
+
+/// `meshgate-agent probe KIND`: the facts of this host, as the coordinator would get them, once and without any coordinator.
+struct ProbeCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "probe", abstract: "Show facts of this host, without a coordinator.",
+        discussion: """
+            EXAMPLES
+              meshgate-agent probe links
+              meshgate-agent probe reach 192.168.15.11:6443 '[fd00::11]:6443' --attempts 2 --timeout 2s
+              meshgate-agent probe disks --output json
+
+            Disks are asked of the wiper where one runs; without one they are read here, which needs root or the group disk.
+            The exit code is 69 when something could not be told.
+            """)
+
+    enum Kind: String, ExpressibleByArgument, CaseIterable { case host, disks, links, reach, clock, kernel }
+    enum Output: String, ExpressibleByArgument, CaseIterable { case text, json }
+
+    @Argument(help: "What to look at: host, disks, links, reach, clock or kernel.")
+    var kind: Kind
+    @Argument(help: ArgumentHelp("For reach: where to connect to, such as 192.168.15.11:6443.", valueName: "address:port"))
+    var targets: [String] = []
+    @Option(name: .shortAndLong, help: "text for people, json for programs.")
+    var output = Output.text
+    @Option(help: "For reach: tries per target, 1 to 10.")
+    var attempts = 2
+    @Option(help: "For reach: how long one try may take, at most 30s.")
+    var timeout = "3s"
+    @Option(help: ArgumentHelp("The wiper's socket.", valueName: "path"))
+    var wiperSocket: String?
+    @OptionGroup var common: SettingsOptions
+
+    func run() async throws {
+        let settings = try common.resolve([.wiperSocket: wiperSocket])
+        let facts = try await answer(try probe(), settings)
+        switch output {
+        case .text: print(FactText.render(facts), terminator: "")
+        case .json: print(try FactDocument(probe: kind.rawValue, takenAt: SystemClock.now().wall, facts: facts).json(), terminator: "")
+        }
+        let missing = facts.contains { if case .unavailable = $0 { true } else { false } }
+        if missing { throw ExitCode(AgentFailure.Code.unavailable.rawValue) }
+    }
+
+    private func answer(_ probe: NodeTask.Probe, _ settings: AgentSettings) async throws -> [Fact] {
+        guard case .disks = probe else { return await HostProber(agentVersion: MeshgateAgent.version).answer(probe) }
+        return await DiskFacts(socket: settings.wiperSocket).forPeople()
+    }
+
+    private func probe() throws -> NodeTask.Probe {
+        guard targets.isEmpty || kind == .reach else { throw ValidationError("only `probe reach` takes addresses") }
+        switch kind {
+        case .host: return .host
+        case .disks: return .disks
+        case .links: return .links
+        case .kernel: return .kernel
+        case .clock: return .clock(asked: SystemClock.now().wall)
+        case .reach:
+            guard !targets.isEmpty else { throw ValidationError("say where to: meshgate-agent probe reach 192.168.15.11:6443") }
+            guard (1...10).contains(attempts) else { throw ValidationError("--attempts is 1 to 10") }
+            guard let limit = TimeSpan(timeout), limit <= TimeSpan(.seconds(30)), limit > TimeSpan(.zero) else {
+                throw ValidationError("--timeout is \(TimeSpan.form), at most 30s")
+            }
+            return .reach(try targets.map(target), attempts: attempts, timeout: limit)
+        }
+    }
+
+    private func target(_ text: String) throws -> ReachTarget {
+        // By hand there is no node behind an address; the field only names it in messages.
+        guard let endpoint = Endpoint(text), let address = IPAddress(endpoint.host), let node = NodeID("by-hand"),
+            let port = UInt16(exactly: endpoint.port)
+        else { throw ValidationError("\"\(printable(text))\" is not ADDRESS:PORT, such as 192.168.15.11:6443 or '[fd00::11]:6443'") }
+        return ReachTarget(node: node, address: address, port: port)
+    }
+}

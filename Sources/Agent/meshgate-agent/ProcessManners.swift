@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import DiskWipe
+import Glibc
+
+/// What this process does to itself before it reads anything.
+enum ProcessManners {
+    /// Private files, no death by a closed pipe, no core dump, no new privileges, and a crash that starts no other program beside our keys
+    /// (the Swift runtime's backtracer) unless somebody set SWIFT_BACKTRACE.
+    static func adopt() throws {
+        umask(0o077)
+        signal(SIGPIPE, SIG_IGN)
+        if getenv("SWIFT_BACKTRACE") == nil {
+            for number in [SIGQUIT, SIGABRT, SIGBUS, SIGFPE, SIGILL, SIGSEGV, SIGTRAP] { signal(number, SIG_DFL) }
+        }
+        do {
+            try Hardening.apply()
+        } catch {
+            throw AgentFailure(.internalError, "\(error)")
+        }
+    }
+}
