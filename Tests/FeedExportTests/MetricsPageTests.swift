@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import FeedExport
+import Foundation
+import Gating
+import MeshModel
+import Planning
+import Running
+import Testing
+
+@Suite("The metrics page")
+struct MetricsPageTests {
+    let samples: FeedSamples
+
+    init() throws { samples = try FeedSamples() }
+
+    private func state() throws -> MetricsState {
+        var machine = RunMachine()
+        machine.apply(.coordinatorStarted(epoch: Generation(3), boot: samples.boot), at: samples.noon)
+        machine.apply(.runStarted(run: samples.run, plan: try samples.plan(), by: "ada"), at: samples.noon)
+        let first = try #require(machine.run?.steps.first?.step.id)
+        machine.apply(
+            .stepHeld(
+                step: first, verdict: .unknown([Reason(.agentReady, .node(samples.node), .missing, "no host evidence", remedy: "start it")])
+            ),
+            at: samples.noon)
+        machine.apply(
+            .evidenceTaken(
+                Evidence(subject: .node(samples.node), probe: .host, bootID: samples.boot, takenAt: samples.noon, facts: [])),
+            at: samples.noon)
+        return MetricsState(
+            machine: machine, head: JournalHead(sequence: 42, hash: .zero), appends: 12,
+            now: samples.noon.advanced(by: .milliseconds(2500)),
+            build: .init(version: "0.1.0", commit: "a\"b\\c\nd"),
+            fleet: .init(silence: [samples.node: .milliseconds(1500)], enrolled: [samples.node], droppedReports: 2),
+            process: ProcessFigures.read())
+    }
+
+    @Test("it tells of steps, gates, agents, evidence, journal, feed and process")
+    func content() throws {
+        let page = MetricsPage.render(try state())
+        for line in [
+            #"meshgate_build_info{version="0.1.0",commit="a\"b\\c\nd"} 1"#, "meshgate_epoch 3", #"meshgate_steps{state="held"} 1"#,
+            #"meshgate_steps{state="failed"} 0"#,
+            #"meshgate_gate_held{step="talos-east/nodes",gate="G-HST-01",verdict="unknown"} 1"#, "meshgate_sessions 1",
+            #"meshgate_node_silence_seconds{node="wrk-e-1"} 1.5"#, #"meshgate_evidence_oldest_age_seconds{probe="host"} 2.5"#,
+            "meshgate_journal_entries 42", "meshgate_journal_appends_total 12", "meshgate_feed_lost_events_total 0",
+            #"meshgate_run_info{mesh="home",run="run-1",plan="000000000000",ending="none"} 1"#,
+        ] { #expect(page.contains(line + "\n"), "\(line)") }
+        #expect(page.contains("process_resident_memory_bytes "))
+    }
+
+    @Test("an empty coordinator has a page too")
+    func empty() {
+        let state = MetricsState(
+            machine: RunMachine(), head: .empty, appends: 0, now: samples.noon, build: .init(version: "0.1.0", commit: "none"))
+        #expect(MetricsPage.render(state).hasSuffix("\n"))
+    }
+
+    @Test("a page has an end however large the mesh is, and says what it left out")
+    func bounded() throws {
+        var state = try state()
+        state.fleet.enrolled = Set((0..<5000).compactMap { NodeID("n-\($0)") })
+        let page = MetricsPage.render(state)
+        #expect(page.contains(#"meshgate_omitted_series{metric="meshgate_node_connected"} 4001"#))
+        #expect(page.utf8.count < 200_000)
+    }
+
+    @Test("figures of this process are plausible")
+    func process() throws {
+        let figures = try #require(ProcessFigures.read())
+        #expect(figures.residentBytes > 1 << 20 && figures.openFiles > 2 && figures.maximumFiles >= UInt64(figures.openFiles))
+        #expect(figures.startedAt > 1_600_000_000)
+    }
+
+    @Test(
+        "promtool finds nothing to complain about",
+        .enabled(if: FileManager.default.isExecutableFile(atPath: "/usr/bin/promtool"), "package prometheus is not installed"))
+    func promtool() throws {
+        let promtool = Process()
+        promtool.executableURL = URL(fileURLWithPath: "/usr/bin/promtool")
+        promtool.arguments = ["check", "metrics", "--extended"]
+        let (input, output) = (Pipe(), Pipe())
+        promtool.standardInput = input
+        promtool.standardOutput = output
+        promtool.standardError = output
+        try promtool.run()
+        try input.fileHandleForWriting.write(contentsOf: Data(MetricsPage.render(state()).utf8))
+        try input.fileHandleForWriting.close()
+        let said = try output.fileHandleForReading.readToEnd() ?? Data()
+        promtool.waitUntilExit()
+        #expect(promtool.terminationStatus == 0, "\(String(decoding: said, as: UTF8.self))")
+    }
+}
