@@ -52,12 +52,12 @@ package struct IPAddress: TextualValue, Comparable {
 
     private static func parseV6(_ text: String) -> UInt128? {
         guard text.utf8.count <= 45, text.contains(":") else { return nil }
-        func groups(_ part: Substring) -> [UInt16]? {
+        func groups(_ part: Substring, mayEndInV4: Bool = true) -> [UInt16]? {
             if part.isEmpty { return [] }
             var result: [UInt16] = []
             let pieces = part.split(separator: ":", omittingEmptySubsequences: false)
             for (index, piece) in pieces.enumerated() {
-                if piece.contains("."), index == pieces.count - 1, let v4 = parseV4(String(piece)) {
+                if mayEndInV4, piece.contains("."), index == pieces.count - 1, let v4 = parseV4(String(piece)) {
                     result += [UInt16(v4 >> 16), UInt16(truncatingIfNeeded: v4)]
                 } else {
                     guard (1...4).contains(piece.utf8.count), piece.utf8.allSatisfy({ $0 != UInt8(ascii: "+") && $0 != UInt8(ascii: "-") }),
@@ -70,7 +70,8 @@ package struct IPAddress: TextualValue, Comparable {
         }
         let all: [UInt16]
         if let gap = text.firstRange(of: "::") {
-            guard let left = groups(text[..<gap.lowerBound]), let right = groups(text[gap.upperBound...]), left.count + right.count <= 7
+            guard let left = groups(text[..<gap.lowerBound], mayEndInV4: false), let right = groups(text[gap.upperBound...]),
+                left.count + right.count <= 7
             else { return nil }
             all = left + Array(repeating: 0, count: 8 - left.count - right.count) + right
         } else {

@@ -110,7 +110,7 @@ package struct SemanticVersion: TextualValue, Comparable {
         let halves = bare.split(separator: "-", maxSplits: 1, omittingEmptySubsequences: false)
         let numbers = halves[0].split(separator: ".", omittingEmptySubsequences: false).map(plainNumber)
         guard numbers.count == 3, let major = numbers[0], let minor = numbers[1], let patch = numbers[2],
-            max(major, minor, patch) < 1_000_000
+            max(major, minor, patch) < 1_000_000, halves[0].split(separator: ".").allSatisfy({ $0 == "0" || $0.first != "0" })
         else { return nil }
         if halves.count == 2 {
             guard !halves[1].isEmpty, halves[1].allSatisfy({ $0.isASCII && ($0.isLetter || $0.isNumber || $0 == "." || $0 == "-") }) else {
