@@ -17,6 +17,13 @@ package struct LabDirector: Hashable, Sendable {
     }
     package enum Mood: Hashable, Sendable { case plain, good, held, bad }
 
+    /// The product's words that a director knows; a test compares them with the product's own.
+    package static let knownCodes = ["missing", "stale", "rebooted", "unreachable", "skewed", "mismatch", "needsWarrant"]
+    /// The gate that compares the clusters' Cilium CAs.
+    package static let meshCAGate = "G-CM-02"
+    /// Evidence that is still on its way.
+    private static let passing = Set(knownCodes.prefix(3))
+
     private let scenario: LabScenario
     private var done: Set<Act> = []
     private var shown: [StepID: String] = [:]
@@ -72,7 +79,7 @@ package struct LabDirector: Hashable, Sendable {
 
     private mutating func hold(_ step: StepID, _ reasons: [LabEvent.Reason]) -> [Act] {
         // Evidence that is still on its way opens by itself and is no story.
-        guard let reason = reasons.first(where: { !["missing", "stale", "rebooted"].contains($0.code) }) else { return [] }
+        guard let reason = reasons.first(where: { !Self.passing.contains($0.code) }) else { return [] }
         heldSteps.insert(step)
         var acts: [Act] = []
         let line = "held      \(step): \(reason.detail) [\(reason.gate)]"
@@ -86,7 +93,7 @@ package struct LabDirector: Hashable, Sendable {
         var answers: [Act] = []
         if scenario.losesVLAN, codes.contains("unreachable") { answers.append(.repairVLAN) }
         if scenario.skewsClock, codes.contains("skewed") { answers.append(.rightClock) }
-        if scenario.hasForeignCA, reasons.contains(where: { $0.gate == "G-CM-02" && $0.code == "mismatch" }) {
+        if scenario.hasForeignCA, reasons.contains(where: { $0.gate == Self.meshCAGate && $0.code == "mismatch" }) {
             answers.append(.removeForeignCA)
         }
         if scenario.hasDirtyDisks, codes.contains("needsWarrant") { answers.append(.approve(step)) }

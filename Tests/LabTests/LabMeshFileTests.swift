@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Gating
+import Lab
+import Linting
+import MeshConfig
+import MeshModel
+import Planning
+import Testing
+
+@Suite("The lab's mesh.yaml as the product reads it")
+struct LabMeshFileTests {
+    @Test(
+        "every size of lab has a mesh.yaml without a fault or a lint error, and a plan that is sound", arguments: [(1, 2), (2, 3), (4, 5)])
+    func sound(clusters: Int, nodes: Int) throws {
+        let topology = try LabTopology(LabPlan(directory: "/lab", clusterCount: clusters, nodesPerCluster: nodes))
+        let file = try readMesh(bytes: Array(LabMeshFile(topology).mesh.utf8), file: "mesh.yaml")
+        #expect(lint(file.spec).filter { $0.severity == .error } == [])
+        let plan = Planner.plan(file.spec) { _ in Digest.zero }
+        #expect(PlanCheck.faults(of: plan) == [])
+        #expect(plan.steps.count { !$0.destroys.isEmpty } == clusters * (nodes - 1))
+        #expect(file.spec.members.map(\.node.name) == topology.nodes.map(\.name))
+        #expect(file.spec.members.map(\.node.address) == topology.nodes.map(\.address))
+    }
+
+    @Test("the steps that a story watches for have the names that the planner gives them")
+    func names() throws {
+        let topology = try LabTopology(try LabScenario.tour.plan(directory: "/lab"))
+        let file = try readMesh(bytes: Array(LabMeshFile(topology).mesh.utf8), file: "mesh.yaml")
+        let plan = Planner.plan(file.spec) { _ in Digest.zero }
+        #expect(plan.step(StepID("talos-east", "cilium")) != nil)
+        #expect(plan.step(StepID("talos-east", "wrk-e-1", "wipe-vdb")) != nil)
+        #expect(GateID.meshCA.rawValue == LabDirector.meshCAGate)
+        let codes: [Reason.Code] = [.missing, .stale, .rebooted, .unreachable, .skewed, .mismatch, .needsWarrant]
+        #expect(codes.map(\.rawValue) == LabDirector.knownCodes)
+    }
+}
