@@ -22,8 +22,10 @@ struct MeshgateAgent: AsyncParsableCommand {
               meshgate-agent wiper serve
 
             SETTINGS
-              A flag wins over MESHGATE_AGENT_... in the environment, and that over \(AgentSettings.defaultFile), which has lines
-              of `key = value`. The keys are: \(SettingKey.allCases.map(\.rawValue).joined(separator: ", ")).
+              A flag wins over MESHGATE_AGENT_... in the environment, and that over
+              \(AgentSettings.defaultFile), which has lines of `key = value`.
+              Keys: coordinator, node, state, join-token-file, log-level, node-key,
+              wiper-socket, and for the wiper also wiper-state, signers, agent-user.
 
             \(AgentFailure.table)
 

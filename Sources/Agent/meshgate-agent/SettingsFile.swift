@@ -26,7 +26,7 @@ enum SettingsFile {
     static func parse(_ text: String, path: String) throws(AgentSettings.Faults) -> [SettingKey: SettingText] {
         var settings: [SettingKey: SettingText] = [:]
         var faults: [String] = []
-        for (index, raw) in text.split(separator: "\n", omittingEmptySubsequences: false).enumerated() {
+        for (index, raw) in text.split(omittingEmptySubsequences: false, whereSeparator: \.isNewline).enumerated() {
             let place = "\(path):\(index + 1)"
             let line = trimmed(raw)
             if line.isEmpty || line.hasPrefix("#") { continue }
@@ -53,7 +53,7 @@ enum SettingsFile {
     }
 
     private static func trimmed(_ text: Substring) -> Substring {
-        let blank: (Character) -> Bool = { $0 == " " || $0 == "\t" || $0 == "\r" || $0 == "\r\n" }
+        let blank: (Character) -> Bool = { $0 == " " || $0 == "\t" }
         var text = text.drop(while: blank)
         while let last = text.last, blank(last) { text.removeLast() }
         return text
