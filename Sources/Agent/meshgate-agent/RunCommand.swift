@@ -18,14 +18,14 @@ struct RunCommand: AsyncParsableCommand {
         discussion: """
             EXAMPLES
               meshgate-agent run
-              meshgate-agent run --coordinator mesh.example.org:7443 --join-token-file /etc/meshgate/join-token
+              meshgate-agent run --coordinator mesh.example.org:7443 --join-token-file ./token
 
             With a join token it joins first, when this host is no member yet; afterwards the token is not needed.
             """)
 
     @Option(help: ArgumentHelp("Where the coordinator listens; the one that was joined unless given.", valueName: "host:port"))
     var coordinator: String?
-    @Option(help: "The node's name; only to be compared, once this host has joined.")
+    @Option(help: "The node's name in the mesh; this host's name unless given. Once joined it must be the same.")
     var node: String?
     @Option(help: ArgumentHelp("The agent's state directory.", valueName: "directory"), completion: .directory)
     var state: String?
@@ -54,6 +54,9 @@ struct RunCommand: AsyncParsableCommand {
                 "mesh": "\(membership.mesh)", "node": "\(membership.node)", "key": "\(membership.key.spkiDigest.short)",
                 "certificateEnds": "\(membership.chain.first?.notAfter.description ?? "-")", "version": "\(MeshgateAgent.version)",
             ])
+        if Hardening.effectiveCapabilities() ?? 0 != 0 {
+            logger.warning("agent has capabilities it does not need", metadata: ["remedy": "run it as a user of its own"])
+        }
         if let end = membership.chain.first?.notAfter, end <= SystemClock.now().wall {
             logger.error("certificate expired", metadata: ["ended": "\(end)", "remedy": "meshgate-agent join --again, with a new token"])
         }
