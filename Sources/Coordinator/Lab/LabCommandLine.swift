@@ -17,6 +17,8 @@ package struct LabCommandLine: LabProduct {
     /// HOST:PORT for agents.
     private let listen: String
     private static let coordinator = "coordinator"
+    /// A story that takes longer is stuck.
+    private static let longestRun = Duration.seconds(600)
 
     init(program: String, paths: LabPaths, processes: LabProcesses, runner: any CommandRunner, listen: String) {
         self.program = program
@@ -57,13 +59,27 @@ package struct LabCommandLine: LabProduct {
         return Set(try decode(NodeList.self, text, "the list of nodes").nodes.filter(\.connected).map(\.name))
     }
 
-    package func planSummary() async throws -> String { try await call(["plan", "--mesh", paths.mesh]) }
+    package func planSummary() async throws -> String {
+        let text = try await call(["plan", "--mesh", paths.mesh, "--output", "json"])
+        let plan = try decode(PlanFile.self, text, "the plan")
+        let drivers = Dictionary(grouping: plan.body.steps) { $0.id.split(separator: "/").first.map(String.init) ?? "" }
+        let places = drivers.map { "\($0.value.count) in \($0.key)" }.sorted().joined(separator: ", ")
+        let losses = plan.body.steps.flatMap { $0.destroys ?? [] }.map { "behind a warrant: \($0)" }
+        return (["plan \(plan.digest.prefix(12)): \(plan.body.steps.count) steps, \(places)"] + losses).joined(separator: "\n")
+    }
 
     package func apply(onEvent: @escaping @Sendable (LabEvent) -> Void) async throws {
-        let invocation = invocation(["apply", "--mesh", paths.mesh, "--output", "json"], deadline: .seconds(900))
-        _ = try await runner.run(invocation) { line in
+        let invocation = invocation(["apply", "--mesh", paths.mesh, "--output", "json"], deadline: Self.longestRun)
+        let result = try await runner.run(invocation) { line in
             guard line.stream == .standardOutput, let event = LabEventLine.parse(line.text) else { return }
             onEvent(event)
+        }
+        // The command ends with the run, or with the coordinator: which one, the coordinator itself says.
+        let status = try decode(Status.self, try await call(["status", "--output", "json"]), "the status")
+        if let run = status.run, let ending = run.ending {
+            onEvent(.ended(ending: ending, changed: run.changed))
+        } else if !result.succeeded {
+            onEvent(.note("meshgate apply ended with \(result.exit): \(LabTools.lastWords(of: result))"))
         }
     }
 
@@ -121,5 +137,21 @@ package struct LabCommandLine: LabProduct {
         }
         var nodes: [Node]
     }
-    private struct Status: Decodable { var http: String }
+    private struct Status: Decodable {
+        struct Run: Decodable {
+            var ending: String?
+            var changed: Int
+        }
+        var http: String
+        var run: Run?
+    }
+    private struct PlanFile: Decodable {
+        struct Body: Decodable { var steps: [Step] }
+        struct Step: Decodable {
+            var id: String
+            var destroys: [String]?
+        }
+        var digest: String
+        var body: Body
+    }
 }
