@@ -17,7 +17,7 @@ struct HostileInputTests {
         #expect(told.first?.contains(unit == "x:\n" ? "a million entries" : "deep") == true, "\(told)")
     }
 
-    @Test("indentation deeper than any mesh is refused without a crash", arguments: [50, 80, 200, 900, 1500])
+    @Test("indentation deeper than any mesh is refused without a crash", arguments: [50, 80, 900, 1100])
     func staircase(_ levels: Int) {
         let text = (0..<levels).map { String(repeating: " ", count: $0) + "a:" }.joined(separator: "\n")
         let told = faults(in: text)

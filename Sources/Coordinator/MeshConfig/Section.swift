@@ -76,11 +76,11 @@ struct Section {
         log.add(place, "\(title) has no \(quoted(key)); it wants \(wanted)")
     }
 
-    private func scalar<Value>(_ tree: YAMLTree, _ form: Form<Value>, _ what: String) -> Value? {
+    private func scalar<Value>(_ tree: YAMLTree, _ form: Form<Value>, _ what: @autoclosure () -> String) -> Value? {
         if case .scalar(let text, let plain) = tree.content, let value = form.parse(text, plain) { return value }
         var near = ""
         if case .scalar(let text, _) = tree.content, log.wantsSuggestions { near = suggestion(nearest(text, of: form.words)) }
-        log.add(tree.place, "\(what) wants \(form.wanted), not \(tree.kindInWords)\(near)")
+        log.add(tree.place, "\(what()) wants \(form.wanted), not \(tree.kindInWords)\(near)")
         return nil
     }
 }
@@ -118,7 +118,7 @@ struct NameBook {
     /// Logs a fault when nothing has the name that stands at `place`.
     func check(_ name: String, at place: Place, from title: String, log: FaultLog) {
         guard places[name] == nil else { return }
-        let near = log.wantsSuggestions ? suggestion(nearest(name, of: places.keys.sorted())) : ""
+        let near = log.wantsSuggestions && places.count < 2000 ? suggestion(nearest(name, of: places.keys.sorted())) : ""
         log.add(place, "\(title) names the \(kind) \(quoted(name)), which is not in \(quoted(list))\(near)")
     }
 }
