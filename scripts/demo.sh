@@ -1,0 +1,18 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+#
+# Plays a scenario of the Lab with the debug build; as root if it can, because namespaces, bridges and loop devices need that. Without
+# root the Lab says so and runs the part that can run.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+program=$PWD/$("${SWIFT:-swift}" build --show-bin-path | sed "s|^$PWD/||")/meshgate
+as_root=()
+if [ "$(id -u)" != 0 ] && command -v sudo >/dev/null; then
+    echo "demo: namespaces, bridges and loop devices need root; running the lab with sudo"
+    as_root=(sudo)
+fi
+# The loop and bridge drivers may be modules that nobody has loaded yet; where that cannot be done the Lab says what it lacks.
+if [ "$(id -u)" = 0 ] || [ ${#as_root[@]} -gt 0 ]; then
+    for module in loop bridge 8021q; do "${as_root[@]}" modprobe --quiet "$module" 2>/dev/null || true; done
+fi
+exec "${as_root[@]}" "$program" lab run "$@"

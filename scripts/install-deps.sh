@@ -1,0 +1,103 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+#
+# Installs the Debian packages of one or more groups: says which, skips what is there, tries once more after `apt-get update`.
+#
+#   scripts/install-deps.sh build test
+#   scripts/install-deps.sh --list demo        print the packages and end
+set -euo pipefail
+
+group() {
+    case "$1" in
+    # What `swift build` compiles and links against, and what SwiftPM itself calls.
+    build) echo libcurl4-openssl-dev libssl-dev zlib1g-dev libblkid-dev libsqlite3-dev pkg-config git ca-certificates \
+        libc6-dev libstdc++-12-dev ;;
+    # Real tools that tests run against our code: file systems, volumes, namespaces, keys, faults.
+    test) echo coreutils cryptsetup-bin e2fsprogs faketime fdisk gdisk gzip iproute2 jq libfaketime lvm2 mount nftables openssh-client \
+        openssl procps prometheus python3 strace tmux util-linux xfsprogs ;;
+    # What the Lab calls.
+    demo) echo coreutils e2fsprogs iproute2 kmod libfaketime lvm2 mount nftables openssh-client procps ;;
+    proto) echo protobuf-compiler ;;
+    lint) echo shellcheck ;;
+    package) echo binutils dpkg-dev jq lintian man-db python3 skopeo systemd umoci ;;
+    bench) echo jq nats-server openssl procps python3 ;;
+    *)
+        echo "install-deps: there is no group \"$1\"; known are build, test, demo, proto, lint, package, bench" >&2
+        exit 64
+        ;;
+    esac
+}
+
+list_only=false
+if [ "${1:-}" = --list ]; then
+    list_only=true
+    shift
+fi
+[ $# -gt 0 ] || {
+    echo "install-deps: name a group: build, test, demo, proto, lint, package or bench" >&2
+    exit 64
+}
+
+wanted=()
+for name in "$@"; do
+    packages=$(group "$name")
+    for package in $packages; do wanted+=("$package"); done
+done
+if $list_only; then
+    printf '%s\n' "${wanted[@]}" | sort -u
+    exit 0
+fi
+
+if ! command -v dpkg-query >/dev/null || ! command -v apt-get >/dev/null; then
+    echo "install-deps: this is no Debian; install the equivalents yourself: ${wanted[*]}" >&2
+    exit 0
+fi
+
+missing=()
+for package in $(printf '%s\n' "${wanted[@]}" | sort -u); do
+    # shellcheck disable=SC2016 # dpkg-query's own syntax
+    status=$(dpkg-query -W -f='${db:Status-Status}' "$package" 2>/dev/null || true)
+    [ "$status" = installed ] || missing+=("$package")
+done
+[ ${#missing[@]} -gt 0 ] || exit 0
+
+echo "install-deps: installing for $*: ${missing[*]}"
+as_root=()
+if [ "$(id -u)" != 0 ]; then
+    if ! command -v sudo >/dev/null; then
+        echo "install-deps: cannot install as $(id -un) and there is no sudo; as root run: apt-get install ${missing[*]}" >&2
+        exit 77
+    fi
+    as_root=(sudo)
+fi
+
+# A package that brings a service (prometheus, nats-server) is wanted for its program only: Debian's policy-rc.d keeps the service off.
+policy=/usr/sbin/policy-rc.d
+placed_policy=false
+if [ ! -e "$policy" ]; then
+    printf '#!/bin/sh\nexit 101\n' | "${as_root[@]}" tee "$policy" >/dev/null
+    "${as_root[@]}" chmod 755 "$policy"
+    placed_policy=true
+fi
+remove_policy() { if $placed_policy; then "${as_root[@]}" rm -f "$policy"; fi; }
+trap remove_policy EXIT
+
+install_missing() {
+    "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends \
+        -o DPkg::Lock::Timeout=300 -o Dpkg::Use-Pty=0 "${missing[@]}"
+}
+if ! install_missing; then
+    echo "install-deps: that failed; once more after apt-get update"
+    "${as_root[@]}" apt-get update -q || echo "install-deps: apt-get update failed, too; trying with the lists that are there" >&2
+    if ! install_missing; then
+        echo "install-deps: cannot install ${missing[*]}. Is the network up and are Debian's sources right (/etc/apt)?" >&2
+        echo "install-deps: install them by hand and try again; what is there already is not asked for." >&2
+        exit 69
+    fi
+fi
+for service in prometheus nats-server; do
+    if [[ " ${missing[*]} " == *" $service "* ]] && command -v systemctl >/dev/null; then
+        "${as_root[@]}" systemctl --quiet disable "$service" 2>/dev/null ||
+            echo "install-deps: could not disable the service $service; disable it if it starts at boot"
+    fi
+done
