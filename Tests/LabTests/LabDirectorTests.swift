@@ -96,23 +96,23 @@ struct LabEventLineTests {
     @Test("a held step comes with every reason")
     func held() {
         let line = """
-            {"seq":7,"time":"2026-11-23T08:40:01.250Z","kind":"stepHeld","run":"run-1","step":"talos-east/cilium","cluster":"talos-east",\
-            "reasons":[{"gate":"G-HST-03","subject":"wrk-e-1","code":"skewed","detail":"2m ahead","remedy":"chronyc"}],"text":"held"}
+            {"event":"step","run":"run-1","step":"talos-east/cilium","state":"held","title":"install","detail":"",\
+            "reasons":[{"gate":"G-HST-03","subject":"wrk-e-1","code":"skewed","detail":"2m ahead","remedy":"chronyc"}]}
             """
         let reason = LabEvent.Reason(gate: "G-HST-03", code: "skewed", subject: "wrk-e-1", detail: "2m ahead")
         #expect(LabEventLine.parse(line) == .step(step, state: "held", reasons: [reason], detail: ""))
     }
 
-    @Test(
-        "each kind of entry is one state",
-        arguments: zip(["stepSkipped", "stepStarted", "stepFinished", "stepFailed"], ["unchanged", "running", "done", "failed"]))
-    func states(kind: String, state: String) {
-        let event = LabEventLine.parse("{\"kind\":\"\(kind)\",\"step\":\"talos-east/cilium\",\"text\":\"words\"}")
-        #expect(event == .step(step, state: state, reasons: [], detail: state == "failed" ? "words" : ""))
+    @Test("the end says how it ended and how many steps changed something")
+    func end() {
+        #expect(LabEventLine.parse("{\"event\":\"end\",\"ending\":\"succeeded\",\"changed\":7}") == .ended(ending: "succeeded", changed: 7))
+        #expect(LabEventLine.parse("{\"event\":\"note\",\"text\":\"waiting\"}") == .note("waiting"))
     }
 
     @Test(
         "what a story does not need, or cannot read, is left out",
-        arguments: ["", "not json", "{}", "{\"kind\":\"evidenceTaken\",\"node\":\"a\"}", "{\"kind\":\"stepReported\",\"step\":\"a/b\"}"])
+        arguments: [
+            "", "not json", "{}", "{\"event\":\"begin\",\"run\":\"a\"}", "{\"event\":\"step\",\"step\":\"a b\",\"state\":\"done\"}",
+        ])
     func others(line: String) { #expect(LabEventLine.parse(line) == nil) }
 }

@@ -35,7 +35,7 @@ package struct LabCommandLine: LabProduct {
             [
                 "serve", "--state-dir", paths.coordinatorState, "--listen", listen, "--http", "127.0.0.1:0", "--mesh", paths.mesh,
                 "--kubeconfig", paths.kubeconfig,
-            ], environment: ["PATH": path, "HOME": paths.directory, "LAB_STANDIN_DELAY_MS": "150"], in: .rootNamespace)
+            ], environment: ["PATH": path, "HOME": paths.directory], in: .rootNamespace)
         _ = try await LabPatience.value(
             "hear the coordinator answer", for: .seconds(30), remedy: "see \(paths.log(Self.coordinator))", while: { process.isAlive },
             look: { try await attempt(["status", "--output", "json"]).succeeded ? true : nil })

@@ -37,7 +37,8 @@ struct LabCrew: Sendable {
         try await approver.prepare()
         try writeMesh()
         let foreign = scenario.hasForeignCA ? topology.clusters.last.map { [$0.name] } ?? [] : []
-        try await clusters.start(foreignCAs: Set(foreign))
+        // Slow tools give the kill a middle of a step to happen in.
+        try await clusters.start(foreignCAs: Set(foreign), toolDelay: scenario.killsCoordinator ? .milliseconds(600) : .zero)
         story.tell(
             "\(topology.clusters.count) stand-in clusters answer; tools are stand-ins too: \(LabStandInClusters.tools.joined(separator: ", "))"
         )

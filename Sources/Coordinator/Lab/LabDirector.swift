@@ -58,6 +58,7 @@ package struct LabDirector: Hashable, Sendable {
     }
 
     private mutating func end(_ ending: String, _ changed: Int) -> [Act] {
+        guard self.ending == nil else { return [] }
         self.ending = ending
         self.changed = changed
         return [.tell("the run \(ending): \(changed) steps changed something", ending == "succeeded" ? .good : .bad)]
@@ -69,10 +70,10 @@ package struct LabDirector: Hashable, Sendable {
         switch state {
         case "done", "unchanged": return [.tell("\(state == "done" ? "done     " : "unchanged") \(step)\(suffix(detail))", .good)]
         case "failed": return [.tell("failed    \(step)\(suffix(detail))", .bad)]
-        case "running":
+        case "running", "verifying":
             // In the middle of an install: its intent is in the journal and its outcome is not.
             let kill = scenario.killsCoordinator && step.text.hasSuffix("/cilium") && once(.killCoordinator)
-            return [.tell("running   \(step)", .plain)] + (kill ? [.killCoordinator] : [])
+            return (state == "running" ? [.tell("running   \(step)", .plain)] : []) + (kill ? [.killCoordinator] : [])
         default: return []
         }
     }

@@ -9,6 +9,7 @@ internal import MeshSystem
 ///
 /// The agreement with the stand-ins, per cluster, in `world/CLUSTER/`:
 ///
+///     faults.json          written here when the tools shall be slower, or otherwise misbehave (`StandInFaults`)
 ///     seed.json            written here before the start: what the cluster is made of (`LabSeed`)
 ///     api.port             written by the API server when it listens on 127.0.0.1: the port, in decimal, and a line end
 ///     clustermesh-enabled  made by the stand-in cilium when clustermesh is enabled: the nodes then listen on the NodePort
@@ -32,7 +33,7 @@ package struct LabStandInClusters: Sendable {
     }
 
     /// Writes the seeds and the links, starts the servers, waits until each has said its port, and writes the kubeconfig.
-    package func start(foreignCAs: Set<ClusterName> = []) async throws {
+    package func start(foreignCAs: Set<ClusterName> = [], toolDelay: Duration = .zero) async throws {
         for tool in Self.tools {
             let link = "\(paths.bin)/\(tool)"
             guard symlink(program, link) == 0 || errno == EEXIST else {
@@ -44,6 +45,7 @@ package struct LabStandInClusters: Sendable {
             let world = paths.world(of: cluster)
             try LabFiles.makeDirectory(world)
             try LabFiles.write(try LabSeed(cluster, hasForeignCA: foreignCAs.contains(cluster.name)).text, to: world + "/seed.json")
+            if toolDelay > .zero { try LabFiles.write("{\"toolDelay\": \(toolDelay.inMilliseconds)}\n", to: world + "/faults.json") }
             try LabFiles.removeTree(world + "/api.port")
             let name = "api-\(cluster.name)"
             let process = try processes.start(
