@@ -111,7 +111,8 @@ extension DiskTests {
                     try await bench.tool("mkdir", "\(bench.directory)/other")
                     try await bench.tool("cp", disk.image, "\(bench.directory)/other/vdb-data.img")
                     try await bench.tool("losetup", disk.loop, "\(bench.directory)/other/vdb-data.img")
-                })
+                },
+                after: { bench, disk in try await bench.tool("cmp", disk.image, "\(bench.directory)/other/vdb-data.img") })
         }
 
         @Test("two disks that answer to one serial")

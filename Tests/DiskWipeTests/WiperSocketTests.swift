@@ -122,4 +122,21 @@ struct WiperSocketTests {
             try await running
         }
     }
+
+    @Test(
+        "stopped in the middle of a wipe, the server ends only when the wipe is recorded and told", .enabled(if: Bench.possible, Bench.why))
+    func stopped() async throws {
+        try await Bench.with { bench in
+            _ = try await bench.disk(size: 4 << 30)
+            let server = try WiperServer(configuration: bench.configuration, boot: bench.boot)
+            async let running: Void = server.run()
+            let client = WiperClient(socketPath: bench.configuration.socketPath)
+            let envelope = try await bench.sign(try bench.terms(for: try #require(try await client.inventory().first), method: .zero))
+            let report = try Bench.report(try await client.wipe(envelope, node: Bench.node) { _, _ in server.stop() })
+            #expect(report.ending == .interrupted)
+            try await running
+            #expect(
+                server.status.claims == [WiperStatus.Claim(warrant: report.warrant, fate: .interrupted(afterBytes: report.bytesWritten))])
+        }
+    }
 }
