@@ -33,6 +33,7 @@ let nioPosix = Target.Dependency.product(name: "NIOPosix", package: "swift-nio")
 let nioSSL = Target.Dependency.product(name: "NIOSSL", package: "swift-nio-ssl")
 let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
 let lifecycle = Target.Dependency.product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
+let signals = Target.Dependency.product(name: "UnixSignals", package: "swift-service-lifecycle")
 let arguments = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
 
 let package = Package(
@@ -69,7 +70,7 @@ let package = Package(
         room("MeshHTTP", in: "Shared", ["MeshModel", "CCurl"]),
         // Agent
         room("AgentCore", in: "Agent", ["MeshModel"]),
-        room("HostProbe", in: "Agent", ["MeshModel", "AgentCore", "MeshSystem", "CLinux"]),
+        room("HostProbe", in: "Agent", ["MeshModel", "MeshSystem", "CLinux"]),
         room("DiskWipe", in: "Agent", ["MeshModel", "AgentCore", "MeshTrust", "MeshSystem", "CLinux", "CBlkid"]),
         room(
             "AgentLink", in: "Agent",
@@ -77,8 +78,7 @@ let package = Package(
         program(
             "meshgate-agent", in: "Agent",
             [
-                "MeshModel", "AgentCore", "HostProbe", "DiskWipe", "AgentLink", "MeshWire", "MeshTrust", "MeshSystem", arguments,
-                logging, lifecycle,
+                "MeshModel", "HostProbe", "DiskWipe", "AgentLink", "MeshTrust", "MeshSystem", arguments, logging, lifecycle, signals,
             ]),
         // Coordinator
         room("MeshConfig", in: "Coordinator", ["MeshModel", "Yams"]),
@@ -120,10 +120,27 @@ let package = Package(
             [
                 "MeshModel", "MeshConfig", "Linting", "Gating", "Planning", "Running", "Rehearsal", "JournalSQLite", "TrustAuthority",
                 "FleetGateway", "ToolDrivers", "FeedExport", "OperatorAPI", "Lab", "MeshTrust", "MeshSystem", "MeshHTTP", arguments, logging,
-                lifecycle,
+                lifecycle, signals,
             ]),
         // Tests
-        tests("MeshModelTests", ["MeshModel"]),
+        .target(name: "MeshTesting", dependencies: ["MeshModel"], path: "Tests/Support/MeshTesting", swiftSettings: strict),
+        tests("MeshModelTests", ["MeshModel", "MeshTesting"]),
+        tests("MeshConfigTests", ["MeshModel", "MeshConfig", "MeshTesting"], resources: [.copy("Fixtures")]),
+        tests("LintingTests", ["MeshModel", "MeshConfig", "Linting", "MeshTesting"], resources: [.copy("Fixtures")]),
+        tests("HostProbeTests", ["HostProbe", "MeshModel", "MeshSystem", "CLinux"]),
+        tests(
+            "AgentMainTests",
+            ["meshgate-agent", "AgentLink", "MeshModel", "MeshSystem", "MeshTrust", "FleetGateway", "TrustAuthority", logging]),
+        tests("MeshTrustTests", ["MeshTrust", "MeshModel"]),
+        tests("TrustAuthorityTests", ["MeshModel", "MeshSystem", "MeshTrust", "TrustAuthority", "MeshTesting"]),
+        tests("MeshSystemTests", ["MeshSystem", "MeshModel"]),
+        tests("MeshHTTPTests", ["MeshHTTP", "MeshSystem"]),
+        tests("GatingTests", ["MeshModel", "Gating", "MeshTesting"]),
+        tests("PlanningTests", ["MeshModel", "Gating", "Planning", "MeshTesting"]),
+        tests("RunningTests", ["MeshModel", "Gating", "Planning", "Running", "Rehearsal", "MeshTesting"]),
+        .testTarget(
+            name: "RehearsalTests", dependencies: ["MeshModel", "Planning", "Running", "Rehearsal", "MeshTesting"],
+            path: "Tests/Rehearsals", exclude: ["Scripts"], swiftSettings: strict),
     ],
     swiftLanguageModes: [.v6]
 )

@@ -3,7 +3,6 @@
 import Gating
 import MeshModel
 import MeshTesting
-import MeshTrust
 import Planning
 import Testing
 

@@ -1,1 +1,49 @@
-@main struct Main { static func main() {} }
+// SPDX-License-Identifier: Apache-2.0
+
+import ArgumentParser
+import Lab
+
+/// `meshgate`: the coordinator and its command line in one binary. Called by another name, it plays that tool in the Lab.
+@main
+struct Main {
+    static func main() async {
+        // First of all: a lab node's first process must not have threads yet.
+        LabHiddenCommand.runIfAsked(CommandLine.arguments)
+        if let tool = LabStandIns.toolName(CommandLine.arguments[0]) { await StandInTool.run(tool) }
+        await Meshgate.main()
+    }
+}
+
+/// The root of the command line.
+struct Meshgate: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "meshgate",
+        abstract: "Plans a mesh of Kubernetes clusters, and starts each step only on fresh evidence.",
+        discussion: """
+            Examples:
+              meshgate lint -f mesh.yaml                 check the file, every fault with its place
+              meshgate plan -f mesh.yaml                 what would be done, behind which gates
+              meshgate serve                             run the coordinator on this machine
+              meshgate node invite wrk-e-1               a one-time token for an agent
+              meshgate apply -f mesh.yaml                carry the plan out and follow it
+              meshgate explain talos-east/cilium         why a step is held, and what to do
+              meshgate approve talos-east/wrk-e-1/wipe-vdb --key ~/.ssh/id_ed25519
+              meshgate lab run tour                      everything, on this machine, with stand-in clusters
+
+            Exit codes: 0 done; 1 the answer is no (faults found, run failed, request refused); 2 held, when --wait no was asked;
+            64 wrong usage; 65 unreadable input; 69 no coordinator answers; 74 input/output error; 77 not permitted; 78 configuration.
+
+            Options come first, then MESHGATE_* variables, then the context in ~/.config/meshgate/contexts.json.
+            """,
+        version: Version.text,
+        subcommands: [
+            SpecCommand.self, LintCommand.self, PlanCommand.self, ServeCommand.self, StatusCommand.self, ApplyCommand.self,
+            StopCommand.self, ExplainCommand.self, NodeCommand.self, WipeCommand.self, ApproveCommand.self, OverrideCommand.self,
+            EventsCommand.self, ContextCommand.self, RehearseCommand.self, LabCommand.self,
+        ])
+}
+
+/// Which release this is.
+enum Version {
+    static let text = "0.1.0"
+}

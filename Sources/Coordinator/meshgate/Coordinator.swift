@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import FeedExport
+import FleetGateway
+import Glibc
+import JournalSQLite
+import Logging
+import MeshConfig
+import MeshHTTP
+import MeshModel
+import MeshSystem
+import MeshTrust
+import OperatorAPI
+import Running
+import ServiceLifecycle
+import Synchronization
+import ToolDrivers
+import TrustAuthority
+
+/// The coordinator's parts, built once and wired together. Everything that runs is a `Service` of the one group.
+struct Coordinator: Sendable {
+    /// What `meshgate serve` was asked for.
+    struct Settings: Sendable {
+        var mesh: String
+        var state: StateDirectory
+        /// Directory of mesh.yaml; relative paths of the spec start here.
+        var baseDirectory: String
+        var kubeconfig: String
+        var agentHost: String
+        var agentPort: Int
+        /// Names and addresses that the coordinator's certificate carries.
+        var names: [String]
+        /// HOST:PORT of the read-only HTTP listener; absent for none.
+        var http: (host: String, port: Int)?
+        /// HOST:PORT of the mTLS admin surface; absent for none.
+        var operators: (host: String, port: Int)?
+        var searchPath: [String]
+    }
+
+    let settings: Settings
+    let controller: RunController
+    let services: [any Service]
+    private let lock: DirectoryLock
+    private let journal: SQLiteJournal
+
+    /// Opens the state directory, replays the journal and builds every part. Nothing runs yet.
+    static func open(_ settings: Settings, log: Logger) async throws -> Coordinator {
+        let files = LinuxFileStore()
+        try files.createDirectory(settings.state.path)
+        let lock = try DirectoryLock(directory: settings.state.path)
+        try files.createDirectory(settings.state.work)
+        let now: NowSource = { SystemClock.now() }
+        let boot = try SystemClock.bootID()
+        let journal = try SQLiteJournal.open(path: settings.state.journal, digester: sha256)
+        let feed = EventFeed(head: journal.head.sequence) { try await journal.records(after: $0, limit: $1) }
+        let machine = try await replay(journal, feed, log)
+        let trust = try Trust.open(settings, files: files, now: now)
+        let hub = Hub()
+
+        let tools = Toolbox(
+            runner: ProcessCommandRunner(), http: try CurlHTTPClient(), files: files, now: now, searchPath: settings.searchPath,
+            kubeconfig: settings.kubeconfig, baseDirectory: settings.baseDirectory, workDirectory: settings.state.work,
+            environment: toolEnvironment(), contexts: { try KubeconfigFile.contexts(settings.kubeconfig, files: files) },
+            meshCA: { try CiliumAuthority.open(directory: settings.state.authority, files: files, now: now().wall) },
+            progress: { step, line in log.debug("tool", metadata: ["step": "\(step)", "line": "\(line)"]) })
+        let hands = FleetHands(
+            driver: StepDriver(tools: tools), dispatch: { await hub.gateway?.dispatch($0) ?? .notConnected },
+            deliver: { input in
+                do {
+                    try await hub.controller?.submit(input)
+                } catch {
+                    log.error("a result was not recorded", metadata: ["error": "\(error)"])
+                }
+            },
+            isWaitedFor: { step, attempt in
+                guard let record = hub.controller?.snapshot.run?[step], record.attempts == attempt else { return false }
+                return record.status.isActive
+            }, log: log)
+        let controller = RunController(
+            machine: machine, head: journal.head, journal: journal, hands: hands, now: now, committed: { feed.publish($0) })
+        hub.set(controller)
+
+        let gateway = FleetGateway(
+            configuration: trust.gatewayConfiguration(settings, controller: controller, journal: journal, boot: boot, now: now),
+            inbox: FleetDesk(controller: controller, released: { hands.release($0) }, log: log),
+            enroller: trust.enroller(controller: controller, now: now), log: log)
+        hub.set(gateway)
+        let started = now().wall
+        let surface = try AdminSurface.open(
+            settings, trust: trust, controller: controller, gateway: gateway, feed: feed, now: now, startedAt: started, log: log)
+        return Coordinator(
+            settings: settings, controller: controller,
+            services: [
+                LoopService(controller: controller, boot: boot), hands, TickService(controller: controller, feed: feed, now: now, log: log),
+                GatewayService(gateway: gateway),
+            ] + surface.services, lock: lock, journal: journal)
+    }
+
+    private static func replay(_ journal: SQLiteJournal, _ feed: EventFeed, _ log: Logger) async throws -> RunMachine {
+        let state = Mutex(RunMachine())
+        try await journal.replay { record in
+            feed.remember(record)
+            state.withLock { $0.apply(record.entry, at: record.at) }
+        }
+        if journal.tornBytes > 0 {
+            log.warning("the journal's tail was torn and never acknowledged; it was dropped", metadata: ["bytes": "\(journal.tornBytes)"])
+        }
+        return state.withLock { $0 }
+    }
+
+    private static func toolEnvironment() -> [String: String] {
+        var passed: [String: String] = [:]
+        for name in Toolbox.passedVariables { passed[name] = environment(name) }
+        // The Lab's stand-ins take their speed from it.
+        passed["LAB_STANDIN_DELAY_MS"] = environment("LAB_STANDIN_DELAY_MS")
+        return passed
+    }
+}
+
+/// The two parts that need each other: the run hands tasks to the gateway, and the gateway hands reports to the run.
+final class Hub: Sendable {
+    private let parts = Mutex<(controller: RunController?, gateway: FleetGateway?)>((nil, nil))
+    var controller: RunController? { parts.withLock { $0.controller } }
+    var gateway: FleetGateway? { parts.withLock { $0.gateway } }
+    func set(_ controller: RunController) { parts.withLock { $0.controller = controller } }
+    func set(_ gateway: FleetGateway) { parts.withLock { $0.gateway = gateway } }
+}

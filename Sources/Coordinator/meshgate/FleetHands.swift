@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import FleetGateway
+import Logging
+import MeshModel
+import Planning
+import Running
+import ServiceLifecycle
+import Synchronization
+import ToolDrivers
+
+/// Carries out what the run decides: steps with tools through `StepDriver`, wipes and probes through the fleet. Nothing here decides.
+///
+/// A `Service`: all its work lives in the task group of `run` and ends with it.
+final class FleetHands: Hands, Service {
+    /// How results come back.
+    typealias Deliver = @Sendable (Input) async -> Void
+
+    private let driver: StepDriver
+    private let dispatch: @Sendable (NodeTask) async -> DispatchOutcome
+    private let deliver: Deliver
+    private let isWaitedFor: @Sendable (StepID, Int) -> Bool
+    private let log: Logger
+    private let inFlight = Mutex<[EvidenceKey: Int64]>([:])
+    private let counter = Atomic<UInt64>(0)
+    private let jobs: AsyncStream<Job>
+    private let queue: AsyncStream<Job>.Continuation
+
+    private enum Job: Sendable {
+        case step(Step, attempt: Int, WarrantEnvelope?, HandsContext)
+        case observe(EvidenceKey, HandsContext)
+        case probe(NodeTask)
+    }
+
+    /// A probe without an answer is asked again after this.
+    private static let probePatience: Int64 = 15_000
+    /// Probes may be answered by a node whose clock is wrong: that is one of the things they are to find out.
+    private static let probeDeadline = Duration.seconds(3600)
+
+    /// - Parameter isWaitedFor: whether the run still waits for this attempt.
+    init(
+        driver: StepDriver, dispatch: @escaping @Sendable (NodeTask) async -> DispatchOutcome, deliver: @escaping Deliver,
+        isWaitedFor: @escaping @Sendable (StepID, Int) -> Bool, log: Logger
+    ) {
+        self.driver = driver
+        self.dispatch = dispatch
+        self.deliver = deliver
+        self.isWaitedFor = isWaitedFor
+        self.log = log
+        // Bounded by the run: one job per started step, and one per evidence key in flight.
+        (jobs, queue) = AsyncStream.makeStream()
+    }
+
+    func begin(_ step: Step, attempt: Int, warrant: WarrantEnvelope?, context: HandsContext) async {
+        log.info("step started", metadata: ["step": "\(step.id)", "attempt": "\(attempt)"])
+        queue.yield(.step(step, attempt: attempt, warrant, context))
+    }
+
+    func observe(_ orders: [ProbeOrder], context: HandsContext) async {
+        for order in orders where claim(order.key, now: context.now) {
+            if let probe = order.probe, case .node(let node) = order.key.subject {
+                let number = counter.wrappingAdd(1, ordering: .relaxed).newValue
+                let id = TaskID("probe:\(context.epoch):\(order.key.probe.rawValue):\(number)")
+                guard let id else { continue }
+                queue.yield(
+                    .probe(
+                        NodeTask(
+                            id: id, node: node, epoch: context.epoch, deadline: context.now.wall + Self.probeDeadline, order: .probe(probe))))
+            } else {
+                queue.yield(.observe(order.key, context))
+            }
+        }
+    }
+
+    /// An answer has come, or will never come: the key may be asked again.
+    func release(_ key: EvidenceKey) { inFlight.withLock { $0[key] = nil } }
+
+    func run() async throws {
+        await withDiscardingTaskGroup { group in
+            await cancelWhenGracefulShutdown {
+                for await job in self.jobs { group.addTask { await self.work(job) } }
+            }
+            group.cancelAll()
+        }
+    }
+
+    private func claim(_ key: EvidenceKey, now: Moment) -> Bool {
+        inFlight.withLock { inFlight in
+            if let since = inFlight[key], now.boot - since < Self.probePatience { return false }
+            inFlight[key] = now.boot
+            return true
+        }
+    }
+
+    private func work(_ job: Job) async {
+        switch job {
+        case .probe(let task):
+            if await dispatch(task) != .sent, case .probe(let probe) = task.order {
+                release(EvidenceKey(.node(task.node), probe.kind))
+            }
+        case .observe(let key, let context):
+            let evidence = await driver.observe(key, plan: context.plan)
+            release(key)
+            await deliver(.evidence(evidence))
+        case .step(let step, let attempt, let warrant, let context):
+            if case .wipe(let node, _, _) = step.action {
+                await wipe(step, attempt: attempt, node: node, warrant: warrant, context: context)
+            } else {
+                let outcome = await driver.carryOut(step, plan: context.plan)
+                // Stopped with the coordinator, not by the tool: the next start settles it by looking.
+                if Task.isCancelled { return }
+                log.info("step reported", metadata: ["step": "\(step.id)", "outcome": "\(outcome.words)"])
+                await deliver(.outcome(step: step.id, attempt: attempt, outcome))
+            }
+        }
+    }
+
+    /// Hands the same task over until it is sent; the agent knows it by its id. The report comes back through the gateway.
+    private func wipe(_ step: Step, attempt: Int, node: NodeID, warrant: WarrantEnvelope?, context: HandsContext) async {
+        guard let warrant else {
+            return await deliver(.outcome(step: step.id, attempt: attempt, .refused("there is no warrant for it")))
+        }
+        guard let id = StepTask(run: context.run, step: step.id, attempt: attempt).id else {
+            return await deliver(.outcome(step: step.id, attempt: attempt, .refused("its task id would be too long")))
+        }
+        let task = NodeTask(
+            id: id, node: node, epoch: context.epoch, deadline: context.now.wall + step.deadline.duration, order: .wipe(warrant))
+        while isWaitedFor(step.id, attempt), !Task.isCancelled {
+            if await dispatch(task) == .sent { return }
+            do {
+                try await Task.sleep(for: .seconds(1))
+            } catch {
+                return
+            }
+        }
+    }
+}
+
+/// The task id of a step's attempt, and back: a report names only its task.
+struct StepTask: Hashable, Sendable {
+    var run: RunID
+    var step: StepID
+    var attempt: Int
+
+    var id: TaskID? { TaskID("step:\(run):\(step):\(attempt)") }
+
+    init(run: RunID, step: StepID, attempt: Int) {
+        self.run = run
+        self.step = step
+        self.attempt = attempt
+    }
+
+    init?(_ id: TaskID) {
+        let parts = id.text.split(separator: ":")
+        guard parts.count == 4, parts[0] == "step", let run = RunID(String(parts[1])), let step = StepID(String(parts[2])),
+            let attempt = Int(parts[3])
+        else { return nil }
+        self.init(run: run, step: step, attempt: attempt)
+    }
+}

@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import ArgumentParser
+import FoundationEssentials
+import Linting
+import MeshConfig
+import MeshModel
+import MeshSystem
+import MeshTrust
+import Planning
+
+/// `-f mesh.yaml`, for every command that reads one.
+struct MeshOption: ParsableArguments {
+    @Option(name: [.customShort("f"), .long], help: "The mesh file.", completion: .file(extensions: ["yaml", "yml"]))
+    var mesh: String = "mesh.yaml"
+
+    /// Reads and checks; every fault at once.
+    func read() throws -> MeshFile { try Self.read(mesh) }
+
+    static func read(_ path: String) throws -> MeshFile {
+        let bytes: [UInt8]?
+        do {
+            bytes = try LinuxFileStore().read(absolute(path), limit: 64 << 20)
+        } catch {
+            throw Failure(.io, "\(error)")
+        }
+        guard let bytes else { throw Failure(.badInput, "there is no file \(path); name one with -f, or start from docs/guide/mesh.example.yaml") }
+        do {
+            return try readMesh(bytes: bytes, file: path)
+        } catch {
+            throw Failure(.badInput, "\(path) cannot be used:\n\(error)")
+        }
+    }
+
+    /// Reads, refuses what the lint calls an error, and plans.
+    func plan() throws -> Plan {
+        let file = try read()
+        let errors = lint(file.spec).filter { $0.severity == .error }
+        guard errors.isEmpty else {
+            throw Failure(.no, renderText(errors, file: mesh, place: file.sources.place) + "\nfix these first; `meshgate lint -f \(mesh)` shows warnings too")
+        }
+        return try makePlan(file.spec)
+    }
+}
+
+/// Plans with the real digest: SHA-256 over the canonical JSON of the plan's body.
+func makePlan(_ spec: MeshSpec) throws -> Plan {
+    try Planner.plan(spec) { body in Digest.sha256(try CanonicalJSON.encode(body)) }
+}
+
+/// An absolute path for a path of the command line.
+func absolute(_ path: String) -> String {
+    if path.hasPrefix("/") { return path }
+    let expanded = path.hasPrefix("~/") ? (environment("HOME") ?? "") + path.dropFirst() : FileManager.default.currentDirectoryPath + "/" + path
+    return String(expanded)
+}
+
+func environment(_ name: String) -> String? {
+    let value = ProcessInfo.processInfo.environment[name]
+    return value?.isEmpty == true ? nil : value
+}
+
+/// Text for people or JSON for programs.
+enum OutputForm: String, ExpressibleByArgument, CaseIterable {
+    case text, json
+}
+
+/// `--output text|json`.
+struct OutputOption: ParsableArguments {
+    @Option(name: [.customShort("o"), .long], help: "text for people, json for programs.")
+    var output: OutputForm = .text
+}
+
+extension CanonicalJSON {
+    /// For standard output.
+    static func text(_ value: some Encodable) throws -> String { String(decoding: try encode(value), as: UTF8.self) }
+}

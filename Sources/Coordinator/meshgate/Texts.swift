@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Gating
+import MeshModel
+import OperatorAPI
+
+/// Columns with two spaces between them, as wide as their widest cell.
+struct Table {
+    var rows: [[String]] = []
+
+    var text: String {
+        let count = rows.map(\.count).max() ?? 0
+        let widths = (0..<count).map { column in rows.map { $0.count > column ? $0[column].count : 0 }.max() ?? 0 }
+        return rows.map { row in
+            row.enumerated().map { index, cell in
+                index == row.count - 1 ? cell : cell + String(repeating: " ", count: widths[index] - cell.count + 2)
+            }.joined()
+        }.joined(separator: "\n")
+    }
+}
+
+/// `meshgate status` for people.
+struct StatusText {
+    let status: StatusReply
+    init(_ status: StatusReply) { self.status = status }
+
+    var text: String {
+        var lines = [
+            "meshgate \(status.version), mesh \(status.mesh), epoch \(status.epoch), since \(status.startedAt)",
+            "agents dial \(status.agents)" + (status.http.isEmpty ? "" : ", metrics and events at \(status.http)"),
+            "journal: \(status.journal.sequence) entries, head \(status.journal.hash.short)",
+            "", NodesText(status.nodes).text, "",
+        ]
+        guard let run = status.run else { return (lines + ["no run yet; start one with `meshgate apply -f mesh.yaml`"]).joined(separator: "\n") }
+        lines.append("run \(run.id) by \(run.by), \(run.ending ?? "going on"), since \(run.startedAt), plan \(run.plan.short)")
+        var table = Table()
+        for step in run.steps {
+            table.rows.append([step.state, step.id.text, step.reasons.first.map { "\($0.gate.rawValue) \($0.detail)" } ?? step.detail])
+        }
+        lines.append(table.text)
+        return lines.joined(separator: "\n")
+    }
+}
+
+/// Machines as a table.
+struct NodesText {
+    let nodes: [NodeReply]
+    init(_ nodes: [NodeReply]) { self.nodes = nodes }
+
+    var text: String {
+        if nodes.isEmpty { return "no nodes yet; `meshgate node invite NODE` makes a token for the first agent" }
+        var table = Table(rows: [["NODE", "CLUSTER", "AGENT", "SINCE", "CERTIFICATE ENDS"]])
+        for node in nodes {
+            table.rows.append([
+                node.name.text, node.cluster?.text ?? "-", node.connected ? "connected \(node.agentVersion ?? "")" : "not connected",
+                node.connectedSince?.description ?? "-", node.certificateEnds?.description ?? "-",
+            ])
+        }
+        return table.text
+    }
+}
+
+/// `meshgate explain` for people: every gate with its verdict, then what to do.
+struct ExplainText {
+    let reply: ExplainReply
+    init(_ reply: ExplainReply) { self.reply = reply }
+
+    var text: String {
+        let step = reply.step
+        var lines = ["\(step.id): \(step.title)", "state: \(step.state)" + (step.since.map { " since \($0)" } ?? "")]
+        if !step.detail.isEmpty { lines.append(step.detail) }
+        if !reply.waitsFor.isEmpty { lines.append("waits for: " + reply.waitsFor.map(\.text).joined(separator: ", ")) }
+        lines += section("gates", reply.gates)
+        lines += section("done if", reply.done)
+        return lines.joined(separator: "\n")
+    }
+
+    private func section(_ title: String, _ gates: [GateReply]) -> [String] {
+        gates.isEmpty ? [] : ["", title] + gates.flatMap(describe)
+    }
+
+    private func describe(_ gate: GateReply) -> [String] {
+        let word = gate.overridden && gate.verdict != "pass" ? "overridden" : gate.verdict
+        let style: Terminal.Style = word == "pass" ? .green : word == "deny" ? .red : .yellow
+        var lines = ["  " + Terminal.paint(word + String(repeating: " ", count: max(0, 8 - word.count)), style) + "\(gate.gate.rawValue)  \(gate.title)"]
+        for reason in gate.reasons {
+            lines.append("            \(reason.detail)" + (reason.since.map { ", since \($0)" } ?? ""))
+            lines.append("            " + Terminal.paint("→ \(reason.remedy)", .cyan))
+        }
+        return lines
+    }
+}
+
+/// One wipe for people who are to sign it.
+struct WipeText {
+    let wipe: WipeReply
+    init(_ wipe: WipeReply) { self.wipe = wipe }
+
+    var text: String {
+        var table = Table(rows: [
+            ["step", "\(wipe.step) (\(wipe.state))"],
+            ["planned", "disk with serial \(wipe.plannedSerial ?? "none"), \(wipe.plannedSize), on \(wipe.node)"],
+        ])
+        if let disk = wipe.disk {
+            let identity = disk.identity
+            table.rows.append(["found", "\(disk.name): \(identity.kind.rawValue), serial \(identity.serial ?? "none"), \(ByteCount(bytes: identity.sizeInBytes)), \(identity.path), diskseq \(identity.sequence)"])
+            table.rows.append(["in use", disk.users.isEmpty ? (disk.exclusiveOpen ? "no" : "yes, the kernel refuses an exclusive open") : disk.users.joined(separator: ", ")])
+            let contents = disk.blank ? ["blank"] : disk.signatures.isEmpty ? ["data without a known signature"] : disk.signatures.map(\.words)
+            for (index, words) in contents.enumerated() { table.rows.append([index == 0 ? "contents" : "", words]) }
+        } else {
+            table.rows.append(["found", "nothing yet"])
+        }
+        table.rows.append(["method", wipe.method.rawValue + ", then read back; NIST SP 800-88 \"Clear\""])
+        if wipe.disk?.blank == true {
+            table.rows.append(["lost", "nothing: it is blank, and the step will be skipped"])
+        } else {
+            table.rows.append(["lost", Terminal.paint("everything on it", .red)])
+        }
+        if let id = wipe.submitted { table.rows.append(["warrant", "\(id) is handed in"]) }
+        if !wipe.missing.isEmpty { table.rows.append(["missing", wipe.missing.joined(separator: "; ")]) }
+        return table.text + "\n"
+    }
+}
