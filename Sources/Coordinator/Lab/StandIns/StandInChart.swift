@@ -1,0 +1,167 @@
+// SPDX-License-Identifier: Apache-2.0
+
+internal import MeshModel
+internal import MeshSystem
+internal import MeshTrust
+
+/// What the Cilium chart makes of its values: the few objects that anybody looks at.
+struct StandInChart: Sendable {
+    let values: HelmValue
+    let version: String
+    let nodes: Int
+
+    /// ConfigMap cilium-config, key by key as the chart's template maps them.
+    var config: [String: String] {
+        func text(_ path: String..., default fallback: String = "") -> String {
+            path.reduce(Optional(values)) { $0?[$1] }?.plain ?? fallback
+        }
+        var config = [
+            "cluster-name": text("cluster", "name", default: "default"), "cluster-id": text("cluster", "id", default: "0"),
+            "routing-mode": text("routingMode", default: "tunnel"),
+            "kube-proxy-replacement": text("kubeProxyReplacement", default: "false"),
+            "max-connected-clusters": text("clustermesh", "maxConnectedClusters", default: "255"),
+            "ipam": text("ipam", "mode", default: "cluster-pool"), "enable-ipv4": text("ipv4", "enabled", default: "true"),
+            "enable-ipv6": text("ipv6", "enabled", default: "false"), "enable-ipv4-masquerade": "true", "identity-allocation-mode": "crd",
+            "cni-exclusive": "true", "enable-policy": "default",
+        ]
+        if config["routing-mode"] == "tunnel" {
+            config["tunnel-protocol"] = text("tunnelProtocol", default: "vxlan")
+            if let port = values["tunnelPort"]?.plain, port != "0" { config["tunnel-port"] = port }
+        }
+        for (key, path) in [("mtu", "MTU"), ("ipv4-native-routing-cidr", "ipv4NativeRoutingCIDR")] {
+            if let value = values[path]?.plain { config[key] = value }
+        }
+        if values["encryption", "enabled"]?.truth == true {
+            config[values["encryption", "type"]?.text == "wireguard" ? "enable-wireguard" : "enable-ipsec"] = "true"
+        }
+        if values["l2announcements", "enabled"]?.truth == true { config["enable-l2-announcements"] = "true" }
+        if values["gatewayAPI", "enabled"]?.truth == true { config["enable-gateway-api"] = "true" }
+        return config
+    }
+
+    var usesAPIServer: Bool { values["clustermesh", "useAPIServer"]?.truth ?? false }
+    var serviceType: String { values["clustermesh", "apiserver", "service", "type"]?.text ?? "NodePort" }
+    var nodePort: Int { values["clustermesh", "apiserver", "service", "nodePort"]?.number ?? 32379 }
+    /// Names, addresses and ports of the other clusters.
+    var remotes: [HelmValue] { values["clustermesh", "config", "clusters"]?.elements ?? [] }
+
+    /// Everything, in the order in which it is applied.
+    var objects: [(path: StandInPath, object: HelmValue)] {
+        let namespace = "kube-system"
+        let tag = "v" + version
+        var list: [(StandInPath, HelmValue)] = [
+            (
+                .configMap(namespace, "cilium-config"),
+                ["apiVersion": "v1", "kind": "ConfigMap", "data": .map(config.mapValues { .string($0) })]
+            ),
+            (
+                .daemonSet(namespace, "cilium"),
+                Self.workload("DaemonSet", "cilium", labels: ["k8s-app": "cilium"], images: ["cilium-agent": "quay.io/cilium/cilium:\(tag)"])
+            ),
+            (
+                .daemonSet(namespace, "cilium-envoy"),
+                Self.workload(
+                    "DaemonSet", "cilium-envoy", labels: ["k8s-app": "cilium-envoy"],
+                    images: ["cilium-envoy": "quay.io/cilium/cilium-envoy:\(tag)"])
+            ),
+            (
+                .deployment(namespace, "cilium-operator"),
+                Self.workload(
+                    "Deployment", "cilium-operator", labels: ["io.cilium/app": "operator"],
+                    images: ["cilium-operator": "quay.io/cilium/operator-generic:\(tag)"], replicas: min(2, max(1, nodes)))
+            ),
+        ]
+        if usesAPIServer { list += apiServer(namespace, tag) }
+        list.append((.secret(namespace, "cilium-clustermesh"), remoteSecret("cilium-clustermesh")))
+        list.append((.secret(namespace, "cilium-kvstoremesh"), remoteSecret("cilium-kvstoremesh")))
+        return list
+    }
+
+    private func apiServer(_ namespace: String, _ tag: String) -> [(StandInPath, HelmValue)] {
+        let name = "clustermesh-apiserver"
+        var port: HelmValue = ["name": "apiserv-port", "port": 2379, "protocol": "TCP", "targetPort": 2379]
+        if serviceType != "ClusterIP" { port["nodePort"] = .count(nodePort) }
+        let image = "quay.io/cilium/clustermesh-apiserver:\(tag)"
+        var list: [(StandInPath, HelmValue)] = [
+            (
+                .service(namespace, name),
+                ["apiVersion": "v1", "kind": "Service", "spec": ["type": .string(serviceType), "ports": [port]]]
+            ),
+            (
+                .deployment(namespace, name),
+                Self.workload(
+                    "Deployment", name, labels: ["k8s-app": .string(name)],
+                    images: ["etcd": image, "apiserver": image, "kvstoremesh": image])
+            ),
+        ]
+        // With the method cronJob the certificates come from a Job, which takes a pod; with helm they come with the release.
+        if values["clustermesh", "apiserver", "tls", "auto", "method"]?.text == "cronJob" {
+            let job = "clustermesh-apiserver-generate-certs"
+            let spec = Self.workload("Job", job, labels: ["k8s-app": .string(job)], images: ["certgen": "quay.io/cilium/certgen:v0.2.4"])
+            list.append((.job(namespace, job), spec))
+        }
+        return list
+    }
+
+    private func remoteSecret(_ name: String) -> HelmValue {
+        var data: HelmValue = [:]
+        for remote in remotes {
+            guard let cluster = remote["name"]?.text else { continue }
+            let address = (remote["ips"]?.elements ?? []).compactMap(\.text).map { "https://\($0):\(remote["port"]?.plain ?? "2379")" }
+            data[cluster] = .string(StandInJSON.base64("endpoints:\n" + address.map { "- \($0)\n" }.joined()))
+        }
+        return ["apiVersion": "v1", "kind": "Secret", "type": "Opaque", "metadata": ["name": .string(name)], "data": data]
+    }
+
+    static func workload(
+        _ kind: String, _ name: String, labels: HelmValue, images: [String: String], replicas: Int = 1
+    ) -> HelmValue {
+        let containers = images.sorted { $0.key < $1.key }.map { name, image -> HelmValue in
+            ["name": .string(name), "image": .string(image)]
+        }
+        var object: HelmValue = [
+            "apiVersion": kind == "Job" ? "batch/v1" : "apps/v1", "kind": .string(kind),
+            "metadata": ["name": .string(name), "labels": labels],
+            "spec": [
+                "selector": ["matchLabels": labels],
+                "template": ["metadata": ["labels": labels], "spec": ["containers": .list(containers)]],
+            ],
+        ]
+        if kind == "Deployment" { object["spec", "replicas"] = .count(replicas) }
+        return object
+    }
+
+    /// The marks without which Helm refuses to take an object over.
+    static func owned(_ object: HelmValue, release: String, namespace: String) -> HelmValue {
+        var object = object
+        object["metadata", "labels", "app.kubernetes.io/managed-by"] = "Helm"
+        object["metadata", "annotations", "meta.helm.sh/release-name"] = .string(release)
+        object["metadata", "annotations", "meta.helm.sh/release-namespace"] = .string(namespace)
+        return object
+    }
+
+    /// A Secret cilium-ca with a CA that nobody else has.
+    static func newCA(owned isOwned: Bool) throws -> HelmValue {
+        let now = SystemClock.now().wall
+        let key = try PrivateKey.generate()
+        let certificate = try Certificate.makeRoot(
+            key: key, name: "Cilium CA", notBefore: now + .seconds(-300), notAfter: now + .seconds(3 * 365 * 86_400))
+        let secret: HelmValue = [
+            "apiVersion": "v1", "kind": "Secret", "type": "Opaque", "metadata": ["name": "cilium-ca"],
+            "data": ["ca.crt": .string(StandInJSON.base64(certificate.pem)), "ca.key": .string(StandInJSON.base64(try key.pem))],
+        ]
+        return isOwned ? owned(secret, release: "cilium", namespace: "kube-system") : secret
+    }
+
+    /// The Secrets of the clustermesh API server. Their leaf certificates are not real; nothing in a lab speaks TLS with them.
+    static func meshCertificates(ca: HelmValue?) -> [HelmValue] {
+        ["server", "admin", "remote", "local"].map { role in
+            let name = "clustermesh-apiserver-\(role)-cert"
+            let text = HelmValue.string(StandInJSON.base64("stand-in for \(name)\n"))
+            return [
+                "apiVersion": "v1", "kind": "Secret", "type": "kubernetes.io/tls", "metadata": ["name": .string(name)],
+                "data": ["ca.crt": ca?["data", "ca.crt"] ?? "", "tls.crt": text, "tls.key": text],
+            ]
+        }
+    }
+}

@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: Apache-2.0
+
+internal import FoundationEssentials
+internal import MeshModel
+
+/// What is wrong with one stand-in cluster: `world/CLUSTER/faults.json`, read anew at each request. Every key may be missing.
+package struct StandInFaults: Hashable, Sendable, Codable {
+    /// Milliseconds before every answer.
+    package var apiSlow = 0
+    /// Every request is answered with 503.
+    package var apiDown = false
+    /// Names (`cilium`, `kube-system/cilium`, `*`) of what never becomes ready.
+    package var neverReady: [String] = []
+    /// Milliseconds from a change to readiness.
+    package var readyAfter = 400
+    /// `cilium status` and `clustermesh status` print what is not JSON, with exit code 0.
+    package var ciliumStatusGarbage = false
+    /// cilium does not return.
+    package var ciliumHang = false
+    /// `connect` says that it is connected, with exit code 0, and no agent is.
+    package var ciliumExitZeroNotConnected = false
+    /// `clustermesh status -o json` has no connectivity section, as recorded when pods cannot be asked.
+    package var connectivityUnknown = false
+    /// Failures in a connectivity test.
+    package var connectivityFailures = 0
+    /// At the first start: a Secret cilium-ca that is not the mesh's.
+    package var foreignCA = false
+    /// At the first start: a DaemonSet kube-proxy.
+    package var kubeProxy = false
+    /// Megabytes of chatter that every tool prints first.
+    package var chatter = 0
+    /// Milliseconds that every tool takes longer, besides `LAB_STANDIN_DELAY_MS`.
+    package var toolDelay = 0
+
+    package init() {}
+
+    package init(from decoder: any Decoder) throws {
+        let values = try decoder.container(keyedBy: CodingKeys.self)
+        func value<Value: Decodable>(_ key: CodingKeys, _ fallback: Value) throws -> Value {
+            try values.decodeIfPresent(Value.self, forKey: key) ?? fallback
+        }
+        apiSlow = try value(.apiSlow, apiSlow)
+        apiDown = try value(.apiDown, apiDown)
+        neverReady = try value(.neverReady, neverReady)
+        readyAfter = try value(.readyAfter, readyAfter)
+        ciliumStatusGarbage = try value(.ciliumStatusGarbage, ciliumStatusGarbage)
+        ciliumHang = try value(.ciliumHang, ciliumHang)
+        ciliumExitZeroNotConnected = try value(.ciliumExitZeroNotConnected, ciliumExitZeroNotConnected)
+        connectivityUnknown = try value(.connectivityUnknown, connectivityUnknown)
+        connectivityFailures = try value(.connectivityFailures, connectivityFailures)
+        foreignCA = try value(.foreignCA, foreignCA)
+        kubeProxy = try value(.kubeProxy, kubeProxy)
+        chatter = try value(.chatter, chatter)
+        toolDelay = try value(.toolDelay, toolDelay)
+    }
+
+    /// No file means no faults; a file that cannot be read is refused loudly, or a scenario would test nothing.
+    package static func load(_ directory: String) throws -> StandInFaults {
+        let path = directory + "/faults.json"
+        guard LabFiles.exists(path) else { return StandInFaults() }
+        guard let bytes = LabFiles.bytes(path), let faults = try? JSONDecoder().decode(StandInFaults.self, from: Data(bytes)) else {
+            throw LabError.unexpected(doing: "read the faults of a stand-in cluster", found: "no valid JSON in \(path)")
+        }
+        return faults
+    }
+
+    /// Puts them into effect for the stand-in cluster in `directory`.
+    package func save(_ directory: String) throws {
+        let path = directory + "/faults.json"
+        try LabFiles.write(String(decoding: JSONEncoder().encode(self), as: UTF8.self) + "\n", to: path + ".new")
+        try LabFiles.rename(path + ".new", to: path)
+    }
+
+    func keepsDown(_ path: StandInPath) -> Bool {
+        neverReady.contains { $0 == "*" || $0 == path.name || $0 == "\(path.namespace ?? "")/\(path.name ?? "")" }
+    }
+}
