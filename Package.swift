@@ -12,8 +12,8 @@ let strict: [SwiftSetting] = [
     .enableUpcomingFeature("MemberImportVisibility"),
 ]
 
-func room(_ name: String, in floor: String, _ dependencies: [Target.Dependency] = []) -> Target {
-    .target(name: name, dependencies: dependencies, path: "Sources/\(floor)/\(name)", swiftSettings: strict)
+func room(_ name: String, in floor: String, _ dependencies: [Target.Dependency] = [], exclude: [String] = []) -> Target {
+    .target(name: name, dependencies: dependencies, path: "Sources/\(floor)/\(name)", exclude: exclude, swiftSettings: strict)
 }
 
 func program(_ name: String, in floor: String, _ dependencies: [Target.Dependency]) -> Target {
@@ -59,7 +59,7 @@ let package = Package(
         room("MeshModel", in: "Shared"),
         room(
             "MeshWire", in: "Shared",
-            ["MeshModel", .product(name: "SwiftProtobuf", package: "swift-protobuf")]),
+            ["MeshModel", .product(name: "SwiftProtobuf", package: "swift-protobuf")], exclude: ["agent.proto"]),
         system("COpenSSL", pkgConfig: "openssl", apt: "libssl-dev"),
         system("CCurl", pkgConfig: "libcurl", apt: "libcurl4-openssl-dev"),
         system("CZlib", pkgConfig: "zlib", apt: "zlib1g-dev"),
@@ -138,6 +138,12 @@ let package = Package(
         tests("GatingTests", ["MeshModel", "Gating", "MeshTesting"]),
         tests("PlanningTests", ["MeshModel", "Gating", "Planning", "MeshTesting"]),
         tests("RunningTests", ["MeshModel", "Gating", "Planning", "Running", "Rehearsal", "MeshTesting"]),
+        .testTarget(
+            name: "EndToEndTests",
+            dependencies: [
+                "MeshModel", "Gating", "Planning", "Running", "Rehearsal", "JournalSQLite", "MeshSystem", "MeshTrust", "MeshTesting",
+            ],
+            path: "Tests/EndToEnd", swiftSettings: strict),
         .testTarget(
             name: "RehearsalTests", dependencies: ["MeshModel", "Planning", "Running", "Rehearsal", "MeshTesting"],
             path: "Tests/Rehearsals", exclude: ["Scripts"], swiftSettings: strict),

@@ -21,7 +21,7 @@ struct ConnectionOptions: ParsableArguments {
     func client() throws -> OperatorClient {
         if let name = context ?? environment("MESHGATE_CONTEXT"), stateDir == nil { return try remote(name) }
         if stateDir == nil, environment("MESHGATE_STATE_DIR") == nil, let current = try ContextFile.load().current { return try remote(current) }
-        return OperatorClient(http: CurlHTTPClient(), socket: StateDirectory(stateDirectory).socket)
+        return OperatorClient(http: try CurlHTTPClient(), socket: StateDirectory(stateDirectory).socket)
     }
 
     private func remote(_ name: String) throws -> OperatorClient {
@@ -40,7 +40,7 @@ struct ConnectionOptions: ParsableArguments {
         let tls = HTTPTLS(
             roots: .pem(try read(context.authority)),
             identity: HTTPTLS.Identity(certificate: try read(context.certificate), key: try read(context.key)), minimum: .v13)
-        return OperatorClient(http: CurlHTTPClient(), server: context.server, tls: tls)
+        return OperatorClient(http: try CurlHTTPClient(), server: context.server, tls: tls)
     }
 }
 

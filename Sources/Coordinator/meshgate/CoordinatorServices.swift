@@ -26,7 +26,7 @@ struct TickService: Service {
     let log: Logger
 
     func run() async throws {
-        try await cancelWhenGracefulShutdown {
+        await cancelWhenGracefulShutdown {
             var count = 0
             while !Task.isCancelled {
                 do {

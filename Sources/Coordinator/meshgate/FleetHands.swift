@@ -76,11 +76,12 @@ final class FleetHands: Hands, Service {
     func release(_ key: EvidenceKey) { inFlight.withLock { $0[key] = nil } }
 
     func run() async throws {
-        await withDiscardingTaskGroup { group in
-            await cancelWhenGracefulShutdown {
+        // Graceful shutdown cancels everything under way: tools end with us, and the next start finds out what they did.
+        await cancelWhenGracefulShutdown {
+            await withDiscardingTaskGroup { group in
                 for await job in self.jobs { group.addTask { await self.work(job) } }
+                group.cancelAll()
             }
-            group.cancelAll()
         }
     }
 

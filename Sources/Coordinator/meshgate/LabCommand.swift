@@ -18,7 +18,7 @@ struct LabCommand: AsyncParsableCommand {
               sudo meshgate lab status
               sudo meshgate lab down
             """,
-        subcommands: [Up.self, Run.self, Down.self, Status.self, StandInAPI.self], defaultSubcommand: Status.self)
+        subcommands: [Up.self, Run.self, Down.self, Status.self], defaultSubcommand: Status.self)
 
     struct Place: ParsableArguments {
         @Option(help: "Where the lab keeps its files.", completion: .directory) var directory: String = "/var/tmp/meshgate-lab"
@@ -77,17 +77,6 @@ struct LabCommand: AsyncParsableCommand {
                 guard let status = try LabStatus(prefix: prefix) else { return Terminal.say("no lab is up; `meshgate lab run tour` plays one") }
                 Terminal.say(output.output == .json ? try status.json() : status.text)
             }
-        }
-    }
-
-    /// Started by the lab itself.
-    struct StandInAPI: AsyncParsableCommand {
-        static let configuration = CommandConfiguration(
-            commandName: "stand-in-api", abstract: "A stand-in Kubernetes API server of one lab cluster.", shouldDisplay: false)
-        @Option var world: String
-        @Option var cluster: String
-        func run() async throws {
-            try await labReporting { try await StandInTool.serveAPI(world: world, cluster: cluster) }
         }
     }
 

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import ArgumentParser
+import FoundationEssentials
+import Glibc
 import Lab
 
 /// `meshgate`: the coordinator and its command line in one binary. Called by another name, it plays that tool in the Lab.
@@ -9,7 +11,9 @@ struct Main {
     static func main() async {
         // First of all: a lab node's first process must not have threads yet.
         LabHiddenCommand.runIfAsked(CommandLine.arguments)
-        if let tool = LabStandIns.toolName(CommandLine.arguments[0]) { await StandInTool.run(tool) }
+        let played = await LabStandIns.runIfAsked(
+            CommandLine.arguments, environment: ProcessInfo.processInfo.environment, directory: FileManager.default.currentDirectoryPath)
+        if let played { exit(played) }
         await Meshgate.main()
     }
 }

@@ -3,6 +3,7 @@
 import ArgumentParser
 import Glibc
 import Logging
+import MeshConfig
 import MeshModel
 import MeshSystem
 import ServiceLifecycle
