@@ -5,7 +5,7 @@
 # root the Lab says so and runs the part that can run.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-program=$PWD/$("${SWIFT:-swift}" build --show-bin-path | sed "s|^$PWD/||")/meshgate
+program=$("${SWIFT:-swift}" build --show-bin-path)/meshgate
 as_root=()
 if [ "$(id -u)" != 0 ] && command -v sudo >/dev/null; then
     echo "demo: namespaces, bridges and loop devices need root; running the lab with sudo"

@@ -3,7 +3,7 @@
 #
 # Formatting of the Swift sources (generated code left out), arrows between rooms, and shell scripts. Runs all, then ends with 1 if one failed.
 set -uo pipefail
-cd "$(dirname "$0")/.."
+cd "$(dirname "$0")/.." || exit
 failed=0
 
 files=()
