@@ -178,3 +178,6 @@ extension Digest {
     /// Stands in for SHA-256: these tests only need a digest that everybody agrees on.
     static func zero(for body: Plan.Body) -> Digest { .zero }
 }
+
+/// A listener that was asked for is not there.
+struct NoListener: Error {}
