@@ -19,7 +19,7 @@ group() {
     demo) echo coreutils e2fsprogs iproute2 kmod libfaketime lvm2 mount nftables openssh-client procps ;;
     proto) echo protobuf-compiler ;;
     lint) echo shellcheck ;;
-    package) echo binutils dpkg-dev jq lintian man-db python3 skopeo systemd umoci ;;
+    package) echo binutils dpkg-dev jq lintian python3 python3-yaml skopeo ;;
     bench) echo jq nats-server openssl procps python3 ;;
     *)
         echo "install-deps: there is no group \"$1\"; known are build, test, demo, proto, lint, package, bench" >&2
