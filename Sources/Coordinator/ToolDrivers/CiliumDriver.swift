@@ -11,29 +11,44 @@ struct CiliumDriver: Sendable {
 
     /// Installs, or upgrades when a release is there: `install` refuses a name in use.
     func install(_ cluster: MeshSpec.Cluster, spec: MeshSpec, step: StepID, deadline: Duration) async throws -> Outcome {
-        let exists = try await HelmReleases(client: tools.client(for: cluster)).all()["kube-system/cilium"] != nil
-        let values = tools.workDirectory + "/values-\(cluster.name).json"
-        try tools.files.write(JSON.encode(.map(CiliumValues(spec: spec, cluster: cluster).values)), to: values)
-        let arguments =
-            global(cluster) + [exists ? "upgrade" : "install", "--version", spec.versions.cilium.description, "--values", values]
-            + (exists ? ["--reset-values"] : []) + ["--wait", "--wait-duration", "10m"]
-        return try await outcome(arguments, step: step, deadline: deadline, done: exists ? "upgraded" : "installed")
+        var exists = false
+        let result = try await operation.run(on: [cluster]) {
+            let installed = try await HelmReleases(client: tools.client(for: cluster)).values(of: "cilium", in: "kube-system")
+            exists = installed != nil
+            let values = tools.workDirectory + "/values-\(cluster.name).json"
+            try tools.files.write(
+                JSON.encode(.map(CiliumValues(spec: spec, cluster: cluster, installed: installed).values)), to: values)
+            let arguments =
+                global(cluster) + [exists ? "upgrade" : "install", "--version", spec.versions.cilium.description, "--values", values]
+                + (exists ? ["--reset-values"] : []) + ["--wait", "--wait-duration", "10m"]
+            return try await tools.run("cilium", arguments, step: step, deadline: deadline)
+        }
+        return Outcome(result, command: exists ? "cilium upgrade" : "cilium install", done: exists ? "upgraded" : "installed")
     }
+
+    private var operation: HelmOperation { HelmOperation(tools: tools, release: "cilium", namespace: "kube-system") }
 
     func enableClustermesh(_ cluster: MeshSpec.Cluster, step: StepID, deadline: Duration) async throws -> Outcome {
         let arguments =
             global(cluster) + ["clustermesh", "enable", "--service-type", cluster.cilium.clustermesh.serviceType.rawValue]
-        return try await outcome(arguments, step: step, deadline: deadline, done: "enabled")
+        let result = try await operation.run(on: [cluster]) {
+            try await tools.run("cilium", arguments, step: step, deadline: deadline)
+        }
+        return Outcome(result, command: "cilium clustermesh enable", done: "enabled")
     }
 
     /// One command for all: with `--connection-mode mesh` every cluster is connected to every other.
     func connect(_ clusters: [MeshSpec.Cluster], step: StepID, deadline: Duration) async throws -> Outcome {
+        guard let first = clusters.first, clusters.count > 1 else { return .refused("one cluster alone is not a mesh") }
         let arguments =
-            global(clusters[0]) + [
+            global(first) + [
                 "clustermesh", "connect", "--destination-context", clusters.dropFirst().map(\.context).joined(separator: ","),
                 "--connection-mode", "mesh",
             ]
-        return try await outcome(arguments, step: step, deadline: deadline, done: "connect was carried out")
+        let result = try await operation.run(on: clusters) {
+            try await tools.run("cilium", arguments, step: step, deadline: deadline)
+        }
+        return Outcome(result, command: "cilium clustermesh connect", done: "connect was carried out")
     }
 
     /// The CLI's own time-out is none; the deadline is ours. The JUnit report is kept, whatever the exit code says.
@@ -47,16 +62,26 @@ struct CiliumDriver: Sendable {
                 "connectivity", "test", "--multi-cluster", to.context, "--junit-file", report.junitPath, "--timeout",
                 "\(max(60, deadline.components.seconds - 30))s",
             ]
-        let outcome = try await outcome(arguments, step: step, deadline: deadline, done: "the connectivity test ran")
+        let result = try await tools.run("cilium", arguments, step: step, deadline: deadline)
         try report.remember(plan: plan)
-        return outcome
+        return Outcome(result, command: "cilium connectivity test", done: "the connectivity test ran")
     }
 
-    /// Errors listed by `cilium status -o json`, or `nil` when it gave no JSON. Disabled parts do not count.
+    /// Errors listed by `cilium status -o json`, or `nil` when it gave no report. Disabled parts do not count.
     func statusErrors(_ cluster: MeshSpec.Cluster) async throws -> [String]? {
-        let result = try await tools.run("cilium", global(cluster) + ["status", "-o", "json"], deadline: .seconds(60))
-        guard let json = JSON.decode(result.standardOutput) else { return nil }
-        return Self.errors(in: json["errors"]).sorted() + (json["config_errors"]?.list ?? []).compactMap(\.string)
+        let result = try await tools.run(
+            "cilium", global(cluster) + ["status", "-o", "json"], deadline: .seconds(60), outputLimit: JSON.longest)
+        return JSON.decode(result.standardOutput).flatMap(Self.statusErrors)
+    }
+
+    /// `nil` when this is not a report: JSON that lists nothing says nothing.
+    static func statusErrors(in json: HelmValue) -> [String]? {
+        guard case .map? = json["errors"] else { return nil }
+        var errors = errors(in: json["errors"]).sorted() + (json["config_errors"]?.list ?? []).compactMap(\.string)
+        // Go writes most of its errors as {}; that there is one is all that can be said.
+        let unseen = json["collection_errors"]?.list.count ?? 0
+        if unseen > 0, errors.isEmpty { errors.append("\(unseen) parts of the cluster could not be looked at") }
+        return errors
     }
 
     static func errors(in errors: HelmValue?) -> [String] {
@@ -71,35 +96,47 @@ struct CiliumDriver: Sendable {
     /// Judged by fields: zero values are left out of the JSON, and a missing connectivity section means that nothing is known.
     func clustermesh(_ cluster: MeshSpec.Cluster) async throws -> ClusterFact.Clustermesh? {
         let result = try await tools.run(
-            "cilium", global(cluster) + ["clustermesh", "status", "-o", "json"], deadline: .seconds(60))
+            "cilium", global(cluster) + ["clustermesh", "status", "-o", "json"], deadline: .seconds(60), outputLimit: JSON.longest)
         guard let json = JSON.decode(result.standardOutput) else { return nil }
         return Self.clustermesh(in: json)
     }
 
     static func clustermesh(in json: HelmValue) -> ClusterFact.Clustermesh {
         let access = json["access_information"]
-        let connectivity = json["connectivity"]
-        let total = connectivity?["total"]?.integer ?? 0
-        var remotes: [String: Bool] = [:]
-        for (name, counts) in connectivity?["clusters"]?.map ?? [:] {
-            let configured = counts["configured"]?.integer ?? 0
-            let connected = counts["connected"]?.integer ?? 0
-            remotes[name] = total > 0 && configured == total && connected == total
-        }
+        var sections = [Connectivity(json["connectivity"])]
+        // Agents are connected to the local KVStoreMesh even when that is not connected to the remote cluster.
+        if json["kvstoremesh", "enabled"]?.bool == true { sections.append(Connectivity(json["kvstoremesh", "status"])) }
+        let names = Set(sections.flatMap(\.remotes.keys))
+        let remotes = names.map { name in (name, sections.allSatisfy { $0.remotes[name] == true }) }
         return ClusterFact.Clustermesh(
             serviceType: access?["service_type"]?.string ?? "", nodePort: access?["service_port"]?.integer,
-            apiserverReady: false, remotes: remotes, connectivityKnown: connectivity != nil && total > 0,
-            notReady: connectivity?["not_ready"]?.integer ?? 0, connectedMinimum: connectivity?["connected", "min"]?.integer ?? 0,
-            errors: errors(in: connectivity?["errors"]).sorted())
+            apiserverReady: false, remotes: Dictionary(uniqueKeysWithValues: remotes),
+            connectivityKnown: sections.allSatisfy(\.isKnown), notReady: sections.reduce(0) { $0 + $1.notReady },
+            connectedMinimum: sections.map(\.connectedMinimum).min() ?? 0, errors: sections.flatMap(\.errors).sorted())
+    }
+
+    /// One connectivity section: that of the agents, or that of KVStoreMesh. Missing numbers are zeros.
+    private struct Connectivity {
+        var isKnown: Bool
+        var remotes: [String: Bool]
+        var notReady: Int
+        var connectedMinimum: Int
+        var errors: [String]
+
+        init(_ json: HelmValue?) {
+            let total = json?["total"]?.integer ?? 0
+            isKnown = total > 0
+            notReady = json?["not_ready"]?.integer ?? 0
+            connectedMinimum = json?["connected", "min"]?.integer ?? 0
+            errors = CiliumDriver.errors(in: json?["errors"])
+            remotes = (json?["clusters"]?.map ?? [:]).mapValues { counts in
+                total > 0 && counts["configured"]?.integer ?? 0 == total && counts["connected"]?.integer ?? 0 == total
+            }
+        }
     }
 
     private func global(_ cluster: MeshSpec.Cluster) -> [String] {
         ["--context", cluster.context, "--kubeconfig", tools.kubeconfig]
-    }
-
-    private func outcome(_ arguments: [String], step: StepID, deadline: Duration, done: String) async throws -> Outcome {
-        let result = try await tools.run("cilium", arguments, step: step, deadline: deadline)
-        return Outcome(result, command: "cilium", done: done)
     }
 }
 

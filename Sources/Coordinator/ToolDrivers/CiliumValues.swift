@@ -6,6 +6,8 @@ import MeshModel
 struct CiliumValues {
     let spec: MeshSpec
     let cluster: MeshSpec.Cluster
+    /// The values of the release that is there, when there is one: what the clustermesh steps have made of it since stays.
+    var installed: HelmValue?
 
     var values: [String: HelmValue] {
         let cilium = cluster.cilium
@@ -36,7 +38,19 @@ struct CiliumValues {
             values["encryption"] = .map(["enabled": .bool(true), "type": .string(cilium.encryption.rawValue)])
         }
         if cluster.kind == .talos { values.merge(talos) { _, new in new } }
+        values = Self.merge(values, kept)
         return Self.merge(values, cilium.values)
+    }
+
+    /// `clustermesh enable` and `connect` keep what they did in the values of the release: an upgrade without it would tear the mesh down.
+    private var kept: [String: HelmValue] {
+        var mesh: [String: HelmValue] = [:]
+        for key in ["useAPIServer", "config"] { mesh[key] = installed?["clustermesh", key] }
+        if let tls = installed?["clustermesh", "apiserver", "tls"] { mesh["apiserver"] = .map(["tls": tls]) }
+        var kept: [String: HelmValue] = [:]
+        if !mesh.isEmpty { kept["clustermesh"] = .map(mesh) }
+        if let bundle = installed?["tls", "caBundle"] { kept["tls"] = .map(["caBundle": bundle]) }
+        return kept
     }
 
     private var service: [String: HelmValue] {

@@ -10,7 +10,8 @@ struct HelmReleases: Sendable {
     /// The newest revision of each release by `namespace/name`; what we installed without Helm carries our own mark and counts as well.
     func all() async throws -> [String: ClusterFact.Release] {
         var newest: [String: (revision: Int, release: ClusterFact.Release)] = [:]
-        for secret in try await client.list("/api/v1/secrets?labelSelector=owner%3Dhelm") {
+        // A revision may weigh a megabyte.
+        for secret in try await client.list("/api/v1/secrets?labelSelector=owner%3Dhelm", pageSize: 25) {
             guard let namespace = secret["metadata", "namespace"]?.string, let labels = secret["metadata", "labels"],
                 let name = labels["name"]?.string, let revision = labels["version"]?.integer
             else { continue }
@@ -29,14 +30,37 @@ struct HelmReleases: Sendable {
 
     /// `data.release` is base64 of base64 of gzip of JSON. Only the chart's name and version are of interest.
     private static func release(_ secret: HelmValue, status: String) -> ClusterFact.Release {
-        var chart: HelmValue?
-        if let outer = secret["data", "release"]?.string.flatMap(JSON.unbase64),
-            let packed = JSON.unbase64(String(decoding: outer, as: UTF8.self)),
-            let bytes = try? Gzip.decompress(packed, limits: Gzip.Limits(outputBytes: 32 << 20, ratio: 1000))
-        {
-            chart = JSON.decode(bytes)?["chart", "metadata"]
-        }
+        let chart = unpack(secret)?["chart", "metadata"]
         return ClusterFact.Release(
             chart: chart?["name"]?.string ?? "", version: chart?["version"]?.string ?? "", status: status)
+    }
+
+    private static func unpack(_ secret: HelmValue) -> HelmValue? {
+        guard let outer = secret["data", "release"]?.string.flatMap(JSON.unbase64),
+            let packed = JSON.unbase64(String(decoding: outer, as: UTF8.self)),
+            let bytes = try? Gzip.decompress(packed, limits: Gzip.Limits(outputBytes: 32 << 20, ratio: 1000))
+        else { return nil }
+        return JSON.decode(bytes)
+    }
+
+    /// The values that the newest revision was given; `nil` when there is no such release.
+    func values(of release: String, in namespace: String) async throws -> HelmValue? {
+        try await revisions(of: release, in: namespace).last.flatMap { Self.unpack($0.secret)?["config"] }
+    }
+
+    /// Removes the newest revision when an operation that was cut off left it pending: Helm would refuse every further operation.
+    func clearPending(_ release: String, in namespace: String) async throws {
+        guard let newest = try await revisions(of: release, in: namespace).last, newest.status.hasPrefix("pending-") else { return }
+        guard let name = newest.secret["metadata", "name"]?.string else { return }
+        try await client.delete("/api/v1/namespaces/\(namespace)/secrets/\(name)")
+    }
+
+    /// Oldest first.
+    private func revisions(of release: String, in namespace: String) async throws -> [(number: Int, status: String, secret: HelmValue)] {
+        let path = "/api/v1/namespaces/\(namespace)/secrets?labelSelector=owner%3Dhelm%2Cname%3D\(release)"
+        return try await client.list(path, pageSize: 25).compactMap { secret in
+            guard let labels = secret["metadata", "labels"], let number = labels["version"]?.integer else { return nil }
+            return (number, labels["status"]?.string ?? "unknown", secret)
+        }.sorted { $0.number < $1.number }
     }
 }

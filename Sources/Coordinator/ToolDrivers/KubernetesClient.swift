@@ -15,12 +15,12 @@ struct KubernetesClient: Sendable {
         return try body(of: response, .get, path)
     }
 
-    /// All items of a list, page by page.
-    func list(_ path: String) async throws -> [HelmValue] {
+    /// All items of a list, `pageSize` at a time; smaller where items are large.
+    func list(_ path: String, pageSize: Int = 500) async throws -> [HelmValue] {
         var items: [HelmValue] = []
         var more = ""
         repeat {
-            let page = path + (path.contains("?") ? "&" : "?") + "limit=500" + (more.isEmpty ? "" : "&continue=\(more)")
+            let page = path + (path.contains("?") ? "&" : "?") + "limit=\(pageSize)" + (more.isEmpty ? "" : "&continue=\(more)")
             guard let list = try await get(page) else { return items }
             items += list["items"]?.list ?? []
             more = list["metadata", "continue"]?.string ?? ""
@@ -33,6 +33,12 @@ struct KubernetesClient: Sendable {
         let target = path + "?fieldManager=meshgate&force=true"
         let response = try await send(.patch, target, body: JSON.encode(object), type: "application/apply-patch+yaml")
         _ = try body(of: response, .patch, path)
+    }
+
+    /// Removes an object; one that is not there is fine.
+    func delete(_ path: String) async throws {
+        let response = try await send(.delete, path)
+        if response.status != 404 { _ = try body(of: response, .delete, path) }
     }
 
     private func send(_ method: HTTPRequest.Method, _ path: String, body: [UInt8] = [], type: String? = nil) async throws -> HTTPResponse {

@@ -43,12 +43,14 @@ struct ServiceDriver: Sendable {
         _ release: String, _ repository: String, _ name: String, _ version: String, cluster: MeshSpec.Cluster, step: StepID,
         deadline: Duration
     ) async throws -> Outcome {
-        let result = try await tools.run(
-            "helm",
-            [
-                "upgrade", "--install", release, name, "--repo", repository, "--version", version, "--namespace", release,
-                "--create-namespace", "--kube-context", cluster.context, "--kubeconfig", tools.kubeconfig, "--wait", "--timeout", "15m",
-            ], step: step, deadline: deadline)
+        let result = try await HelmOperation(tools: tools, release: release, namespace: release).run(on: [cluster]) {
+            try await tools.run(
+                "helm",
+                [
+                    "upgrade", "--install", release, name, "--repo", repository, "--version", version, "--namespace", release,
+                    "--create-namespace", "--kube-context", cluster.context, "--kubeconfig", tools.kubeconfig, "--wait", "--timeout", "15m",
+                ], step: step, deadline: deadline)
+        }
         return Outcome(result, command: "helm upgrade --install", done: "\(name) \(version) deployed")
     }
 

@@ -58,7 +58,9 @@ package struct StepDriver: Sendable {
     private func talosHealth(_ cluster: MeshSpec.Cluster, step: StepID, deadline: Duration) async throws -> Outcome {
         let controlPlanes = cluster.nodes.filter { $0.role == .controlPlane }.map(\.address.description)
         let workers = cluster.nodes.filter { $0.role == .worker }.map(\.address.description)
-        var arguments = ["--context", cluster.name.text, "health", "--wait-timeout", "10m"]
+        guard let first = controlPlanes.first else { return .refused("\(cluster.name) has no control plane to ask") }
+        // Of one node: a talosconfig often lists all, and `health` refuses more than one (D21).
+        var arguments = ["--context", cluster.name.text, "--nodes", first, "health", "--wait-timeout", "10m"]
         arguments += ["--control-plane-nodes", controlPlanes.joined(separator: ",")]
         if !workers.isEmpty { arguments += ["--worker-nodes", workers.joined(separator: ",")] }
         let result = try await tools.run("talosctl", arguments, step: step, deadline: deadline)

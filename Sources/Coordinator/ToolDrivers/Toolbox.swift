@@ -61,10 +61,11 @@ package struct Toolbox: Sendable {
         return KubernetesClient(access: access, http: http)
     }
 
-    /// Runs a tool to its end. Its exit code is returned, not judged.
+    /// Runs a tool to its end. Its exit code is returned, not judged. What prints JSON needs a large `outputLimit`: the middle of a longer
+    /// output is cut out.
     func run(
         _ tool: String, _ arguments: [String], in directory: String? = nil, step: StepID? = nil, deadline: Duration,
-        extra: [String: String] = [:]
+        extra: [String: String] = [:], outputLimit: Int = 4 << 20
     ) async throws -> CommandResult {
         var environment = environment
         environment["PATH"] = searchPath.joined(separator: ":")
@@ -72,7 +73,7 @@ package struct Toolbox: Sendable {
         environment.merge(extra) { _, new in new }
         let invocation = Invocation(
             tool, arguments, searchPath: searchPath, environment: environment, workingDirectory: directory ?? workDirectory,
-            deadline: deadline)
+            deadline: deadline, outputLimit: outputLimit)
         let progress = progress
         return try await runner.run(invocation) { line in
             if let step { progress(step, line.text) }

@@ -30,6 +30,11 @@ struct StandInCall: Sendable {
         try await ContinuousClock().sleep(for: .milliseconds(milliseconds))
     }
 
+    /// Ended from outside only, as a tool that waits for a dead connection is.
+    func hang() async throws {
+        while true { try await ContinuousClock().sleep(for: .seconds(3600)) }
+    }
+
     func absolute(_ path: String) -> String { path.hasPrefix("/") ? path : directory + "/" + path }
 
     /// The cluster that `context` names, misbehaving as it is told to.

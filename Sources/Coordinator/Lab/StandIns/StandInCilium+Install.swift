@@ -85,10 +85,12 @@ extension StandInCilium {
 
     /// Writes the release and what the chart renders; waits when it was asked to.
     func deploy(_ release: StandInRelease, _ client: StandInClient, doing: String) async throws {
+        try await release.refuseDuringAnother(client, doing: doing)
         try await checkCA(client, doing: doing)
         let nodes = try await client.list(StandInPath.nodes).count
         let chart = StandInChart(values: release.config, version: release.chartVersion, nodes: nodes)
         try await release.save(status: release.revision == 1 ? "pending-install" : "pending-upgrade", client)
+        if try await client.faults().hangsWhilePending { try await call.hang() }
         do {
             for (path, object) in chart.objects {
                 let owned = StandInChart.owned(object, release: "cilium", namespace: Self.namespace)

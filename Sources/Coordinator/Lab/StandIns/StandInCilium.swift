@@ -75,10 +75,7 @@ struct StandInCilium: Sendable {
     /// The cluster of `--context` (or another), unless the tool is to hang.
     func client(_ context: String? = nil) async throws -> StandInClient {
         let client = try await call.client(kubeconfig: arguments["--kubeconfig"], context: context ?? arguments["--context"])
-        if try await client.faults().ciliumHang {
-            // Ended from outside only, as a tool that waits for a dead connection is.
-            while true { try await ContinuousClock().sleep(for: .seconds(3600)) }
-        }
+        if try await client.faults().ciliumHang { try await call.hang() }
         return client
     }
 

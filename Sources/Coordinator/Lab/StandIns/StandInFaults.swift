@@ -29,6 +29,8 @@ package struct StandInFaults: Hashable, Sendable, Codable {
     package var kubeProxy = false
     /// Megabytes of chatter that every tool prints first.
     package var chatter = 0
+    /// Helm operations get stuck between "pending" and "deployed".
+    package var hangsWhilePending = false
     /// Milliseconds that every tool takes longer, besides `LAB_STANDIN_DELAY_MS`.
     package var toolDelay = 0
 
@@ -50,6 +52,7 @@ package struct StandInFaults: Hashable, Sendable, Codable {
         connectivityFailures = try value(.connectivityFailures, connectivityFailures)
         foreignCA = try value(.foreignCA, foreignCA)
         kubeProxy = try value(.kubeProxy, kubeProxy)
+        hangsWhilePending = try value(.hangsWhilePending, hangsWhilePending)
         chatter = try value(.chatter, chatter)
         toolDelay = try value(.toolDelay, toolDelay)
     }

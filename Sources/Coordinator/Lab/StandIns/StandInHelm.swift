@@ -60,7 +60,9 @@ struct StandInHelm: Sendable {
 
     private func deploy(_ release: StandInRelease, isFirst: Bool, _ client: StandInClient) async throws {
         let failed = isFirst ? "INSTALLATION FAILED" : "UPGRADE FAILED"
+        try await release.refuseDuringAnother(client, doing: failed)
         try await release.save(status: isFirst ? "pending-install" : "pending-upgrade", client)
+        if try await client.faults().hangsWhilePending { try await call.hang() }
         do {
             if release.chart == "rook-ceph" {
                 let definition = StandInDefinition.make(kind: "CephCluster", group: "ceph.rook.io", version: "v1", isNamespaced: true)

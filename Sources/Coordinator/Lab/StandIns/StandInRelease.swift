@@ -44,6 +44,12 @@ struct StandInRelease: Sendable {
         }
     }
 
+    /// Helm's only lock: a revision before this one that is pending.
+    func refuseDuringAnother(_ client: StandInClient, doing: String) async throws {
+        guard let newest = try await Self.latest(name, in: namespace, client), newest.status.hasPrefix("pending-") else { return }
+        throw StandInFailure.error("\(doing): another operation (install/upgrade/rollback) is in progress")
+    }
+
     private func secret() throws -> HelmValue {
         let tree: HelmValue = [
             "name": .string(name), "namespace": .string(namespace), "version": .count(revision), "config": config, "manifest": "",
