@@ -130,9 +130,12 @@ PYTHON
 # As root the program can be started in its own root file system, which proves that nothing of this machine is needed.
 if [ "$(id -u)" = 0 ]; then
     for container in "$work"/image/rootfs/usr/local/lib/containers/*; do
-        program=$(find "$container/usr/bin" -type f -perm -u+x 2>/dev/null | head -1)
-        [ -n "$program" ] || continue
-        version=$(chroot "$container" "${program#"$container"}" --version) || {
+        [ -d "$container/usr/bin" ] || continue
+        program=$(find "$container/usr/bin" -type f -perm -u+x -print -quit)
+        # The Swift runtime reads its arguments from /proc, which Talos mounts.
+        # shellcheck disable=SC2016 # for the inner shell
+        version=$(unshare --mount bash -c 'mount --bind /proc "$1/proc" && exec chroot "$1" "$2" --version' - \
+            "$container" "${program#"$container"}") || {
             echo "check-extension: $(basename "$program") does not start in its own root file system" >&2
             exit 1
         }
