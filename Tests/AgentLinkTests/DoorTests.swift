@@ -98,7 +98,9 @@ struct DoorTests {
         let other = try TestMesh()
         let foreign = try other.coordinator()
         let lost = Watched<[String]>([])
-        try await Stage.with { $0.identity = { foreign } } _: { stage in
+        try await Stage.with {
+            $0.identity = { foreign }
+        } _: { stage in
             let agent = try stage.agent("east-1") { event in if case .lost(_, let why) = event { lost.change { $0.append(why) } } }
             try await stage.running(agent) {
                 let reasons = await lost.until { !$0.isEmpty }
@@ -125,7 +127,9 @@ struct DoorTests {
 
     @Test("connections above the caps are closed before TLS, and those that are in stay")
     func caps() async throws {
-        try await Stage.with { $0.limits.connectionsPerAddress = 2 } _: { stage in
+        try await Stage.with {
+            $0.limits.connectionsPerAddress = 2
+        } _: { stage in
             let east = try node("east-1")
             let first = try await RawPeer.connect(stage.endpoint, RawPeer.tls(try stage.mesh.agent(east).identity))
             let welcomed = try await first.greet(as: east).welcomed
@@ -143,7 +147,8 @@ struct DoorTests {
 
 /// Peers that must not get in.
 enum WrongPeer: CaseIterable, Sendable {
-    case noCertificate, selfSigned, selfSignedToJoinThenHello, otherAuthority, coordinatorAsAgent, tls12, noALPN, otherALPN, joinWithCertificate
+    case noCertificate, selfSigned, selfSignedToJoinThenHello, otherAuthority, coordinatorAsAgent, tls12, noALPN, otherALPN,
+        joinWithCertificate
     case otherMesh, plainText
 
     func context(_ mesh: TestMesh, _ node: NodeID) throws -> NIOSSLContext? {

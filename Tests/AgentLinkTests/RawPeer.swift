@@ -27,7 +27,8 @@ final class RawPeer: Sendable {
     }
 
     static func tls(
-        _ identity: AgentIdentity?, alpn: [String] = [LinkProtocol.session], from oldest: TLSVersion = .tlsv13, to newest: TLSVersion = .tlsv13
+        _ identity: AgentIdentity?, alpn: [String] = [LinkProtocol.session], from oldest: TLSVersion = .tlsv13,
+        to newest: TLSVersion = .tlsv13
     ) throws -> NIOSSLContext {
         var configuration = TLSConfiguration.makeClientConfiguration()
         configuration.minimumTLSVersion = oldest
@@ -47,7 +48,9 @@ final class RawPeer: Sendable {
         let channel = try await ClientBootstrap(group: MultiThreadedEventLoopGroup.singleton)
             .channelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
-                    if let context { try channel.pipeline.syncOperations.addHandler(try NIOSSLClientHandler(context: context, serverHostname: nil)) }
+                    if let context {
+                        try channel.pipeline.syncOperations.addHandler(try NIOSSLClientHandler(context: context, serverHostname: nil))
+                    }
                     try channel.pipeline.syncOperations.addHandler(Recorder(seen))
                 }
             }
@@ -70,7 +73,8 @@ final class RawPeer: Sendable {
 
     func hello(_ node: NodeID, protocolVersion: UInt32 = LinkProtocol.version) throws -> Hello {
         Hello(
-            protocolVersion: protocolVersion, agentVersion: "raw", node: node, bootID: try #require(BootID("0f6f2c1e-8a53")), installation: "raw",
+            protocolVersion: protocolVersion, agentVersion: "raw", node: node, bootID: try #require(BootID("0f6f2c1e-8a53")),
+            installation: "raw",
             acknowledged: .empty, epoch: Generation(0), nextReport: 1, droppedReports: 0)
     }
 

@@ -15,9 +15,13 @@ import Testing
 /// A saved TLS session must not let anyone in (security.md, finding T1). The other side is OpenSSL's own client, which keeps and offers tickets.
 @Suite("Resumed TLS sessions", .timeLimit(.minutes(2)))
 struct ResumptionTests {
-    @Test("a ticket from before the revocation or the expiry does not help, with the certificate or without", arguments: [true, false], [true, false])
+    @Test(
+        "a ticket from before the revocation or the expiry does not help, with the certificate or without", arguments: [true, false],
+        [true, false])
     func ticket(_ byRevocation: Bool, _ withCertificate: Bool) async throws {
-        try await Stage.with { $0.timing.greeting = .milliseconds(400) } _: { stage in
+        try await Stage.with {
+            $0.timing.greeting = .milliseconds(400)
+        } _: { stage in
             let (identity, certificate) = try stage.mesh.agent(try node("east-1"), validFor: .seconds(600))
             try await Scratch.with { scratch in
                 try scratch.keep(identity)
@@ -25,7 +29,8 @@ struct ResumptionTests {
                 #expect(first.contains("New, TLSv1.3"))
                 #expect(try scratch.hasTicket, "the client kept no ticket, so this test proves nothing")
                 if byRevocation { stage.mesh.revoke(certificate.serial) } else { stage.mesh.advance(.seconds(601)) }
-                let second = try await scratch.connect(stage.endpoint, ["-sess_in", scratch.path("session")], withCertificate: withCertificate)
+                let second = try await scratch.connect(
+                    stage.endpoint, ["-sess_in", scratch.path("session")], withCertificate: withCertificate)
                 #expect(!second.contains("Reused"), "the session was resumed")
                 #expect(second.contains("alert"), "the full handshake was refused with an alert")
             }
@@ -39,7 +44,8 @@ struct ResumptionTests {
         let server = try mesh.coordinator()
         var configuration = TLSConfiguration.makeServerConfigurationWithMTLS(
             certificateChain: try server.chain.map { .certificate(try NIOSSLCertificate(bytes: $0, format: .der)) },
-            privateKey: .privateKey(try NIOSSLPrivateKey(bytes: Array(server.privateKeyPEM.utf8), format: .pem)), trustRoots: .certificates([]))
+            privateKey: .privateKey(try NIOSSLPrivateKey(bytes: Array(server.privateKeyPEM.utf8), format: .pem)),
+            trustRoots: .certificates([]))
         configuration.certificateVerification = .noHostnameVerification
         configuration.applicationProtocols = [LinkProtocol.session]
         configuration.shutdownTimeout = .milliseconds(100)
@@ -48,7 +54,8 @@ struct ResumptionTests {
             .childChannelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
                     try channel.pipeline.syncOperations.addHandler(
-                        NIOSSLServerHandler(context: shared, customVerificationCallback: { $1.succeed(.certificateVerified) }, configuration: .init()))
+                        NIOSSLServerHandler(
+                            context: shared, customVerificationCallback: { $1.succeed(.certificateVerified) }, configuration: .init()))
                     channel.eventLoop.scheduleTask(in: .milliseconds(600)) { channel.close(promise: nil) }
                 }
             }
@@ -98,7 +105,8 @@ private struct Scratch {
         let own = withCertificate ? ["-cert", path("chain"), "-key", path("key")] : []
         let result = try await ProcessCommandRunner().run(
             Invocation(
-                "openssl", ["s_client", "-connect", endpoint.description, "-alpn", LinkProtocol.session, "-tls1_3", "-ign_eof"] + own + options,
+                "openssl",
+                ["s_client", "-connect", endpoint.description, "-alpn", LinkProtocol.session, "-tls1_3", "-ign_eof"] + own + options,
                 deadline: .seconds(30)))
         return result.outputText + result.errorText
     }

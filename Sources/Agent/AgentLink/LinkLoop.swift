@@ -24,24 +24,24 @@ struct LinkLoop: Sendable {
     }
 
     /// How long cancelled orders may take to end.
-    private static let farewell = Duration.seconds(10)
+    static let farewell = Duration.seconds(10)
 
-    private let link: AgentLink
-    private let group: any EventLoopGroup
-    private let inlet: AsyncStream<Event>.Continuation
-    private var machine: SessionMachine
-    private var admission: Admission
-    private var outbox: Outbox
-    private var state: AgentState
-    private var backoff: Backoff
-    private var connection: LinkConnection?
-    private var connectionNumber = 0
-    private var heartbeatNumber: UInt64 = 0
-    private var timer: (at: Int64, task: Scheduled<Void>)?
-    private var stopBy: Int64?
-    private var orders: [Order] = []
+    let link: AgentLink
+    let group: any EventLoopGroup
+    let inlet: AsyncStream<Event>.Continuation
+    var machine: SessionMachine
+    var admission: Admission
+    var outbox: Outbox
+    var state: AgentState
+    var backoff: Backoff
+    var connection: LinkConnection?
+    var connectionNumber = 0
+    var heartbeatNumber: UInt64 = 0
+    var timer: (at: Int64, task: Scheduled<Void>)?
+    var stopBy: Int64?
+    var orders: [Order] = []
     /// The last words of a coordinator that refused the session, so that a refusal is told once and not again as a loss.
-    private var wasRefused = false
+    var wasRefused = false
 
     init(link: AgentLink, group: any EventLoopGroup, inlet: AsyncStream<Event>.Continuation) throws {
         self.link = link
@@ -68,8 +68,8 @@ struct LinkLoop: Sendable {
         backoff = configuration.backoff
     }
 
-    private var now: Moment { link.configuration.now() }
-    private var endpoint: Endpoint { link.configuration.coordinators[(connectionNumber - 1) % link.configuration.coordinators.count] }
+    var now: Moment { link.configuration.now() }
+    var endpoint: Endpoint { link.configuration.coordinators[(connectionNumber - 1) % link.configuration.coordinators.count] }
 
     /// True once stopped and nothing is under way any more.
     var isOver: Bool {
@@ -111,7 +111,7 @@ struct LinkLoop: Sendable {
         return orders
     }
 
-    private mutating func handle(_ event: ConnectionEvent, of connection: LinkConnection) {
+    mutating func handle(_ event: ConnectionEvent, of connection: LinkConnection) {
         switch event {
         case .secured: advance(.secured)
         case .closed(let why):
@@ -125,59 +125,9 @@ struct LinkLoop: Sendable {
         }
     }
 
-    private mutating func take(_ frame: CoordinatorFrame) {
-        switch frame {
-        case .rejected(let rejected): refused(rejected.code, rejected.words)
-        case .welcome(let welcome) where !machine.isLive: take(welcome)
-        case .task(let task) where machine.isLive: take(task)
-        case .unknownOrder(let id) where machine.isLive:
-            let refusal = TaskRefusal(.unsupported, "this agent does not know such an order; upgrade the agent")
-            if !outbox.holds(id) { record(id, probe: nil, .refused(refusal), takenAt: now) }
-        case .acknowledged(let acknowledged) where machine.isLive: take(acknowledged)
-        case .heartbeat(let heartbeat) where machine.isLive:
-            if !heartbeat.answer { beat(heartbeat.number, answer: true) }
-        case .joined, .welcome, .task, .unknownOrder, .acknowledged, .heartbeat:
-            refused("badFrame", "the coordinator sent a frame that has no place in this part of a session")
-        }
-    }
-
-    private mutating func take(_ welcome: Welcome) {
-        guard welcome.protocolVersion == LinkProtocol.version else {
-            return refused("otherProtocol", "the coordinator welcomes in protocol \(welcome.protocolVersion); upgrade the older side")
-        }
-        if case .refused(let known) = admission.obey(welcome.epoch) {
-            return refused(
-                "oldEpoch", "the coordinator's epoch is \(welcome.epoch) and this agent has obeyed \(known); another coordinator acts")
-        }
-        guard keepEpoch() else { return refused("storage", "the new epoch could not be kept, so it is not obeyed") }
-        advance(.welcomed(heartbeat: welcome.heartbeat, patience: welcome.patience))
-        link.tell(.live(endpoint, epoch: welcome.epoch))
-    }
-
-    private mutating func take(_ task: NodeTask) {
-        let decision = admission.admit(task, now: now.wall, supported: link.handler.supports(task.order), outbox: outbox)
-        guard keepEpoch() else {
-            if case .perform = decision { admission.finish(task.id) }
-            return refused("storage", "the order's epoch could not be kept, so it is not obeyed")
-        }
-        switch decision {
-        case .perform: orders.append(.perform(task))
-        case .answerComes: break
-        case .refuse(let refusal): record(task.id, probe: task.probe, .refused(refusal), takenAt: now)
-        }
-    }
-
-    private mutating func take(_ acknowledged: Acknowledged) {
-        if acknowledged.head.sequence >= state.acknowledged.sequence, acknowledged.head != state.acknowledged {
-            state.acknowledged = acknowledged.head
-            keepState()
-        }
-        if outbox.acknowledge(acknowledged.sequence) { keepOutbox() }
-    }
-
     // MARK: rules to effects
 
-    private mutating func advance(_ input: SessionMachine.Input) {
+    mutating func advance(_ input: SessionMachine.Input) {
         for output in machine.handle(input, at: now.boot) {
             switch output {
             case .connect: connect()
@@ -201,7 +151,7 @@ struct LinkLoop: Sendable {
         }
     }
 
-    private mutating func connect() {
+    mutating func connect() {
         connectionNumber += 1
         wasRefused = false
         let (number, inlet) = (connectionNumber, inlet)
@@ -216,7 +166,7 @@ struct LinkLoop: Sendable {
         }
     }
 
-    private func greet() {
+    func greet() {
         connection?.send(
             .hello(
                 Hello(
@@ -225,17 +175,17 @@ struct LinkLoop: Sendable {
                     droppedReports: outbox.dropped)))
     }
 
-    private func beat(_ number: UInt64, answer: Bool) {
+    func beat(_ number: UInt64, answer: Bool) {
         connection?.send(.heartbeat(Heartbeat(number: number, answer: answer, droppedReports: outbox.dropped)))
     }
 
-    private mutating func refused(_ code: String, _ words: String) {
+    mutating func refused(_ code: String, _ words: String) {
         link.tell(.refused(endpoint, code: code, words: words))
         wasRefused = true
         advance(.rejected)
     }
 
-    private mutating func record(_ task: TaskID, probe: ProbeKind?, _ result: TaskReport.Result, takenAt: Moment) {
+    mutating func record(_ task: TaskID, probe: ProbeKind?, _ result: TaskReport.Result, takenAt: Moment) {
         var report = TaskReport(
             task: task, node: link.configuration.node, bootID: link.configuration.bootID, sequence: 0, age: TimeSpan(.zero), probe: probe,
             result: result)
@@ -245,7 +195,7 @@ struct LinkLoop: Sendable {
         if gone > 0 { link.tell(.dropped(reports: UInt64(gone))) }
     }
 
-    private mutating func pump() {
+    mutating func pump() {
         guard machine.isLive, let connection else { return }
         while let entry = outbox.takeNext(window: link.configuration.window) {
             connection.send(.report(entry.report(at: now, boot: link.configuration.bootID)))
@@ -254,14 +204,14 @@ struct LinkLoop: Sendable {
 
     // MARK: storage and time
 
-    private mutating func keepEpoch() -> Bool {
+    mutating func keepEpoch() -> Bool {
         guard admission.epoch != state.epoch else { return true }
         state.epoch = admission.epoch
         return keepState()
     }
 
     @discardableResult
-    private func keepState() -> Bool {
+    func keepState() -> Bool {
         do {
             try link.stateStore.save(state)
             return true
@@ -272,7 +222,7 @@ struct LinkLoop: Sendable {
     }
 
     /// A report that could not be kept is still sent; only a restart before its acknowledgement would lose it.
-    private func keepOutbox() {
+    func keepOutbox() {
         do {
             try link.outboxStore.save(outbox)
         } catch {
@@ -280,7 +230,7 @@ struct LinkLoop: Sendable {
         }
     }
 
-    private mutating func setTimer() {
+    mutating func setTimer() {
         guard let next = stopBy ?? machine.nextTick else { return }
         if let timer {
             guard next < timer.at else { return }
@@ -293,5 +243,5 @@ struct LinkLoop: Sendable {
 
 extension NodeTask {
     /// The kind of the probe, when the order is one.
-    fileprivate var probe: ProbeKind? { if case .probe(let probe) = order { probe.kind } else { nil } }
+    var probe: ProbeKind? { if case .probe(let probe) = order { probe.kind } else { nil } }
 }

@@ -162,8 +162,9 @@ package final class FleetGateway: Sendable {
     }
 
     private func inspect(_ session: Session, now: Moment, sweeping: Bool) {
+        guard session.isLive else { return }
         let silence = session.silence
-        if silence > configuration.timing.patience { return session.command(.close(.silent(silence), nil)) }
+        if silence > configuration.timing.patience, !session.isReadingPaused { return session.command(.close(.silent(silence), nil)) }
         guard sweeping, let peer = session.status?.peer else { return }
         if let why = turnAway(peer, now: now) { turnAway(session, peer, why) }
     }

@@ -29,7 +29,7 @@ package struct FleetGatewayConfiguration: Sendable {
         package var unproven = 2048
         /// Tasks of one session that wait for the socket.
         package var queuedTasks = 64
-        package var queuedTaskBytes = 512 << 10
+        package var queuedTaskBytes = 2 << 20
         /// Reports of one session that wait for the inbox; above it the gateway stops reading from that session.
         package var waitingReports = 32
         package var waitingReportBytes = 1 << 20

@@ -29,7 +29,7 @@ final class Session: Sendable {
     }
 
     /// Bytes that may wait for a peer that does not read, before it is cut.
-    static let mostUnreadBytes = 2 << 20
+    static let mostUnreadBytes = 4 << 20
 
     let number: UInt64
     let channel: any Channel
@@ -71,6 +71,8 @@ final class Session: Sendable {
     }
 
     var isLive: Bool { state.withLock { $0.live } }
+    /// True while the gateway itself does not read, so that silence says nothing about the agent.
+    var isReadingPaused: Bool { state.withLock { $0.readingPaused } }
     var isClosed: Bool { state.withLock { $0.closed } }
 
     /// The last word; true for the one who said it first, with whether the session had been live.
@@ -143,9 +145,10 @@ final class Session: Sendable {
                 state.waitingBytes += size
             }
             state.items.append(item)
-            state.readingPaused = state.waitingReports >= limits.waitingReports || state.waitingBytes >= limits.waitingReportBytes
+            let full = state.waitingReports >= limits.waitingReports || state.waitingBytes >= limits.waitingReportBytes
+            if full { state.readingPaused = true }
             defer { state.draining = true }
-            return (!state.draining, state.readingPaused)
+            return (!state.draining, full)
         }
     }
 

@@ -30,7 +30,7 @@ final class SessionHandler: ChannelInboundHandler, ChannelOutboundHandler {
     typealias OutboundIn = ByteBuffer
     typealias OutboundOut = ByteBuffer
 
-    private enum Phase {
+    enum Phase {
         case handshaking
         case greeting(SessionPeer, chain: [[UInt8]])
         case checking(SessionPeer)
@@ -41,18 +41,18 @@ final class SessionHandler: ChannelInboundHandler, ChannelOutboundHandler {
     }
 
     /// For the head check and the enrolment, which are our own code and answer fast when healthy.
-    private static let longestWork = TimeAmount.seconds(30)
+    static let longestWork = TimeAmount.seconds(30)
 
-    private let session: Session
-    private let proof: PeerProof
-    private let surroundings: SessionSurroundings
-    private var phase = Phase.handshaking
-    private var reader = FrameReader(limit: LinkProtocol.longestEarlyFrame)
-    private var deadline: Scheduled<Void>?
-    private var readingPaused = false
-    private var readIsOwed = false
-    private var lifeNumber: UInt64 = 0
-    private var lifeProofs: [EventLoopPromise<Bool>] = []
+    let session: Session
+    let proof: PeerProof
+    let surroundings: SessionSurroundings
+    var phase = Phase.handshaking
+    var reader = FrameReader(limit: LinkProtocol.longestEarlyFrame)
+    var deadline: Scheduled<Void>?
+    var readingPaused = false
+    var readIsOwed = false
+    var lifeNumber: UInt64 = 0
+    var lifeProofs: [EventLoopPromise<Bool>] = []
 
     init(session: Session, proof: PeerProof, surroundings: SessionSurroundings) {
         self.session = session
@@ -60,7 +60,7 @@ final class SessionHandler: ChannelInboundHandler, ChannelOutboundHandler {
         self.surroundings = surroundings
     }
 
-    private var timing: FleetGatewayConfiguration.Timing { surroundings.configuration.timing }
+    var timing: FleetGatewayConfiguration.Timing { surroundings.configuration.timing }
 
     // MARK: channel events
 
@@ -110,167 +110,21 @@ final class SessionHandler: ChannelInboundHandler, ChannelOutboundHandler {
         }
     }
 
-    // MARK: handshake
-
-    private func secured(_ context: ChannelHandlerContext, _ negotiated: String?) {
-        switch (negotiated, proof.proof) {
-        case (LinkProtocol.session, .agent(let peer, let chain)): phase = .greeting(peer, chain: chain)
-        case (LinkProtocol.join, .joiner(let key)): phase = .joining(key: key)
-        case (_, .none):
-            return close(
-                context, .turnedAway("the handshake did not verify the peer's certificate; it was resumed, and that is not allowed"))
-        case (nil, _): return close(context, .turnedAway("the peer did not offer \(LinkProtocol.session)"))
-        case (.some(let name), _): return close(context, .turnedAway("the peer's certificate is not for the protocol \(name)"))
-        }
-        arm(context, TimeAmount(timing.greeting), "no Hello came within \(timing.greeting.briefly)")
-    }
-
-    // MARK: frames
-
-    private func takeFrames(_ context: ChannelHandlerContext) {
-        do throws(WireError) {
-            while let bytes = try reader.next() {
-                take(try AgentFrame(decoding: bytes), size: bytes.count, context)
-                if case .closed = phase { return }
-            }
-        } catch {
-            refuseFrame(context, error)
-        }
-    }
-
-    private func refuseFrame(_ context: ChannelHandlerContext, _ error: WireError) {
-        if case .live(let peer) = phase { push(.alarm(.malformed(peer.node, "\(error)")), context) }
-        let code = if case .otherProtocol = error { "otherProtocol" } else { "badFrame" }
-        close(context, .misbehaved("\(error)"), Rejected(code: code, words: "\(error)"))
-    }
-
-    private func take(_ frame: AgentFrame, size: Int, _ context: ChannelHandlerContext) {
-        switch (phase, frame) {
-        case (.greeting(let peer, let chain), .hello(let hello)): greet(context, hello, peer, chain)
-        case (.joining(let key), .join(let join)): enrol(context, join, key)
-        case (.live(let peer), .report(let report)): receive(context, report, peer, size)
-        case (.live, .heartbeat(let heartbeat)): beat(context, heartbeat)
-        case (.closed, _): break
-        case (.handshaking, _), (.greeting, _), (.checking, _), (.joining, _), (.enrolling, _), (.live, _):
-            let words = "a frame came that has no place in this part of a session"
-            close(context, .misbehaved(words), Rejected(code: "badFrame", words: words))
-        }
-    }
-
-    private func greet(_ context: ChannelHandlerContext, _ hello: Hello, _ peer: SessionPeer, _ chain: [[UInt8]]) {
-        guard hello.node == peer.node else {
-            push(.alarm(.foreignNode(peer.node, claimed: hello.node, from: session.from)), context)
-            let words = "the certificate is of \(peer.node) and Hello is of \(hello.node)"
-            return close(context, .misbehaved(words), Rejected(code: "wrongNode", words: words))
-        }
-        if case .failure(let refusal) = surroundings.configuration.gate.judge(chain) {
-            return close(context, .turnedAway(refusal.words), Rejected(code: "turnedAway", words: refusal.words))
-        }
-        phase = .checking(peer)
-        readingPaused = true
-        arm(context, Self.longestWork, "the greeting could not be checked in time")
-        let now = surroundings.configuration.now()
-        session.introduce(
-            SessionStatus(
-                number: session.number, peer: peer, from: session.from, since: now, agentVersion: hello.agentVersion, bootID: hello.bootID,
-                installation: hello.installation, acknowledged: hello.acknowledged, nextReport: hello.nextReport,
-                droppedReports: hello.droppedReports, queuedBytes: 0, waitingReports: 0, silence: .zero))
-        surroundings.begin(.greet(session, hello, peer))
-    }
-
-    private func welcome(_ context: ChannelHandlerContext) {
-        guard case .checking(let peer) = phase else { return }
-        phase = .live(peer)
-        reader.limit = LinkProtocol.longestFrame
-        disarm()
-        resumeReading(context)
-        takeFrames(context)
-    }
-
-    private func enrol(_ context: ChannelHandlerContext, _ join: Join, _ key: Digest) {
-        guard surroundings.configuration.gate.keyOfRequest(join.request) == key else {
-            let words = "the certificate request is not well formed, or its key is not the one of the TLS handshake"
-            return close(context, .misbehaved(words), Rejected(code: "keyMismatch", words: words))
-        }
-        phase = .enrolling
-        arm(context, Self.longestWork, "the enrolment took too long")
-        surroundings.begin(.enrol(session, join, key: key))
-    }
-
-    private func receive(_ context: ChannelHandlerContext, _ report: TaskReport, _ peer: SessionPeer, _ size: Int) {
-        guard report.node == peer.node else {
-            push(.alarm(.foreignNode(peer.node, claimed: report.node, from: session.from)), context)
-            let words = "a report of \(report.node) came from the agent of \(peer.node)"
-            return close(context, .misbehaved(words), Rejected(code: "wrongNode", words: words))
-        }
-        let now = surroundings.configuration.now()
-        push(.report(report.arrived(at: now.wall), receivedAt: now, size: size), context)
-    }
-
-    private func push(_ item: Session.Item, _ context: ChannelHandlerContext) {
-        let (startDrain, pause) = session.push(item)
-        if startDrain { surroundings.begin(.drain(session)) }
-        if pause { readingPaused = true }
-    }
-
-    private func resumeReading(_ context: ChannelHandlerContext) {
-        readingPaused = false
-        if readIsOwed {
-            readIsOwed = false
-            context.read()
-        }
-    }
-
-    // MARK: signs of life
-
-    private func beat(_ context: ChannelHandlerContext, _ heartbeat: Heartbeat) {
-        session.count(dropped: heartbeat.droppedReports)
-        if heartbeat.answer {
-            if heartbeat.number == lifeNumber { settleLife(true) }
-        } else {
-            session.send(.heartbeat(Heartbeat(number: heartbeat.number, answer: true)))
-        }
-    }
-
-    private func proveLife(_ context: ChannelHandlerContext, _ promise: EventLoopPromise<Bool>) {
-        switch phase {
-        case .live: break
-        // It has just said Hello.
-        case .checking: return promise.succeed(session.silence < timing.proofOfLife)
-        case .handshaking, .greeting, .joining, .enrolling, .closed: return promise.succeed(false)
-        }
-        if lifeProofs.isEmpty {
-            lifeNumber &+= 1
-            session.send(.heartbeat(Heartbeat(number: lifeNumber, answer: false)))
-            let number = lifeNumber
-            context.eventLoop.assumeIsolated().scheduleTask(in: TimeAmount(timing.proofOfLife)) {
-                if number == self.lifeNumber { self.settleLife(false) }
-            }
-        }
-        lifeProofs.append(promise)
-    }
-
-    private func settleLife(_ alive: Bool) {
-        let waiting = lifeProofs
-        lifeProofs = []
-        for promise in waiting { promise.succeed(alive) }
-    }
-
     // MARK: ends
 
-    private func arm(_ context: ChannelHandlerContext, _ time: TimeAmount, _ words: String) {
+    func arm(_ context: ChannelHandlerContext, _ time: TimeAmount, _ words: String) {
         disarm()
         deadline = context.eventLoop.assumeIsolated().scheduleTask(in: time) {
             self.close(context, .misbehaved(words), Rejected(code: "tooLate", words: words))
         }
     }
 
-    private func disarm() {
+    func disarm() {
         deadline?.cancel()
         deadline = nil
     }
 
-    private func close(_ context: ChannelHandlerContext, _ end: SessionEnd, _ rejected: Rejected? = nil) {
+    func close(_ context: ChannelHandlerContext, _ end: SessionEnd, _ rejected: Rejected? = nil) {
         if case .closed = phase { return }
         let secured = if case .handshaking = phase { false } else { true }
         finish(end)
@@ -282,7 +136,7 @@ final class SessionHandler: ChannelInboundHandler, ChannelOutboundHandler {
     }
 
     /// Gives everything back at once; the socket follows when the peer has said goodbye or a second has passed.
-    private func finish(_ end: SessionEnd) {
+    func finish(_ end: SessionEnd) {
         if case .closed = phase { return }
         phase = .closed
         disarm()

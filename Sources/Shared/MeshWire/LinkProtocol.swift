@@ -12,6 +12,6 @@ package enum LinkProtocol {
     package static let longestFrame = 1 << 20
     /// The longest frame in bytes before that.
     package static let longestEarlyFrame = 64 << 10
-    /// Facts in one report; a host with more disks and links than this is not one.
-    package static let mostFacts = 4096
+    /// Facts in one report and targets in one order: enough to ask one node about every node of the largest mesh.
+    package static let mostFacts = 16_384
 }

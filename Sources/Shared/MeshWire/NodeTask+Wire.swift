@@ -47,7 +47,7 @@ extension NodeTask.Probe {
     fileprivate init(_ wire: WireProbeReach) throws(WireError) {
         guard (1...100).contains(wire.attempts) else { throw .badField(place: "task.reach.attempts", problem: "1 to 100 are wanted") }
         self = .reach(
-            try WireField.list(wire.targets, "task.reach.targets", limit: 4096) { (target, place) throws(WireError) in
+            try WireField.list(wire.targets, "task.reach.targets", limit: LinkProtocol.mostFacts) { (target, place) throws(WireError) in
                 try ReachTarget(target, place)
             },
             attempts: Int(wire.attempts), timeout: try WireField.span(wire.timeoutMs, "task.reach.timeout_ms"))
