@@ -28,7 +28,9 @@ struct ReadOnlyTests {
             let metrics = try await send(.get, "/metrics", port: port)
             #expect(metrics.status == 200 && metrics.header("content-type") == "text/plain; version=0.0.4; charset=utf-8")
             #expect(try await send(.get, "/healthz", port: port).text == "ok\n")
-            #expect(try await send(.get, "/", port: port).text == "<!doctype html>")
+            let page = try await send(.get, "/", port: port)
+            #expect(page.text == "<!doctype html>")
+            #expect(page.header("content-security-policy")?.hasPrefix("default-src 'none'") == true)
         }
     }
 

@@ -83,7 +83,9 @@ struct OperatorResponder: Sendable {
         switch route {
         case .dashboard:
             guard let page = await sources.dashboard() else { throw SurfaceError(404, "noDashboard", "there is no dashboard here") }
-            return Self.text(page, type: "text/html; charset=utf-8")
+            var response = Self.text(page, type: "text/html; charset=utf-8")
+            response.headers[.contentSecurityPolicy] = Self.pagePolicy
+            return response
         case .health:
             let (healthy, text) = await backend.health()
             return Self.text(text + "\n", type: "text/plain; charset=utf-8", status: healthy ? 200 : 503)
@@ -161,6 +163,10 @@ struct OperatorResponder: Sendable {
     }
 
     // MARK: bodies
+
+    /// The page brings its own style and script, asks only us, and is shown in no other page.
+    private static let pagePolicy =
+        "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; connect-src 'self'; frame-ancestors 'none'"
 
     private static func body(_ request: Request, limit: Int) async throws -> [UInt8] {
         let announced = request.headers[.contentLength].flatMap { Int($0) } ?? 0
