@@ -30,7 +30,8 @@ struct CrashAtEveryAppendTests {
             #expect(end.wipes == end.warrantsUsed, "append \(crash): \(end.wipes) wipes with \(end.warrantsUsed) warrants")
             #expect(end.wipes == 1, "append \(crash): wiped \(end.wipes) times")
             #expect(end.ending == .succeeded, "append \(crash): the run has \(end.ending?.rawValue ?? "not ended")")
-            #expect(end.epochs == 2, "append \(crash)")
+            // The very first entry is the epoch's own: before it is written, there was no epoch.
+            #expect(end.epochs == (crash == 1 && position == .beforeWriting ? 1 : 2), "append \(crash)")
         }
     }
 
@@ -115,6 +116,7 @@ struct CrashAtEveryAppendTests {
         private let position: Position
         private let clock = StageClock()
         private let wipe: StepID
+        private var reports: [Int: Outcome] = [:]
         private let node: NodeID
 
         init(crashAt: (Int, Position)?) throws {
@@ -152,7 +154,7 @@ struct CrashAtEveryAppendTests {
         /// From start to the end of the run, or to the crash. Before it returns, nothing of this life is left running.
         private func life(_ end: inout Ending) async throws {
             let journal = FragileJournal(
-                try SQLiteJournal.open(path: path + "/journal.sqlite", digester: sha256), crashAt: crashAt, position: position)
+                try await open(), crashAt: crashAt, position: position)
             var machine = RunMachine()
             try await journal.replay { machine.apply($0.entry, at: $0.at) }
             var head = JournalHead.empty
@@ -163,7 +165,7 @@ struct CrashAtEveryAppendTests {
             // Ended by the cancellation below, or by the crash.
             let loop = Task { try await controller.run(boot: RehearsedWorld.coordinatorBoot) }
             do {
-                try await direct(controller, hands)
+                try await direct(controller, hands, after: machine.epoch)
             } catch {
                 loop.cancel()
                 // The loop's own error tells a crash from a refusal.
@@ -177,8 +179,20 @@ struct CrashAtEveryAppendTests {
             end.appends = journal.count.load(ordering: .relaxed)
         }
 
-        private func direct(_ controller: RunController, _ hands: PatientHands) async throws {
-            while controller.snapshot.epoch.number == 0 || controller.snapshot.boot == nil { try await submit(.tick, controller) }
+        /// The life before lets go of the file when the last of its tasks is gone, which is soon but not at once.
+        private func open() async throws -> SQLiteJournal {
+            for _ in 0..<500 {
+                do {
+                    return try SQLiteJournal.open(path: path + "/journal.sqlite", digester: sha256)
+                } catch JournalError.locked {
+                    try await Task.sleep(for: .milliseconds(10))
+                }
+            }
+            return try SQLiteJournal.open(path: path + "/journal.sqlite", digester: sha256)
+        }
+
+        private func direct(_ controller: RunController, _ hands: PatientHands, after before: Generation) async throws {
+            while controller.snapshot.epoch == before { try await submit(.tick, controller) }
             if controller.snapshot.run == nil {
                 try await submit(.apply(run: try SmallMesh.need(RunID("run-1")), plan: plan, by: "test"), controller)
             }
@@ -191,7 +205,7 @@ struct CrashAtEveryAppendTests {
                 }
                 let work = hands.take()
                 for job in work.jobs {
-                    guard let outcome = world.carryOut(job.step, warrant: job.warrant) else { continue }
+                    guard let outcome = report(of: job) else { continue }
                     try await submit(.outcome(step: job.step.id, attempt: job.attempt, outcome), controller)
                 }
                 for order in work.orders {
@@ -199,6 +213,15 @@ struct CrashAtEveryAppendTests {
                 }
                 try await approveIfAsked(controller)
             }
+        }
+
+        /// The agent's outbox, in short: the same wipe task asked for again is answered with the report there is.
+        private func report(of job: PatientHands.Job) -> Outcome? {
+            guard job.step.action.mustNotRepeat else { return world.carryOut(job.step, warrant: job.warrant) }
+            if let known = reports[job.attempt] { return known }
+            let outcome = world.carryOut(job.step, warrant: job.warrant)
+            reports[job.attempt] = outcome
+            return outcome
         }
 
         private func approveIfAsked(_ controller: RunController) async throws {

@@ -83,12 +83,18 @@ extension Judge {
                 return say.hold(
                     .node(node), .unavailable, "\(fact.name) of \(node) cannot be read: \(problem)", "replace or reattach the disk")
             }
-            let contents = fact.signatures.map(\.words)
+            let contents = Self.contents(of: fact)
             let words = contents.isEmpty ? "data without a known signature" : contents.joined(separator: "; ")
             return say.hold(
                 .node(node), .notBlank, "\(fact.name) of \(node) (serial \(fact.identity.serial ?? "none")) holds \(words)",
                 "if this may be lost, sign a warrant: `meshgate approve` (or `meshgate wipe request`, sign, `meshgate wipe submit`)")
         }
+    }
+
+    /// Ceph's further label copies are told with the first one already.
+    private static func contents(of disk: DiskFact) -> [String] {
+        let first = Dictionary(disk.signatures.map { ($0.kind, $0.offset) }, uniquingKeysWith: min)
+        return disk.signatures.filter { !$0.kind.hasPrefix("ceph") || $0.offset == first[$0.kind] }.map(\.words)
     }
 
     func warranted(_ step: StepID, _ node: NodeID, _ disk: Requirement.PlannedDisk, _ say: Findings) -> Verdict {

@@ -117,7 +117,8 @@ extension Judge {
         case .refused: "the host answers but nothing listens on port \(target.port): is the service up on \(target.node)?"
         case .timedOut:
             "frames are lost on the way: check the VLAN on the bridge port of \(target.node), firewalls, and the route back"
-        case .connected, .unreachable, .failed: "check routes and gateways between the two networks"
+        case .unreachable: "nobody answers for that address: check the VLAN on the ports of both nodes, then routes and gateways"
+        case .connected, .failed: "check routes and gateways between the two networks"
         }
     }
 }

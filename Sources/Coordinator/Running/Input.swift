@@ -19,6 +19,14 @@ package enum Input: Hashable, Sendable, Codable {
     case alarm(subject: Subject, text: String)
     /// Time passes: evidence ages, deadlines come.
     case tick
+
+    /// True for what cannot be refused and orders nothing.
+    var onlyInforms: Bool {
+        switch self {
+        case .evidence, .tick: true
+        case .started, .apply, .stop, .warrant, .override, .outcome, .enrolled, .revoked, .alarm: false
+        }
+    }
 }
 
 /// Why an input was not taken. It leaves no trace in the journal.

@@ -109,17 +109,8 @@ package final class RunController: Sendable {
 
     private func work(_ batch: [Submission], into machine: inout RunMachine) async throws {
         let moment = now()
-        var refusals: [Int: InputRefusal] = [:]
-        // Refusals are judged in order and against the state that the inputs before them leave.
         var trial = machine
-        var entries: [JournalEntry] = []
-        for (index, submission) in batch.enumerated() {
-            if let refusal = trial.refusal(of: submission.input, now: moment) {
-                refusals[index] = refusal
-            } else {
-                entries += trial.take(submission.input, now: moment)
-            }
-        }
+        let (entries, refusals) = trial.take(batch.map(\.input), now: moment)
         do {
             try await persist(entries, at: moment, machine: trial)
         } catch {

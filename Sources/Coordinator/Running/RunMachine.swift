@@ -59,6 +59,29 @@ package struct RunMachine: Sendable {
         return entries
     }
 
+    /// Everything that arrived at one moment, in order. A fleet answers all at once, and each look at the consequences is a look at every step:
+    /// so facts are first taken in together, and what follows from them is drawn once. Anything else is judged, with its refusal, against
+    /// the state that all inputs before it leave.
+    package mutating func take(_ inputs: [Input], now: Moment) -> (entries: [JournalEntry], refusals: [Int: InputRefusal]) {
+        var entries: [JournalEntry] = []
+        var refusals: [Int: InputRefusal] = [:]
+        var untold = false
+        for (index, input) in inputs.enumerated() {
+            if input.onlyInforms {
+                let news = direct(input, now: now)
+                for entry in news { apply(entry, at: now) }
+                entries += news
+                untold = true
+                continue
+            }
+            if untold { entries += follow(now: now) }
+            untold = false
+            if let refusal = refusal(of: input, now: now) { refusals[index] = refusal } else { entries += take(input, now: now) }
+        }
+        if untold { entries += follow(now: now) }
+        return (entries, refusals)
+    }
+
     /// What `input` itself says, before its consequences.
     private func direct(_ input: Input, now: Moment) -> [JournalEntry] {
         switch input {
@@ -295,7 +318,9 @@ package struct RunMachine: Sendable {
             set(step, .running(since: at))
             // A warrant is used up by the attempt, whatever becomes of it.
             if let warrant = warrants[step] { spentWarrants.insert(warrant.note.id) }
-        case .stepReported(let step, _, let outcome): set(step, .verifying(outcome, since: at))
+        case .stepReported(let step, _, let outcome):
+            run?[step]?.lastReport = outcome
+            set(step, .verifying(outcome, since: at))
         case .stepFinished(let step, _): set(step, .done(skipped: false, at: at))
         case .stepFailed(let step, _, let problem):
             set(step, .failed(problem, at: at))

@@ -57,6 +57,8 @@ package struct RunStatus: Hashable, Sendable {
         package var step: Step
         package var status: StepStatus
         package var attempts: Int
+        /// What the last attempt reported, kept for people after the step has gone on.
+        package var lastReport: Outcome?
     }
     package var id: RunID
     package var plan: Plan

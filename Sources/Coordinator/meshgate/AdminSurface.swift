@@ -54,7 +54,9 @@ struct AdminSurface {
                         chain, roots: [authority.root], as: .operator, mesh: authority.mesh, now: now().wall,
                         isRevoked: { controller.snapshot.revokedSerials.contains($0) }
                     ).mapError { CallerRefusal("\($0)") }.flatMap { identity in
-                        guard case .operator(let name, let role) = identity.name else { return .failure(CallerRefusal("it is no operator's")) }
+                        guard case .operator(let name, let role) = identity.name else {
+                            return .failure(CallerRefusal("it is no operator's"))
+                        }
                         return .success(Caller(name: name.text, role: role == .admin ? .admin : .viewer))
                     }
                 })

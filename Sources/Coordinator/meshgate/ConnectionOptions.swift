@@ -20,7 +20,9 @@ struct ConnectionOptions: ParsableArguments {
 
     func client() throws -> OperatorClient {
         if let name = context ?? environment("MESHGATE_CONTEXT"), stateDir == nil { return try remote(name) }
-        if stateDir == nil, environment("MESHGATE_STATE_DIR") == nil, let current = try ContextFile.load().current { return try remote(current) }
+        if stateDir == nil, environment("MESHGATE_STATE_DIR") == nil, let current = try ContextFile.load().current {
+            return try remote(current)
+        }
         return OperatorClient(http: try CurlHTTPClient(), socket: StateDirectory(stateDirectory).socket)
     }
 
@@ -28,7 +30,9 @@ struct ConnectionOptions: ParsableArguments {
         let file = try ContextFile.load()
         guard let context = file.contexts[name] else {
             let known = file.contexts.keys.sorted().joined(separator: ", ")
-            throw Failure(.configuration, "there is no context \"\(name)\"; known: \(known.isEmpty ? "none" : known). `meshgate context add` makes one")
+            throw Failure(
+                .configuration,
+                "there is no context \"\(name)\"; known: \(known.isEmpty ? "none" : known). `meshgate context add` makes one")
         }
         let files = LinuxFileStore()
         func read(_ path: String) throws -> [UInt8] {

@@ -214,6 +214,8 @@ struct WarrantDraft {
 
     /// How long a warrant asked for now is good.
     static let life = Duration.seconds(1800)
+    /// A node's clock may be a little behind ours. More would make a warrant older than the arming of a wiper that has just begun.
+    static let backdate = Duration.seconds(-2)
 
     func text(disk: DiskFact?, boot: BootID?, nodeKey: Digest?, id: String, now: Timestamp) -> (text: String?, missing: [String]) {
         var missing: [String] = []
@@ -224,7 +226,7 @@ struct WarrantDraft {
         guard let disk, let fingerprint = disk.fingerprint, let boot, let nodeKey, let id = WarrantID(id) else { return (nil, missing) }
         let terms = WarrantTerms(
             mesh: mesh, id: id, plan: run.plan.digest, step: step, node: node, nodeKey: nodeKey, boot: boot, disk: disk.identity,
-            fingerprint: fingerprint, method: method, notBefore: now + .seconds(-60), notAfter: now + Self.life)
+            fingerprint: fingerprint, method: method, notBefore: now + Self.backdate, notAfter: now + Self.life)
         return (terms.text, [])
     }
 }

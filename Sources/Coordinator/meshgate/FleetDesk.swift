@@ -67,7 +67,8 @@ struct FleetDesk: FleetInbox {
         switch wipe.ending {
         case .cleared: return .succeeded("disk \(wipe.disk.serial ?? "without serial") cleared: \(counts)")
         case .failed: return .failed("the wipe failed: \(wipe.problem ?? "no reason given"); \(counts)")
-        case .interrupted: return .failed("the wipe was interrupted: \(wipe.problem ?? "no reason given"); sign a new warrant to start over")
+        case .interrupted:
+            return .failed("the wipe was interrupted: \(wipe.problem ?? "no reason given"); sign a new warrant to start over")
         }
     }
 }

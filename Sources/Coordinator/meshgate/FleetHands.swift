@@ -65,7 +65,8 @@ final class FleetHands: Hands, Service {
                 queue.yield(
                     .probe(
                         NodeTask(
-                            id: id, node: node, epoch: context.epoch, deadline: context.now.wall + Self.probeDeadline, order: .probe(probe))))
+                            id: id, node: node, epoch: context.epoch, deadline: context.now.wall + Self.probeDeadline, order: .probe(probe))
+                    ))
             } else {
                 queue.yield(.observe(order.key, context))
             }

@@ -58,7 +58,8 @@ struct LabCommand: AsyncParsableCommand {
     }
 
     struct Down: AsyncParsableCommand {
-        static let configuration = CommandConfiguration(abstract: "Remove exactly what the lab made; also after a kill, and as often as you like.")
+        static let configuration = CommandConfiguration(
+            abstract: "Remove exactly what the lab made; also after a kill, and as often as you like.")
         @Option(help: "Prefix of everything it made.") var prefix: String = LabPlan.defaultPrefix
         func run() async throws {
             try await labReporting {
@@ -74,7 +75,9 @@ struct LabCommand: AsyncParsableCommand {
         @OptionGroup var output: OutputOption
         func run() async throws {
             try await labReporting {
-                guard let status = try LabStatus(prefix: prefix) else { return Terminal.say("no lab is up; `meshgate lab run tour` plays one") }
+                guard let status = try LabStatus(prefix: prefix) else {
+                    return Terminal.say("no lab is up; `meshgate lab run tour` plays one")
+                }
                 Terminal.say(output.output == .json ? try status.json() : status.text)
             }
         }
@@ -82,7 +85,8 @@ struct LabCommand: AsyncParsableCommand {
 
     static func scenarioNamed(_ name: String) throws -> LabScenario {
         guard let scenario = LabScenario(rawValue: name) else {
-            throw Failure(.usage, "there is no scenario \"\(name)\"; there are: \(LabScenario.allCases.map(\.rawValue).joined(separator: ", "))")
+            throw Failure(
+                .usage, "there is no scenario \"\(name)\"; there are: \(LabScenario.allCases.map(\.rawValue).joined(separator: ", "))")
         }
         return scenario
     }
@@ -93,7 +97,9 @@ struct LabCommand: AsyncParsableCommand {
         guard findings.isEmpty else {
             let rights = findings.contains(where: \.concernsRights)
             let hint = rights ? "\nwithout root, `make test` runs the parts that need none: loopback agents and file-backed checks" : ""
-            throw Failure(rights ? .notPermitted : .configuration, "the lab cannot be built here:\n" + findings.map { "  \($0)" }.joined(separator: "\n") + hint)
+            throw Failure(
+                rights ? .notPermitted : .configuration,
+                "the lab cannot be built here:\n" + findings.map { "  \($0)" }.joined(separator: "\n") + hint)
         }
     }
 }

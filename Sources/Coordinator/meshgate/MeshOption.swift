@@ -24,7 +24,9 @@ struct MeshOption: ParsableArguments {
         } catch {
             throw Failure(.io, "\(error)")
         }
-        guard let bytes else { throw Failure(.badInput, "there is no file \(path); name one with -f, or start from docs/guide/mesh.example.yaml") }
+        guard let bytes else {
+            throw Failure(.badInput, "there is no file \(path); name one with -f, or start from docs/guide/mesh.example.yaml")
+        }
         do {
             return try readMesh(bytes: bytes, file: path)
         } catch {
@@ -37,7 +39,10 @@ struct MeshOption: ParsableArguments {
         let file = try read()
         let errors = lint(file.spec).filter { $0.severity == .error }
         guard errors.isEmpty else {
-            throw Failure(.no, renderText(errors, file: mesh, place: file.sources.place) + "\nfix these first; `meshgate lint -f \(mesh)` shows warnings too")
+            throw Failure(
+                .no,
+                renderText(errors, file: mesh, place: file.sources.place)
+                    + "\nfix these first; `meshgate lint -f \(mesh)` shows warnings too")
         }
         return try makePlan(file.spec)
     }
@@ -51,7 +56,8 @@ func makePlan(_ spec: MeshSpec) throws -> Plan {
 /// An absolute path for a path of the command line.
 func absolute(_ path: String) -> String {
     if path.hasPrefix("/") { return path }
-    let expanded = path.hasPrefix("~/") ? (environment("HOME") ?? "") + path.dropFirst() : FileManager.default.currentDirectoryPath + "/" + path
+    let expanded =
+        path.hasPrefix("~/") ? (environment("HOME") ?? "") + path.dropFirst() : FileManager.default.currentDirectoryPath + "/" + path
     return String(expanded)
 }
 

@@ -102,7 +102,8 @@ struct OverrideCommand: AsyncParsableCommand {
     func run() async throws {
         try await asking(connection) { client in
             guard let gate = GateID(rawValue: gate) else {
-                throw Failure(.usage, "there is no gate \"\(gate)\"; known: \(GateID.allCases.map(\.rawValue).sorted().joined(separator: ", "))")
+                throw Failure(
+                    .usage, "there is no gate \"\(gate)\"; known: \(GateID.allCases.map(\.rawValue).sorted().joined(separator: ", "))")
             }
             guard let life = TimeSpan(life) else { throw Failure(.usage, "--for \"\(life)\" is not \(TimeSpan.form)") }
             _ = try await client.override(OverrideRequest(step: try stepID(step), gate: gate, reason: reason, life: life))

@@ -50,7 +50,10 @@ final class RunPrinter: Sendable {
         for step in changes {
             switch output {
             case .json:
-                emit(Line(event: "step", run: run.id, step: step.id, state: step.state, title: step.title, reasons: step.reasons, detail: step.detail))
+                emit(
+                    Line(
+                        event: "step", run: run.id, step: step.id, state: step.state, title: step.title, reasons: step.reasons,
+                        detail: step.detail))
             case .text: Terminal.say(text(step))
             }
         }
@@ -65,7 +68,8 @@ final class RunPrinter: Sendable {
             for step in failed { Terminal.say(Terminal.paint("\(step.id) failed: \(step.detail)", .red)) }
             switch (run.ending, run.changed) {
             case ("succeeded", 0): Terminal.say(Terminal.paint("nothing to do: every step was already true; nothing was changed", .green))
-            case ("succeeded", let changed): Terminal.say(Terminal.paint("done in \(seconds): \(changed) of \(run.steps.count) steps changed something", .green))
+            case ("succeeded", let changed):
+                Terminal.say(Terminal.paint("done in \(seconds): \(changed) of \(run.steps.count) steps changed something", .green))
             default: Terminal.say(Terminal.paint("the run has \(run.ending ?? "ended") after \(seconds)", .red))
             }
         }
@@ -125,7 +129,8 @@ final class RunPrinter: Sendable {
             lines.append(Terminal.paint(name + String(repeating: " ", count: width - name.count), .bold) + " \(bar) \(over)/\(steps.count)")
             for step in steps where ["running", "verifying", "held", "failed"].contains(step.state) {
                 let short = step.id.text.dropFirst(name.count + 1)
-                let reason = step.reasons.first.map { ": \($0.gate.rawValue) \($0.detail)" } ?? (step.detail.isEmpty ? "" : ": \(step.detail)")
+                let reason =
+                    step.reasons.first.map { ": \($0.gate.rawValue) \($0.detail)" } ?? (step.detail.isEmpty ? "" : ": \(step.detail)")
                 let room = max(20, columns - 6)
                 lines.append("  \(mark(step.state)) " + Self.fit("\(short) \(step.state)\(reason)", room))
             }

@@ -31,7 +31,8 @@ struct ServeCommand: AsyncParsableCommand {
     @Option(help: "Metrics, health and events without TLS, read-only: ADDRESS:PORT, or `none`. Loopback unless you know better.")
     var http: String = "127.0.0.1:7480"
     @Option(help: "The admin surface for remote operators (mTLS), ADDRESS:PORT.") var operators: String?
-    @Option(name: .customLong("name"), help: "A further name or address of this machine, for certificates. May be repeated.") var names: [String] = []
+    @Option(name: .customLong("name"), help: "A further name or address of this machine, for certificates. May be repeated.") var names:
+        [String] = []
     @Option(help: "The kubeconfig with the clusters' contexts. [KUBECONFIG; ~/.kube/config]", completion: .file()) var kubeconfig: String?
     @Option(help: "trace, debug, info, notice, warning or error.") var logLevel: String = "info"
 
@@ -44,7 +45,9 @@ struct ServeCommand: AsyncParsableCommand {
             let coordinator = try await ServeFailure.explained { try await Coordinator.open(try settings(), log: log) }
             log.info(
                 "coordinator started",
-                metadata: ["mesh": "\(coordinator.settings.mesh)", "state": "\(coordinator.settings.state.path)", "version": "\(Version.text)"])
+                metadata: [
+                    "mesh": "\(coordinator.settings.mesh)", "state": "\(coordinator.settings.state.path)", "version": "\(Version.text)",
+                ])
             let group = ServiceGroup(
                 configuration: .init(
                     services: coordinator.services.map { .init(service: $0, successTerminationBehavior: .gracefullyShutdownGroup) },
@@ -61,7 +64,8 @@ struct ServeCommand: AsyncParsableCommand {
         return Coordinator.Settings(
             mesh: try name(state: state), state: state,
             baseDirectory: meshPath.map { String($0.prefix(upTo: $0.lastIndex(of: "/") ?? $0.startIndex)) } ?? absolute("."),
-            kubeconfig: absolute(kubeconfig ?? environment("KUBECONFIG") ?? "~/.kube/config"), agentHost: agents.host, agentPort: agents.port,
+            kubeconfig: absolute(kubeconfig ?? environment("KUBECONFIG") ?? "~/.kube/config"), agentHost: agents.host,
+            agentPort: agents.port,
             names: (["localhost", "127.0.0.1"] + (agents.host == "0.0.0.0" ? Self.ownNames : [agents.host]) + names),
             http: http == "none" ? nil : try Self.endpoint(http, option: "--http"),
             operators: try operators.map { try Self.endpoint($0, option: "--operators") },
@@ -72,7 +76,9 @@ struct ServeCommand: AsyncParsableCommand {
     private func name(state: StateDirectory) throws -> String {
         if let mesh { return try MeshOption.read(mesh).spec.name }
         if let meshName {
-            guard ClusterName(meshName) != nil else { throw Failure(.usage, "--mesh-name \"\(meshName)\" is not a name (a-z, 0-9 and '-')") }
+            guard ClusterName(meshName) != nil else {
+                throw Failure(.usage, "--mesh-name \"\(meshName)\" is not a name (a-z, 0-9 and '-')")
+            }
             return meshName
         }
         if let stored = try LinuxFileStore().read(state.authority + "/mesh", limit: 1024) { return String(decoding: stored, as: UTF8.self) }

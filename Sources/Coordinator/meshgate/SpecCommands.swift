@@ -62,7 +62,8 @@ struct LintCommand: AsyncParsableCommand {
     private func text(_ findings: [Finding], _ file: MeshFile) -> String {
         let errors = findings.count { $0.severity == .error }
         let warnings = findings.count { $0.severity == .warning }
-        let summary = findings.isEmpty ? Terminal.paint("\(mesh.mesh): nothing to complain about", .green) : "\(errors) errors, \(warnings) warnings"
+        let summary =
+            findings.isEmpty ? Terminal.paint("\(mesh.mesh): nothing to complain about", .green) : "\(errors) errors, \(warnings) warnings"
         return renderText(findings, file: mesh.mesh, place: file.sources.place) + summary
     }
 }

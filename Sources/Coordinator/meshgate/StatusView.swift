@@ -23,6 +23,7 @@ enum StatusView {
         case .held(let verdict, let at):
             since = at.wall
             reasons = verdict.reasons
+            if case .refused(let words) = record.lastReport { detail = "the last attempt was refused: \(words)" }
         case .running(let at): since = at.wall
         case .verifying(let outcome, let at):
             since = at.wall

@@ -31,7 +31,9 @@ struct StatusText {
             "journal: \(status.journal.sequence) entries, head \(status.journal.hash.short)",
             "", NodesText(status.nodes).text, "",
         ]
-        guard let run = status.run else { return (lines + ["no run yet; start one with `meshgate apply -f mesh.yaml`"]).joined(separator: "\n") }
+        guard let run = status.run else {
+            return (lines + ["no run yet; start one with `meshgate apply -f mesh.yaml`"]).joined(separator: "\n")
+        }
         lines.append("run \(run.id) by \(run.by), \(run.ending ?? "going on"), since \(run.startedAt), plan \(run.plan.short)")
         var table = Table()
         for step in run.steps {
@@ -82,7 +84,10 @@ struct ExplainText {
     private func describe(_ gate: GateReply) -> [String] {
         let word = gate.overridden && gate.verdict != "pass" ? "overridden" : gate.verdict
         let style: Terminal.Style = word == "pass" ? .green : word == "deny" ? .red : .yellow
-        var lines = ["  " + Terminal.paint(word + String(repeating: " ", count: max(0, 8 - word.count)), style) + "\(gate.gate.rawValue)  \(gate.title)"]
+        var lines = [
+            "  " + Terminal.paint(word + String(repeating: " ", count: max(0, 8 - word.count)), style)
+                + "\(gate.gate.rawValue)  \(gate.title)"
+        ]
         for reason in gate.reasons {
             lines.append("            \(reason.detail)" + (reason.since.map { ", since \($0)" } ?? ""))
             lines.append("            " + Terminal.paint("→ \(reason.remedy)", .cyan))
@@ -103,9 +108,17 @@ struct WipeText {
         ])
         if let disk = wipe.disk {
             let identity = disk.identity
-            table.rows.append(["found", "\(disk.name): \(identity.kind.rawValue), serial \(identity.serial ?? "none"), \(ByteCount(bytes: identity.sizeInBytes)), \(identity.path), diskseq \(identity.sequence)"])
-            table.rows.append(["in use", disk.users.isEmpty ? (disk.exclusiveOpen ? "no" : "yes, the kernel refuses an exclusive open") : disk.users.joined(separator: ", ")])
-            let contents = disk.blank ? ["blank"] : disk.signatures.isEmpty ? ["data without a known signature"] : disk.signatures.map(\.words)
+            table.rows.append([
+                "found",
+                "\(disk.name): \(identity.kind.rawValue), serial \(identity.serial ?? "none"), \(ByteCount(bytes: identity.sizeInBytes)), \(identity.path), diskseq \(identity.sequence)",
+            ])
+            table.rows.append([
+                "in use",
+                disk.users.isEmpty
+                    ? (disk.exclusiveOpen ? "no" : "yes, the kernel refuses an exclusive open") : disk.users.joined(separator: ", "),
+            ])
+            let contents =
+                disk.blank ? ["blank"] : disk.signatures.isEmpty ? ["data without a known signature"] : disk.signatures.map(\.words)
             for (index, words) in contents.enumerated() { table.rows.append([index == 0 ? "contents" : "", words]) }
         } else {
             table.rows.append(["found", "nothing yet"])

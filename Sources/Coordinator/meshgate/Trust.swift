@@ -90,7 +90,8 @@ final class CoordinatorIdentity: Sendable {
             }
             let key = try PrivateKey.generate()
             let certificate = try authority.issueCoordinator(
-                dnsNames: names.filter { IPAddress($0) == nil }, addresses: names.compactMap(IPAddress.init), key: key.publicKey, now: moment)
+                dnsNames: names.filter { IPAddress($0) == nil }, addresses: names.compactMap(IPAddress.init), key: key.publicKey,
+                now: moment)
             kept = (certificate, key)
             return ([certificate, authority.root], key)
         }

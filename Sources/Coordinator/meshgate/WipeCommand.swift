@@ -20,19 +20,22 @@ struct WipeCommand: AsyncParsableCommand {
         subcommands: [PlanWipes.self, Request.self, Submit.self, Verify.self], defaultSubcommand: PlanWipes.self)
 
     struct PlanWipes: AsyncParsableCommand {
-        static let configuration = CommandConfiguration(commandName: "plan", abstract: "Show each disk: identity, contents, method, and what would be lost.")
+        static let configuration = CommandConfiguration(
+            commandName: "plan", abstract: "Show each disk: identity, contents, method, and what would be lost.")
         @OptionGroup var connection: ConnectionOptions
         @OptionGroup var output: OutputOption
         func run() async throws {
             try await asking(connection) { client in
                 let reply = try await client.wipes()
-                Terminal.say(output.output == .json ? try CanonicalJSON.text(reply) : reply.wipes.map { WipeText($0).text }.joined(separator: "\n"))
+                Terminal.say(
+                    output.output == .json ? try CanonicalJSON.text(reply) : reply.wipes.map { WipeText($0).text }.joined(separator: "\n"))
             }
         }
     }
 
     struct Request: AsyncParsableCommand {
-        static let configuration = CommandConfiguration(abstract: "Print the canonical text of the warrant for one wipe step, to be signed.")
+        static let configuration = CommandConfiguration(
+            abstract: "Print the canonical text of the warrant for one wipe step, to be signed.")
         @Argument(help: "The wipe step.") var step: String
         @OptionGroup var connection: ConnectionOptions
         func run() async throws {
@@ -58,7 +61,8 @@ struct WipeCommand: AsyncParsableCommand {
     struct Verify: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
             abstract: "Judge a signed warrant here, as an agent would.",
-            discussion: "Example:\n  meshgate wipe verify --warrant w.txt --signature w.txt.sig --allowed-signers allowed_signers --explain")
+            discussion: "Example:\n  meshgate wipe verify --warrant w.txt --signature w.txt.sig --allowed-signers allowed_signers --explain"
+        )
         @Option(help: "The signed text.", completion: .file()) var warrant: String
         @Option(help: "A signature over it; once per signer.", completion: .file()) var signature: [String]
         @Option(help: "The file that the hosts have.", completion: .file()) var allowedSigners: String
@@ -74,7 +78,9 @@ struct WipeCommand: AsyncParsableCommand {
                 }
                 do {
                     let verified = try WarrantVerifier.verify(envelope, signers: signers, now: SystemClock.now().wall)
-                    Terminal.say(Terminal.paint("valid", .green) + ", signed by \(verified.signers.map { $0.principals.joined(separator: ",") }.joined(separator: " and "))")
+                    Terminal.say(
+                        Terminal.paint("valid", .green)
+                            + ", signed by \(verified.signers.map { $0.principals.joined(separator: ",") }.joined(separator: " and "))")
                     if explain { Terminal.raw(verified.terms.text) }
                 } catch {
                     throw Failure(.no, "not valid: \(error)")
@@ -146,7 +152,9 @@ private func warrantText(_ step: String, _ client: OperatorClient) async throws 
 
 func readText(_ path: String) throws -> String {
     do {
-        guard let bytes = try LinuxFileStore().read(absolute(path), limit: 1 << 20) else { throw Failure(.badInput, "there is no file \(path)") }
+        guard let bytes = try LinuxFileStore().read(absolute(path), limit: 1 << 20) else {
+            throw Failure(.badInput, "there is no file \(path)")
+        }
         return String(decoding: bytes, as: UTF8.self)
     } catch let error as SystemError {
         throw Failure(.badInput, "\(error)")
