@@ -12,7 +12,7 @@ SWIFT ?= swift
 # STRICT=1, as CI has it: warnings are errors, and an import that Package.swift does not draw is an error.
 STRICT ?=
 SWIFT_FLAGS := $(if $(STRICT),-Xswiftc -warnings-as-errors --explicit-target-dependency-import-check error)
-# ARGS="--filter JournalSQLiteTests" for `make test`, a scenario for `make demo`.
+# ARGS="--filter JournalSQLiteTests" for `make test`, a scenario for `make demo`, parts for `make bench`.
 ARGS ?=
 DEPS := scripts/install-deps.sh
 
@@ -24,7 +24,7 @@ help: ## what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
 	@echo
 	@echo "  STRICT=1     warnings are errors, as in CI"
-	@echo "  ARGS=...     more arguments for swift test, or another scenario for the demo"
+	@echo "  ARGS=...     more arguments for swift test, another scenario for the demo, parts for bench"
 
 toolchain:
 	@command -v $(SWIFT) >/dev/null || { echo "make: no Swift toolchain on PATH; install Swift 6.3 from https://www.swift.org/install/linux/" >&2; exit 69; }
@@ -63,9 +63,9 @@ proto-check: toolchain ## fail when the generated code is not what agent.proto s
 	@$(DEPS) build proto
 	@scripts/proto.sh --check
 
-bench: toolchain ## measure planning time and memory, sizes of the programs, clean build time
+bench: toolchain ## build for release and measure, beside nats-server (minutes); Benchmarks/RESULTS.md keeps the figures
 	@$(DEPS) build bench
-	@scripts/bench.sh $(ARGS)
+	@Benchmarks/run.sh $(ARGS)
 
 package: toolchain ## Debian packages and the Talos system extension, into dist/
 	@$(DEPS) build package

@@ -20,7 +20,7 @@ group() {
     proto) echo protobuf-compiler ;;
     lint) echo shellcheck ;;
     package) echo binutils dpkg-dev jq lintian python3 python3-yaml skopeo ;;
-    bench) echo jq nats-server openssl procps python3 ;;
+    bench) echo binutils jq nats-server openssl procps python3 ;;
     *)
         echo "install-deps: there is no group \"$1\"; known are build, test, demo, proto, lint, package, bench" >&2
         exit 64

@@ -8,7 +8,7 @@ failed=0
 
 files=()
 while IFS= read -r -d '' file; do files+=("$file"); done < <(
-    find Package.swift Sources Tests -name '*.swift' ! -name '*.pb.swift' -print0 | sort -z
+    find Package.swift Sources Tests Benchmarks -name '*.swift' ! -name '*.pb.swift' -print0 | sort -z
 )
 if "${SWIFT:-swift}" format lint --strict --parallel --configuration .swift-format "${files[@]}"; then
     echo "format: ${#files[@]} files, all in form"
@@ -20,7 +20,7 @@ fi
 scripts/arrows.sh || failed=1
 
 scripts=(.ci/run)
-while IFS= read -r -d '' file; do scripts+=("$file"); done < <(find scripts -name '*.sh' -print0 | sort -z)
+while IFS= read -r -d '' file; do scripts+=("$file"); done < <(find scripts Benchmarks -name '*.sh' -print0 | sort -z)
 if command -v shellcheck >/dev/null; then
     shellcheck "${scripts[@]}" && echo "shellcheck: ${#scripts[@]} scripts, nothing to complain about" || failed=1
 else
