@@ -30,6 +30,7 @@ func system(_ name: String, pkgConfig: String, apt: String) -> Target {
 
 let nioCore = Target.Dependency.product(name: "NIOCore", package: "swift-nio")
 let nioPosix = Target.Dependency.product(name: "NIOPosix", package: "swift-nio")
+let nioTLS = Target.Dependency.product(name: "NIOTLS", package: "swift-nio")
 let nioSSL = Target.Dependency.product(name: "NIOSSL", package: "swift-nio-ssl")
 let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
 let lifecycle = Target.Dependency.product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
@@ -74,7 +75,7 @@ let package = Package(
         room("DiskWipe", in: "Agent", ["MeshModel", "AgentCore", "MeshTrust", "MeshSystem", "CLinux", "CBlkid"]),
         room(
             "AgentLink", in: "Agent",
-            ["MeshModel", "AgentCore", "MeshWire", "MeshTrust", "MeshSystem", nioCore, nioPosix, nioSSL, logging]),
+            ["MeshModel", "AgentCore", "MeshWire", "MeshSystem", nioCore, nioPosix, nioTLS, nioSSL, logging]),
         program(
             "meshgate-agent", in: "Agent",
             [
@@ -98,9 +99,7 @@ let package = Package(
             ["MeshModel", "MeshTrust", "MeshSystem"]),
         room(
             "FleetGateway", in: "Coordinator",
-            [
-                "MeshModel", "Gating", "Planning", "Running", "MeshWire", "MeshTrust", "MeshSystem", nioCore, nioPosix, nioSSL, logging,
-            ]),
+            ["MeshModel", "MeshWire", nioCore, nioPosix, nioTLS, nioSSL, logging]),
         room(
             "ToolDrivers", in: "Coordinator",
             ["MeshModel", "Gating", "Planning", "Running", "MeshTrust", "MeshSystem", "MeshHTTP"]),
@@ -127,6 +126,16 @@ let package = Package(
         tests("MeshModelTests", ["MeshModel", "MeshTesting"]),
         tests("MeshConfigTests", ["MeshModel", "MeshConfig", "MeshTesting"], resources: [.copy("Fixtures")]),
         tests("LintingTests", ["MeshModel", "MeshConfig", "Linting", "MeshTesting"], resources: [.copy("Fixtures")]),
+        tests("DiskWipeTests", ["DiskWipe", "MeshModel", "MeshTrust", "MeshSystem"]),
+        tests(
+            "MeshWireTests", ["MeshModel", "MeshWire", "MeshTesting", .product(name: "SwiftProtobuf", package: "swift-protobuf")]),
+        tests("AgentCoreTests", ["MeshModel", "AgentCore", "MeshTesting"]),
+        tests(
+            "AgentLinkTests",
+            [
+                "MeshModel", "MeshWire", "AgentCore", "AgentLink", "FleetGateway", "MeshTrust", "MeshSystem", "MeshTesting", nioCore,
+                nioPosix, nioTLS, nioSSL, logging,
+            ]),
         tests("HostProbeTests", ["HostProbe", "MeshModel", "MeshSystem", "CLinux"]),
         tests(
             "AgentMainTests",

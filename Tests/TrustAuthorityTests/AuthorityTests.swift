@@ -65,7 +65,8 @@ struct AuthorityTests {
         let authority = try open()
         let key = try PrivateKey.generate()
         let certificate = try authority.issueAgent(node, key: key.publicKey, now: now)
-        let identity = try PeerJudge.judge([certificate.der], roots: [authority.root], as: .agent, mesh: "home", now: now) { _ in false }.get()
+        let identity = try PeerJudge.judge([certificate.der], roots: [authority.root], as: .agent, mesh: "home", now: now) { _ in false }
+            .get()
         #expect(identity.node == node)
         let late = now + CertificateAuthority.agentLife + .seconds(1)
         #expect(throws: PeerRefusal.self) {
@@ -136,7 +137,8 @@ struct AuthorityTests {
             _ = try enrolment.enrol(token: token, node: node, request: [1, 2, 3], presentedKey: key.spkiDigest, now: now)
         }
         let certificate = try enrolment.enrol(token: token, node: node, request: request, presentedKey: key.spkiDigest, now: now)
-        let identity = try PeerJudge.judge([certificate.der], roots: [authority.root], as: .agent, mesh: "home", now: now) { _ in false }.get()
+        let identity = try PeerJudge.judge([certificate.der], roots: [authority.root], as: .agent, mesh: "home", now: now) { _ in false }
+            .get()
         #expect(identity.node == node)
     }
 
