@@ -33,7 +33,8 @@ struct ParsingTests {
 
     @Test("agents that are connected to a KVStoreMesh that is not connected itself are not connected")
     func kvstoremesh() throws {
-        let agents = #""connectivity": {"connected": {"min": 1, "avg": 1, "max": 1}, "clusters": {"west": {"configured": 3, "connected": 3}}, "total": 3}"#
+        let agents =
+            #""connectivity": {"connected": {"min": 1, "avg": 1, "max": 1}, "clusters": {"west": {"configured": 3, "connected": 3}}, "total": 3}"#
         let good = #"{"connected": {"min": 1}, "clusters": {"west": {"configured": 1, "connected": 1}}, "total": 1}"#
         let bad = #"{"connected": {}, "clusters": {"west": {"configured": 1}}, "total": 1, "not_ready": 1}"#
         func mesh(_ rest: String) throws -> ClusterFact.Clustermesh { CiliumDriver.clustermesh(in: try json("{\(agents)\(rest)}")) }
@@ -75,7 +76,8 @@ struct ParsingTests {
     func values() throws {
         var spec = try SmallMesh.spec()
         spec.clusters[0].cilium.values = ["MTU": .integer(1400), "clustermesh": .map(["apiserver": .map(["replicas": .integer(2)])])]
-        let installed = try json(#"{"clustermesh": {"useAPIServer": true, "config": {"enabled": true, "clusters": [{"name": "west"}]}}, "old": 1}"#)
+        let installed = try json(
+            #"{"clustermesh": {"useAPIServer": true, "config": {"enabled": true, "clusters": [{"name": "west"}]}}, "old": 1}"#)
         let values = HelmValue.map(CiliumValues(spec: spec, cluster: spec.clusters[0], installed: installed).values)
         #expect(values["MTU"]?.integer == 1400)
         #expect(values["clustermesh", "apiserver", "replicas"]?.integer == 2)

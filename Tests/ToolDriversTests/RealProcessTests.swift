@@ -40,7 +40,9 @@ struct RealProcessTests {
 
     @Test("output without end is bounded, and the last words are kept")
     func endless() async throws {
-        let outcome = try await outcome(of: "exec 2>&1; /usr/bin/head -c 12000000 /dev/zero | /usr/bin/tr '\\0' x; echo; echo 'Error: the last word'; exit 3", deadline: .seconds(120))
+        let outcome = try await outcome(
+            of: "exec 2>&1; /usr/bin/head -c 12000000 /dev/zero | /usr/bin/tr '\\0' x; echo; echo 'Error: the last word'; exit 3",
+            deadline: .seconds(120))
         #expect(outcome == .failed("`cilium install` ended with exit code 3: Error: the last word"))
     }
 

@@ -55,7 +55,10 @@ struct WholeWayTests {
             for invocation in world.runner.invocations {
                 let texts = invocation.arguments + invocation.environment.values + [invocation.executable]
                 #expect(!texts.contains { text in secrets.contains { text.contains($0) } }, "\(invocation.executable)")
-                #expect(Set(invocation.environment.keys).isSubset(of: ["PATH", "KUBECONFIG", "TF_IN_AUTOMATION", "TF_INPUT", "CHECKPOINT_DISABLE", "ANSIBLE_DISPLAY_ARGS_TO_STDOUT"]))
+                #expect(
+                    Set(invocation.environment.keys).isSubset(of: [
+                        "PATH", "KUBECONFIG", "TF_IN_AUTOMATION", "TF_INPUT", "CHECKPOINT_DISABLE", "ANSIBLE_DISPLAY_ARGS_TO_STDOUT",
+                    ]))
             }
             #expect(world.runner.invocations.count > 20)
         }

@@ -53,7 +53,8 @@ package final class InProcessStandInRunner: CommandRunner {
         func result(_ exit: CommandResult.Exit, limit: Int) -> CommandResult {
             let kept = bytes.withLock { (out: Self.bounded($0.out, limit), error: Self.bounded($0.error, limit)) }
             return CommandResult(
-                exit: exit, standardOutput: kept.out.bytes, standardError: kept.error.bytes, droppedBytes: kept.out.dropped + kept.error.dropped)
+                exit: exit, standardOutput: kept.out.bytes, standardError: kept.error.bytes,
+                droppedBytes: kept.out.dropped + kept.error.dropped)
         }
 
         /// The first and the last half.

@@ -48,7 +48,9 @@ package enum LabStandInAPI {
     private static func respond(_ request: Request, _ world: StandInCluster, _ directory: String) async throws -> Response {
         let faults = try StandInFaults.load(directory)
         // Not of Kubernetes: how the stand-in tools learn in which way to misbehave.
-        if request.uri.path == "/stand-in/faults" { return response(200, String(decoding: try JSONEncoder().encode(faults), as: UTF8.self)) }
+        if request.uri.path == "/stand-in/faults" {
+            return response(200, String(decoding: try JSONEncoder().encode(faults), as: UTF8.self))
+        }
         if faults.apiSlow > 0 { try await ContinuousClock().sleep(for: .milliseconds(faults.apiSlow)) }
         let answer: StandInAnswer
         if faults.apiDown {

@@ -56,7 +56,8 @@ struct StandInChart: Sendable {
             ),
             (
                 .daemonSet(namespace, "cilium"),
-                Self.workload("DaemonSet", "cilium", labels: ["k8s-app": "cilium"], images: ["cilium-agent": "quay.io/cilium/cilium:\(tag)"])
+                Self.workload(
+                    "DaemonSet", "cilium", labels: ["k8s-app": "cilium"], images: ["cilium-agent": "quay.io/cilium/cilium:\(tag)"])
             ),
             (
                 .daemonSet(namespace, "cilium-envoy"),

@@ -16,7 +16,8 @@ struct StandInAccess: Sendable {
     var json: HelmValue {
         var json: HelmValue = [
             "service_type": .string(serviceType), "service_ips": .list(addresses.map { .string($0) }), "service_port": .count(port),
-            "cluster_id": .string(id), "cluster_name": .string(name), "ca": .string(ca), "max_connected_clusters": .count(maxConnectedClusters),
+            "cluster_id": .string(id), "cluster_name": .string(name), "ca": .string(ca),
+            "max_connected_clusters": .count(maxConnectedClusters),
         ]
         if !tunnel.isEmpty { json["tunnel"] = .string(tunnel) }
         return json
@@ -114,7 +115,8 @@ extension StandInCilium {
         }
         guard remote.maxConnectedClusters == own.maxConnectedClusters else {
             throw refuse(
-                "remote and local clusters have different max connected clusters: \(remote.maxConnectedClusters) != \(own.maxConnectedClusters)")
+                "remote and local clusters have different max connected clusters: \(remote.maxConnectedClusters) != \(own.maxConnectedClusters)"
+            )
         }
         guard remote.name != own.name else { throw refuse("remote and local cluster have the same, non-unique name: \(own.name)") }
         guard remote.id != own.id else { throw refuse("remote and local cluster have the same, non-unique ID: \(own.id)") }

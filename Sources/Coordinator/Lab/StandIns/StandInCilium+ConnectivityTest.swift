@@ -22,13 +22,17 @@ extension StandInCilium {
         call.say("✨ [\(client.cluster)] Creating namespace cilium-test-1 for connectivity check...")
         let configured = try await client.get(.secret(Self.namespace, "cilium-clustermesh"))?["data", name] != nil
         guard configured, !faults.ciliumExitZeroNotConnected else {
-            try writeReport(cases: [Self.testCase("connectivity test setup", failures: ["timeout reached waiting for service echo-other-node"])])
-            throw StandInFailure.error("Connectivity test failed: setup of the test failed: timeout reached waiting for service echo-other-node")
+            try writeReport(cases: [
+                Self.testCase("connectivity test setup", failures: ["timeout reached waiting for service echo-other-node"])
+            ])
+            throw StandInFailure.error(
+                "Connectivity test failed: setup of the test failed: timeout reached waiting for service echo-other-node")
         }
         call.say("🏃[cilium-test-1] Running \(Self.tests.count) tests ...")
         var cases: [(name: String, status: String, text: String)] = []
         for (index, test) in Self.tests.enumerated() {
-            let failures = index < faults.connectivityFailures ? ["\(test)/pod-to-pod: curl failed", "\(test)/pod-to-pod: exit code 28"] : []
+            let failures =
+                index < faults.connectivityFailures ? ["\(test)/pod-to-pod: curl failed", "\(test)/pod-to-pod: exit code 28"] : []
             call.say("[=] [cilium-test-1] Test [\(test)] [\(index + 1)/\(Self.tests.count)]")
             cases.append(Self.testCase(test, failures: failures))
         }
@@ -38,7 +42,8 @@ extension StandInCilium {
             throw StandInFailure.error("connectivity test failed: \(failed) tests failed")
         }
         call.say(
-            "✅ [cilium-test-1] All \(cases.count - Self.skipped.count) tests (61 actions) successful, \(Self.skipped.count) tests skipped, 0 scenarios skipped.")
+            "✅ [cilium-test-1] All \(cases.count - Self.skipped.count) tests (61 actions) successful, \(Self.skipped.count) tests skipped, 0 scenarios skipped."
+        )
     }
 
     private static func testCase(_ name: String, failures: [String]) -> (name: String, status: String, text: String) {
@@ -50,7 +55,9 @@ extension StandInCilium {
             let messages = failures.map { " message=\"\($0)\"" }.joined()
             body = "\n      <failure type=\"failure\"\(messages)>\(failures.joined(separator: "\n"))</failure>\n    "
         }
-        return (name, status, "<testcase name=\"\(name)\" classname=\"connectivity test\" status=\"\(status)\" time=\"0.1\">\(body)</testcase>")
+        return (
+            name, status, "<testcase name=\"\(name)\" classname=\"connectivity test\" status=\"\(status)\" time=\"0.1\">\(body)</testcase>"
+        )
     }
 
     private func writeReport(cases: [(name: String, status: String, text: String)]) throws {

@@ -159,7 +159,8 @@ extension StandInCilium {
                     && object?["status", "observedGeneration"] == object?["metadata", "generation"]
             }
             guard done else {
-                throw StandInFailure.error("resource \(path.resource)/\(Self.namespace)/\(path.name ?? "") not ready: context deadline exceeded")
+                throw StandInFailure.error(
+                    "resource \(path.resource)/\(Self.namespace)/\(path.name ?? "") not ready: context deadline exceeded")
             }
         }
     }

@@ -15,7 +15,8 @@ extension StandInCilium {
             }
             guard healthy else {
                 call.warn(report.text)
-                throw StandInFailure.error("Unable to determine status:  timeout while waiting for status to become successful: context deadline exceeded")
+                throw StandInFailure.error(
+                    "Unable to determine status:  timeout while waiting for status to become successful: context deadline exceeded")
             }
         }
         if try await client.faults().ciliumStatusGarbage {

@@ -40,7 +40,8 @@ extension StandInCluster {
     private func status(of object: HelmValue, at path: StandInPath, _ faults: StandInFaults) -> HelmValue? {
         switch path.resource {
         case "daemonsets": return workloadStatus(object, count: seed.nodes.count, isDaemonSet: true, at: path, faults)
-        case "deployments": return workloadStatus(object, count: object["spec", "replicas"]?.number ?? 1, isDaemonSet: false, at: path, faults)
+        case "deployments":
+            return workloadStatus(object, count: object["spec", "replicas"]?.number ?? 1, isDaemonSet: false, at: path, faults)
         case "jobs":
             let done = isDue(object, at: path, faults)
             return done ? ["succeeded": 1, "conditions": [["type": "Complete", "status": "True"]]] : ["active": 1]

@@ -13,7 +13,8 @@ extension StandInCluster {
         if let token = query["continue"], !token.isEmpty {
             guard let last = decodeHex(token).map({ String(decoding: $0, as: UTF8.self) }) else {
                 throw StandInRefusal(
-                    code: 410, reason: "Expired", message: "The provided continue parameter is too old to display a consistent list result.")
+                    code: 410, reason: "Expired", message: "The provided continue parameter is too old to display a consistent list result."
+                )
             }
             found = found.filter { Self.order($0.path) > last }
         }

@@ -109,7 +109,8 @@ actor StandInCluster {
         switch question.contentType.split(separator: ";").first ?? "" {
         case "application/apply-patch+yaml":
             guard question.query["fieldManager"]?.isEmpty == false else {
-                throw StandInRefusal.bad("PatchOptions.meta.k8s.io \"\" is invalid: fieldManager: Required value: is required for apply patch")
+                throw StandInRefusal.bad(
+                    "PatchOptions.meta.k8s.io \"\" is invalid: fieldManager: Required value: is required for apply patch")
             }
             let merged = (old ?? .map([:])).merged(with: patch)
             return StandInAnswer(status: old == nil ? 201 : 200, json: try admit(merged, at: path))
@@ -126,7 +127,8 @@ actor StandInCluster {
             throw StandInRefusal.bad("Object 'Kind' or 'apiVersion' is missing")
         }
         guard version == path.apiVersion else {
-            throw StandInRefusal.bad("the API version in the data (\(version)) does not match the expected API version (\(path.apiVersion))")
+            throw StandInRefusal.bad(
+                "the API version in the data (\(version)) does not match the expected API version (\(path.apiVersion))")
         }
         if let name = object["metadata", "name"]?.text, name != path.name {
             throw StandInRefusal.bad("the name of the object (\(name)) does not match the name on the URL (\(path.name ?? ""))")
@@ -141,7 +143,9 @@ actor StandInCluster {
         let wanted = ports(service)
         if let port = wanted.first(where: { !(30000...32767).contains($0) }) {
             throw StandInRefusal.invalid(
-                path, "spec.ports[0].nodePort: Invalid value: \(port): provided port is not in the valid range. The range of valid ports is 30000-32767")
+                path,
+                "spec.ports[0].nodePort: Invalid value: \(port): provided port is not in the valid range. The range of valid ports is 30000-32767"
+            )
         }
         let services = StandInPath(group: "api/v1", resource: "services")
         for (other, object) in store.list(services) where other != path {

@@ -46,7 +46,9 @@ struct StandInHelm: Sendable {
                 in: StandInPath(group: "api/v1", resource: "namespaces"))
         }
         let old = try await StandInRelease.latest(name, in: namespace, client)
-        guard old != nil || arguments.has("--install") else { throw StandInFailure.plain("Error: UPGRADE FAILED: \"\(name)\" has no deployed releases") }
+        guard old != nil || arguments.has("--install") else {
+            throw StandInFailure.plain("Error: UPGRADE FAILED: \"\(name)\" has no deployed releases")
+        }
         if old == nil { call.say("Release \"\(name)\" does not exist. Installing it now.") }
         var release =
             old?.next(version: version, config: [:])
@@ -55,7 +57,8 @@ struct StandInHelm: Sendable {
         release.chart = chart
         try await deploy(release, isFirst: old == nil, client)
         if old != nil { call.say("Release \"\(name)\" has been upgraded. Happy Helming!") }
-        call.say("NAME: \(name)\nLAST DEPLOYED: \(StandInStore.now())\nNAMESPACE: \(namespace)\nSTATUS: deployed\nREVISION: \(release.revision)")
+        call.say(
+            "NAME: \(name)\nLAST DEPLOYED: \(StandInStore.now())\nNAMESPACE: \(namespace)\nSTATUS: deployed\nREVISION: \(release.revision)")
     }
 
     private func deploy(_ release: StandInRelease, isFirst: Bool, _ client: StandInClient) async throws {

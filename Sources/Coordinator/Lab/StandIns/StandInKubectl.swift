@@ -14,7 +14,9 @@ struct StandInKubectl: Sendable {
             call.arguments,
             valued: ["--kubeconfig", "--context", "--namespace", "--filename", "--output", "--field-manager", "--selector"],
             switches: ["--server-side", "--force-conflicts", "--all-namespaces", "--ignore-not-found", "--client", "--help", "--wait"],
-            short: ["-n": "--namespace", "-f": "--filename", "-o": "--output", "-A": "--all-namespaces", "-l": "--selector", "-h": "--help"])
+            short: [
+                "-n": "--namespace", "-f": "--filename", "-o": "--output", "-A": "--all-namespaces", "-l": "--selector", "-h": "--help",
+            ])
     }
 
     func run() async throws {
@@ -37,7 +39,8 @@ struct StandInKubectl: Sendable {
     private func apply(_ client: StandInClient) async throws {
         guard let source = arguments["--filename"] else { throw StandInFailure.plain("error: must specify one of -f and -k") }
         for object in try manifest(source) {
-            guard let version = object["apiVersion"]?.text, let kind = object["kind"]?.text, let name = object["metadata", "name"]?.text else {
+            guard let version = object["apiVersion"]?.text, let kind = object["kind"]?.text, let name = object["metadata", "name"]?.text
+            else {
                 throw StandInFailure.plain("error: error validating \"\(source)\": apiVersion, kind or metadata.name not set")
             }
             let path = StandInKinds.path(

@@ -53,7 +53,9 @@ struct StandInRelease: Sendable {
     private func secret() throws -> HelmValue {
         let tree: HelmValue = [
             "name": .string(name), "namespace": .string(namespace), "version": .count(revision), "config": config, "manifest": "",
-            "info": ["status": .string(status), "last_deployed": .string(StandInStore.now()), "description": "stand-in of the Meshgate Lab"],
+            "info": [
+                "status": .string(status), "last_deployed": .string(StandInStore.now()), "description": "stand-in of the Meshgate Lab",
+            ],
             "chart": ["metadata": ["name": .string(chart), "version": .string(chartVersion), "appVersion": .string(chartVersion)]],
         ]
         let packed = try Gzip.compress(Array(StandInJSON.encode(tree).utf8))

@@ -20,7 +20,8 @@ struct StandInTalosctl: Sendable {
             valued: [
                 "--context", "--nodes", "--endpoints", "--talosconfig", "--wait-timeout", "--control-plane-nodes", "--worker-nodes",
                 "--init-node", "--k8s-endpoint",
-            ], switches: ["--client", "--short", "--help", "--server", "--run-e2e"], short: ["-n": "--nodes", "-e": "--endpoints", "-h": "--help"])
+            ], switches: ["--client", "--short", "--help", "--server", "--run-e2e"],
+            short: ["-n": "--nodes", "-e": "--endpoints", "-h": "--help"])
     }
 
     func run() async throws {

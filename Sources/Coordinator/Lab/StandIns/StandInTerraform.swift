@@ -51,7 +51,8 @@ struct StandInTerraform: Sendable {
             ]
         }
         let file: HelmValue = [
-            "format_version": "1.2", "terraform_version": "1.13.3", "serial": .count(try state().serial), "resource_changes": .list(resources),
+            "format_version": "1.2", "terraform_version": "1.13.3", "serial": .count(try state().serial),
+            "resource_changes": .list(resources),
         ]
         try LabFiles.write(StandInJSON.encode(file), to: call.absolute(String(out.dropFirst(5))), mode: 0o600)
     }
