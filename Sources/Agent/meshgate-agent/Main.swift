@@ -38,7 +38,7 @@ struct MeshgateAgent: AsyncParsableCommand {
     static func main() async {
         do {
             try ProcessManners.adopt()
-            var command = try parseAsRoot()
+            var command = try parseAsRoot(ProgramArguments.list)
             if var waiting = command as? any AsyncParsableCommand { try await waiting.run() } else { try command.run() }
         } catch let failure as AgentFailure {
             EventLog.toStandardError("meshgate-agent: \(failure)\n")
