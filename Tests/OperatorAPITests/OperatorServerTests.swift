@@ -149,7 +149,9 @@ struct OperatorServerTests {
         let lab = try SurfaceLab()
         #expect(FileManager.default.createFile(atPath: lab.socket, contents: nil))
         try await lab.serve { lab, _ in
-            await #expect(throws: OperatorServerError.socketInUse(path: lab.socket)) { try await lab.serve { _, _ in } }
+            await #expect(throws: OperatorServerError.socketInUse(path: lab.socket)) {
+                try await SurfaceLab().serve({ $0.unixSocket = .init(path: lab.socket) }) { _, _ in }
+            }
             let mesh = try await lab.client.status().mesh
             #expect(mesh == "home")
         }

@@ -132,6 +132,7 @@ struct SurfaceLab {
         _ configure: (inout OperatorServerConfiguration) -> Void = { _ in },
         _ body: @Sendable (SurfaceLab, [OperatorServer.Opened]) async throws -> Void
     ) async throws {
+        defer { cleanUp() }
         var configuration = OperatorServerConfiguration(unixSocket: .init(path: socket))
         configure(&configuration)
         let expected = [configuration.unixSocket != nil, configuration.mutualTLS != nil, configuration.readOnly != nil].count { $0 }
@@ -165,7 +166,6 @@ struct SurfaceLab {
             await group.triggerGracefulShutdown()
             try await tasks.waitForAll()
         }
-        cleanUp()
     }
 
     private func cleanUp() {

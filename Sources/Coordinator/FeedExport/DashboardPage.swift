@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// The page for browsers: one file, nothing loaded from elsewhere. It reads `/v1/status` and follows `/v1/events`, and writes text only, never
-/// markup that came from outside.
+/// The page for browsers: one file, nothing loaded from elsewhere. It reads `/v1/status` and follows `/v1/events`, and writes text only,
+/// never markup that came from outside.
 package enum DashboardPage {
     package static let html = """
         <!doctype html>
@@ -38,8 +38,10 @@ package enum DashboardPage {
           at("mesh").textContent = "mesh " + s.mesh; const run = s.run, steps = run ? run.steps : [];
           const over = steps.filter(x => x.state === "done" || x.state === "unchanged").length;
           at("bar").max = Math.max(1, steps.length); at("bar").value = over;
-          at("line").textContent = (run ? "run " + run.id + ": " + (run.ending ?? "going on") + ", " + over + " of " + steps.length + " steps done"
-            : "no run yet") + " \\u00b7 epoch " + s.epoch + " \\u00b7 journal " + s.journal.sequence + " \\u00b7 " + s.version;
+          at("line").textContent = (run
+            ? "run " + run.id + ": " + (run.ending ?? "going on") + ", " + over + " of " + steps.length + " steps done"
+            : "no run yet")
+            + " \\u00b7 epoch " + s.epoch + " \\u00b7 journal " + s.journal.sequence + " \\u00b7 " + s.version;
           at("line").className = "quiet";
           const order = { failed: 0, held: 1, running: 2, verifying: 3, waiting: 4 };
           fill("steps", [...steps].sort((a, b) => (order[a.state] ?? 5) - (order[b.state] ?? 5)).slice(0, 500).map(x =>
@@ -55,7 +57,8 @@ package enum DashboardPage {
           setTimeout(look, 2000);
         }
         const kinds = ["coordinatorStarted", "runStarted", "warrantTaken", "overrideGranted", "stepHeld", "stepSkipped", "stepStarted",
-          "stepReported", "stepFinished", "stepFailed", "stepUnsettled", "stepReturned", "runFinished", "agentEnrolled", "agentRevoked", "alarm"];
+          "stepReported", "stepFinished", "stepFailed", "stepUnsettled", "stepReturned", "runFinished", "agentEnrolled",
+          "agentRevoked", "alarm"];
         const feed = new EventSource("/v1/events?follow=true");
         for (const kind of kinds) feed.addEventListener(kind, message => {
           const event = JSON.parse(message.data), line = document.createElement("div");

@@ -30,7 +30,8 @@ package final class EventFeed: Sendable {
         package var description: String {
             switch self {
             case .ahead(let asked, let head):
-                "there is no event \(asked) yet, the last one is \(head); the journal was replaced, or this is another coordinator: start anew since 0"
+                "there is no event \(asked) yet, the last one is \(head); the journal was replaced, or this is another coordinator: "
+                    + "start anew since 0"
             case .tooMany(let limit): "\(limit) readers follow the feed already; try again when one has left"
             case .historyMissing(let after, let head): "the journal gave no entries after \(after) although it reaches \(head); see its log"
             }

@@ -5,7 +5,7 @@ package import MeshModel
 import Planning
 package import Running
 
-/// A journal record as the outward stream tells it: the same for NDJSON and SSE. The journal's own form is not a promise to readers; this is.
+/// A journal record as the outward stream tells it: the same for NDJSON and SSE. The journal's own form is no promise to readers; this is.
 package struct FeedEvent: Hashable, Sendable {
     package let sequence: UInt64
     package let time: Timestamp

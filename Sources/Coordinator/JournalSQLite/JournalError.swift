@@ -21,14 +21,16 @@ package enum JournalError: Error, Hashable, Sendable, CustomStringConvertible {
         case .notAJournal(let path, let said):
             "\(path) is not a meshgate journal (\(said)); it was left alone: choose another state directory, or restore the journal there"
         case .newerSchema(let path, let found, let known):
-            "\(path) was written by a newer meshgate (schema \(found), this one knows \(known)); upgrade, or restore a journal of this version"
+            "\(path) was written by a newer meshgate (schema \(found), this one knows \(known)); upgrade, "
+                + "or restore a journal of this version"
         case .locked(let path, let holder):
             "\(path) is in use by \(holder.map { "process \($0)" } ?? "another process"); stop that coordinator first"
         case .damaged(let path, let sequence, let kept, let what):
             "the journal \(path) is damaged at entry \(sequence): \(what); entries 1 to \(kept) are whole. "
                 + "Keep the file as it is and restore the journal from a backup"
         case .unreadable(let path, let sequence, let kind, let said):
-            "entry \(sequence) of \(path) (\(kind)) is whole but cannot be understood: \(said); it was written by another version of meshgate, use that"
+            "entry \(sequence) of \(path) (\(kind)) is whole but cannot be understood: \(said); "
+                + "it was written by another version of meshgate, use that"
         case .cannotAppend(let path, let said):
             "cannot append to the journal \(path): \(said). Nothing was acknowledged; restart meshgate when the disk is well again"
         case .stopped(let path, let said):

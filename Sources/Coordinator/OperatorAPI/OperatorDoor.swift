@@ -77,8 +77,8 @@ enum OperatorDoor: Sendable {
         var gid: UInt32 = 0
     }
 
-    /// A context of its own for every connection: tickets are sealed with keys of the context, so none of another connection is accepted and
-    /// every handshake shows and judges a certificate (security.md T1).
+    /// A context of its own for every connection: tickets are sealed with keys of the context, so none of another connection is accepted
+    /// and every handshake shows and judges a certificate (security.md T1).
     private static func secure(
         _ channel: any Channel, _ peer: ConnectionPeer, _ settings: OperatorServerConfiguration.MutualTLS, _ log: Logger
     ) throws {

@@ -52,8 +52,8 @@ package struct OperatorServerConfiguration: Sendable {
     package struct ReadOnly: Sendable {
         package var host: String
         package var port: Int
-        /// Host names in requests that are answered besides `localhost` and IP addresses: a web page of elsewhere must not read us by a name of
-        /// its own (DNS rebinding).
+        /// Host names in requests that are answered besides `localhost` and IP addresses: a web page of elsewhere must not read us by a
+        /// name of its own (DNS rebinding).
         package var names: Set<String>
         package init(host: String = "127.0.0.1", port: Int, names: Set<String> = []) {
             self.host = host
