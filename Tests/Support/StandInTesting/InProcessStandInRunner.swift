@@ -38,6 +38,7 @@ package final class InProcessStandInRunner: CommandRunner {
             group.cancelAll()
             return first
         }
+        try Task.checkCancellation()
         return output.result(exit, limit: invocation.outputLimit)
     }
 
