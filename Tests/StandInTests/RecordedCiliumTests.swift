@@ -131,6 +131,18 @@ struct RecordedCiliumTests {
         }
     }
 
+    @Test("status --wait waits for the certificates and the server that enable has asked for")
+    func waiting() async throws {
+        try await StandInWorld.with(Self.spec(), faults: ["east": StandInWorld.quick { $0.readyAfter = 300 }]) { world in
+            _ = try await world.call("cilium", Self.installEast)
+            _ = try await world.call("cilium", ["--context", "east", "clustermesh", "enable", "--service-type", "NodePort"])
+            let wait = ["--context", "east", "clustermesh", "status", "--wait", "--wait-duration", "30s"]
+            let result = try await world.call("cilium", wait)
+            #expect(result.exit == .exited(0))
+            #expect(result.outputText.contains("🔌 No cluster connected"))
+        }
+    }
+
     /// Both clusters with the API server enabled, the certificates issued by Helm.
     private func enableBoth(_ world: StandInWorld) async throws {
         for (name, install) in [("east", Self.installEast), ("west", Self.installWest)] {

@@ -42,6 +42,10 @@ extension StandInCilium {
         if faults.ciliumStatusGarbage { return call.say("{\"access_information\": {\"service_type\": \"NodePo") }
         let patience = arguments.has("--wait") ? arguments.duration("--wait-duration", default: .seconds(900)) : .zero
         let doing = "Unable to determine status:  "
+        // The Secret comes from a Job some time after `enable`; `--wait` waits for it too. Whether it came is judged below.
+        _ = try await client.wait(patience) {
+            try await client.get(.secret(Self.namespace, "clustermesh-apiserver-remote-cert")) != nil
+        }
         let access = try await accessInformation(client, doing: doing, isVerbose: false)
         log("✅ Service \"clustermesh-apiserver\" of type \"\(access.serviceType)\" found")
         log("✅ Cluster access information is available:")
