@@ -51,7 +51,7 @@ demo: toolchain ## two clusters, real agents, dirty disks, a lost VLAN and a kil
 	$(SWIFT) build --product meshgate-agent $(SWIFT_FLAGS)
 	@scripts/demo.sh $(or $(ARGS),tour)
 
-lint: toolchain ## formatting, arrows between rooms, shell scripts
+lint: toolchain ## formatting, arrows between rooms, systemd units, shell scripts
 	@$(DEPS) lint
 	@scripts/lint.sh
 

@@ -18,7 +18,7 @@ group() {
     # What the Lab calls.
     demo) echo coreutils e2fsprogs iproute2 kmod libfaketime lvm2 mount nftables openssh-client procps ;;
     proto) echo protobuf-compiler ;;
-    lint) echo shellcheck ;;
+    lint) echo shellcheck systemd ;;
     package) echo binutils dpkg-dev jq lintian python3 python3-yaml skopeo ;;
     bench) echo binutils jq nats-server openssl procps python3 ;;
     *)

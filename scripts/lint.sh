@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 #
-# Formatting of the Swift sources (generated code left out), arrows between rooms, and shell scripts. Runs all, then ends with 1 if one failed.
+# Formatting of the Swift sources (generated code left out), arrows between rooms, systemd units, and shell scripts. Runs all, then ends with 1 if one failed.
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit
 failed=0
@@ -18,6 +18,7 @@ else
 fi
 
 scripts/arrows.sh || failed=1
+scripts/check-units.sh || failed=1
 
 scripts=(.ci/run)
 while IFS= read -r -d '' file; do scripts+=("$file"); done < <(find scripts Benchmarks -name '*.sh' -print0 | sort -z)
