@@ -13,13 +13,13 @@ group() {
     build) echo libcurl4-openssl-dev libssl-dev zlib1g-dev libblkid-dev libsqlite3-dev pkg-config git ca-certificates \
         libc6-dev libstdc++-12-dev ;;
     # Real tools that tests run against our code: file systems, volumes, namespaces, keys, faults.
-    test) echo coreutils cryptsetup-bin e2fsprogs faketime fdisk gdisk gzip iproute2 jq libfaketime lvm2 mount nftables openssh-client \
-        openssl procps prometheus python3 strace tmux util-linux xfsprogs ;;
+    test) echo coreutils cryptsetup-bin e2fsprogs gdisk gzip iproute2 libfaketime lvm2 mount nftables openssh-client openssl procps \
+        prometheus python3 strace util-linux xfsprogs ;;
     # What the Lab calls.
     demo) echo coreutils e2fsprogs iproute2 kmod libfaketime lvm2 mount nftables openssh-client procps ;;
     proto) echo protobuf-compiler ;;
     lint) echo shellcheck systemd ;;
-    package) echo binutils dpkg-dev jq lintian python3 python3-yaml skopeo ;;
+    package) echo binutils dpkg-dev jq lintian python3 python3-yaml util-linux ;;
     bench) echo binutils jq nats-server openssl procps python3 ;;
     *)
         echo "install-deps: there is no group \"$1\"; known are build, test, demo, proto, lint, package, bench" >&2
