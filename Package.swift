@@ -107,9 +107,9 @@ let package = Package(
         room(
             "OperatorAPI", in: "Coordinator",
             [
-                "MeshModel", "Gating", "Planning", "Running", "MeshTrust", "MeshSystem", "MeshHTTP", logging, lifecycle, nioCore, nioSSL,
+                "MeshModel", "Gating", "Planning", "Running", "MeshHTTP", logging, lifecycle, nioCore, nioSSL,
                 .product(name: "Hummingbird", package: "hummingbird"),
-                .product(name: "HummingbirdTLS", package: "hummingbird"),
+                .product(name: "HummingbirdCore", package: "hummingbird"),
             ]),
         room(
             "Lab", in: "Coordinator",
@@ -136,6 +136,30 @@ let package = Package(
                 "MeshModel", "MeshWire", "AgentCore", "AgentLink", "FleetGateway", "MeshTrust", "MeshSystem", "MeshTesting", nioCore,
                 nioPosix, nioTLS, nioSSL, logging,
             ]),
+        .testTarget(
+            name: "JournalSQLiteTests",
+            dependencies: [
+                "MeshModel", "Gating", "Planning", "Running", "MeshTrust", "MeshSystem", "JournalSQLite",
+                .product(name: "GRDB", package: "GRDB.swift"),
+            ],
+            path: "Tests/JournalSQLiteTests", exclude: ["Golden"], swiftSettings: strict),
+        tests("FeedExportTests", ["MeshModel", "Gating", "Planning", "Running", "FeedExport"]),
+        tests(
+            "OperatorAPITests",
+            [
+                "MeshModel", "Gating", "Planning", "Running", "MeshTrust", "MeshSystem", "MeshHTTP", "OperatorAPI", logging, lifecycle,
+            ]),
+        .target(
+            name: "StandInTesting", dependencies: ["Lab", "MeshModel", "MeshSystem"], path: "Tests/Support/StandInTesting",
+            swiftSettings: strict),
+        tests("StandInTests", ["Lab", "MeshModel", "MeshSystem", "MeshHTTP", "MeshTesting", "StandInTesting"]),
+        tests(
+            "ToolDriversTests",
+            [
+                "ToolDrivers", "Lab", "Gating", "Planning", "Running", "MeshModel", "MeshSystem", "MeshHTTP", "MeshTrust", "MeshTesting",
+                "StandInTesting",
+            ]),
+        tests("LabTests", ["Lab", "MeshModel", "MeshSystem", "MeshConfig", "Linting", "Planning"]),
         tests("HostProbeTests", ["HostProbe", "MeshModel", "MeshSystem", "CLinux"]),
         tests(
             "AgentMainTests",

@@ -31,7 +31,7 @@ struct AdminSurface {
             configuration(settings, trust: trust, controller: controller, now: now), backend: backend,
             sources: OperatorSources(
                 digest: { body in Digest.sha256(try CanonicalJSON.encode(body)) }, plan: { controller.snapshot.run?.plan },
-                events: { try events($0, feed) }),
+                events: { try events($0, feed) }, dashboard: { DashboardPage.html }),
             log: log, opened: { listeners.opened($0, log) })
         return AdminSurface(services: [server, FeedCloser(feed: feed)])
     }

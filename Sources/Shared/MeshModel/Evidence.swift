@@ -13,6 +13,36 @@ package enum Subject: Hashable, Sendable, Codable, Comparable, CustomStringConve
         case .node(let id): "node \(id)"
         }
     }
+
+    /// From what `description` gives.
+    package init?(_ text: String) {
+        let words = text.split(separator: " ", omittingEmptySubsequences: false).map(String.init)
+        switch (words.first, words.count) {
+        case ("mesh", 1): self = .mesh
+        case ("cluster", 2):
+            guard let name = ClusterName(words[1]) else { return nil }
+            self = .cluster(name)
+        case ("node", 2):
+            guard let node = NodeID(words[1]) else { return nil }
+            self = .node(node)
+        default: return nil
+        }
+    }
+
+    package init(from decoder: any Decoder) throws {
+        let container = try decoder.singleValueContainer()
+        let text = try container.decode(String.self)
+        guard let value = Subject(text) else {
+            throw DecodingError.dataCorruptedError(
+                in: container, debugDescription: "\"\(text)\" is not `mesh`, `cluster NAME` or `node NAME`")
+        }
+        self = value
+    }
+
+    package func encode(to encoder: any Encoder) throws {
+        var container = encoder.singleValueContainer()
+        try container.encode(description)
+    }
 }
 
 /// A read-only question. Each kind yields one evidence per subject, and the newest one counts.

@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// As JSON a fact is an object with one key, its kind: `{"disk": {...}}`.
+extension Fact {
+    private enum Kind: String, CodingKey, CaseIterable {
+        case host, disk, link, route, reach, clock, kernel, cluster, provision, connectivity, unavailable
+    }
+
+    package init(from decoder: any Decoder) throws {
+        let container = try decoder.container(keyedBy: Kind.self)
+        guard let kind = container.allKeys.first, container.allKeys.count == 1 else {
+            throw DecodingError.dataCorrupted(
+                .init(codingPath: decoder.codingPath, debugDescription: "a fact has exactly one of the keys \(Kind.allCases.map(\.rawValue))"))
+        }
+        switch kind {
+        case .host: self = .host(try container.decode(HostFact.self, forKey: kind))
+        case .disk: self = .disk(try container.decode(DiskFact.self, forKey: kind))
+        case .link: self = .link(try container.decode(LinkFact.self, forKey: kind))
+        case .route: self = .route(try container.decode(RouteFact.self, forKey: kind))
+        case .reach: self = .reach(try container.decode(ReachFact.self, forKey: kind))
+        case .clock: self = .clock(try container.decode(ClockFact.self, forKey: kind))
+        case .kernel: self = .kernel(try container.decode(KernelFact.self, forKey: kind))
+        case .cluster: self = .cluster(try container.decode(ClusterFact.self, forKey: kind))
+        case .provision: self = .provision(try container.decode(ProvisionFact.self, forKey: kind))
+        case .connectivity: self = .connectivity(try container.decode(ConnectivityFact.self, forKey: kind))
+        case .unavailable: self = .unavailable(try container.decode(String.self, forKey: kind))
+        }
+    }
+
+    package func encode(to encoder: any Encoder) throws {
+        var container = encoder.container(keyedBy: Kind.self)
+        switch self {
+        case .host(let fact): try container.encode(fact, forKey: .host)
+        case .disk(let fact): try container.encode(fact, forKey: .disk)
+        case .link(let fact): try container.encode(fact, forKey: .link)
+        case .route(let fact): try container.encode(fact, forKey: .route)
+        case .reach(let fact): try container.encode(fact, forKey: .reach)
+        case .clock(let fact): try container.encode(fact, forKey: .clock)
+        case .kernel(let fact): try container.encode(fact, forKey: .kernel)
+        case .cluster(let fact): try container.encode(fact, forKey: .cluster)
+        case .provision(let fact): try container.encode(fact, forKey: .provision)
+        case .connectivity(let fact): try container.encode(fact, forKey: .connectivity)
+        case .unavailable(let words): try container.encode(words, forKey: .unavailable)
+        }
+    }
+}
