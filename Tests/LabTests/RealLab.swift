@@ -24,10 +24,10 @@ struct RealLab {
         return own.split(separator: "/").dropLast().map { "/" + $0 }.joined() + "/meshgate"
     }
 
+    static var isBuilt: Bool { access(program, X_OK) == 0 }
+
     /// Real labs need root, the tools and the built binary; the tests say so by being skipped.
-    static var isPossible: Bool {
-        LabPreflight(plan: LabPlan(directory: "/tmp", contents: [])).findings.isEmpty && access(program, X_OK) == 0
-    }
+    static var isPossible: Bool { LabPreflight(plan: LabPlan(directory: "/tmp")).findings.isEmpty && isBuilt }
 
     func node(_ name: String) throws -> LabTopology.Node { try builder.topology.node(name) }
 

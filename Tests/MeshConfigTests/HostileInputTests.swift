@@ -12,7 +12,7 @@ struct HostileInputTests {
         let clock = ContinuousClock()
         let started = clock.now
         let told = faults(in: text)
-        #expect(clock.now - started < .seconds(20))
+        #expect(clock.now - started < .seconds(120))
         #expect(told.count == 1)
         #expect(told.first?.contains(unit == "x:\n" ? "a million entries" : "deep") == true, "\(told)")
     }

@@ -44,7 +44,7 @@ struct StreamTests {
             let began = ContinuousClock.now
             follow.cancel()
             await #expect(throws: CancellationError.self) { try await follow.value }
-            #expect(ContinuousClock.now - began < .seconds(5))
+            #expect(ContinuousClock.now - began < .seconds(60))
             #expect(await server.events.first { _ in true } == "gone /stall")
         }
     }

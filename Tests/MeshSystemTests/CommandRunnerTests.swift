@@ -83,7 +83,7 @@ struct CommandRunnerTests {
     func hangs() async throws {
         let result = try await runner.run(shell("sleep 600 & echo $!; wait", deadline: .milliseconds(400)))
         #expect(result.exit == .timedOut)
-        #expect(result.duration < .seconds(10))
+        #expect(result.duration < .seconds(60))
         #expect(try await dies(pid(result.outputText)))
     }
 
@@ -94,7 +94,7 @@ struct CommandRunnerTests {
         #expect(result.exit == .timedOut)
         #expect(result.outputText == "ready\n")
         #expect(result.duration >= .milliseconds(500))
-        #expect(result.duration < .seconds(10))
+        #expect(result.duration < .seconds(60))
     }
 
     @Test("a tool that ends well on TERM keeps its last words")
@@ -109,7 +109,7 @@ struct CommandRunnerTests {
     func grandchild() async throws {
         let result = try await runner.run(shell("sleep 600 & echo $!"))
         #expect(result.exit == .exited(0))
-        #expect(result.duration < .seconds(10))
+        #expect(result.duration < .seconds(60))
         #expect(try await dies(pid(result.outputText)))
     }
 
@@ -117,7 +117,7 @@ struct CommandRunnerTests {
     func escapedGrandchild() async throws {
         let result = try await runner.run(shell("setsid sh -c 'echo $$; exec yes' & sleep 0.2", limit: 4096))
         #expect(result.exit == .exited(0))
-        #expect(result.duration < .seconds(10))
+        #expect(result.duration < .seconds(60))
         let escaped = try pid(result.outputText.prefix { $0 != "\n" })
         #expect(try await dies(escaped), "it gets SIGPIPE")
     }
@@ -222,6 +222,6 @@ struct CommandRunnerTests {
             for _ in 0..<50 { group.addTask { try await runner.run(shell("sleep 0.5; echo ok")).outputText } }
             for try await text in group { #expect(text == "ok\n") }
         }
-        #expect(clock.now - began < .seconds(15))
+        #expect(clock.now - began < .seconds(120))
     }
 }

@@ -13,7 +13,7 @@ final class JournalLock: Sendable {
         let lockPath = path + ".lock"
         let file = open(lockPath, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0o600)
         guard file >= 0 else { throw .cannotOpen(path: path, said: JournalLock.words(doing: "open the lock file", on: lockPath, errno)) }
-        guard flock(file, LOCK_EX | LOCK_NB) == 0 else {
+        guard JournalLock.takes(file) else {
             let number = errno
             let holder = JournalLock.holder(file)
             close(file)
@@ -31,6 +31,18 @@ final class JournalLock: Sendable {
     }
 
     deinit { close(descriptor) }
+
+    /// A coordinator that is just ending still holds it for a moment; so a short wait comes before the refusal. `errno` tells why it failed.
+    private static func takes(_ file: Int32) -> Bool {
+        for _ in 0..<20 {
+            if flock(file, LOCK_EX | LOCK_NB) == 0 { return true }
+            guard errno == EWOULDBLOCK else { return false }
+            var pause = timespec(tv_sec: 0, tv_nsec: 100_000_000)
+            nanosleep(&pause, nil)
+        }
+        errno = EWOULDBLOCK
+        return false
+    }
 
     private static func holder(_ file: Int32) -> Int32? {
         var buffer = [UInt8](repeating: 0, count: 16)
