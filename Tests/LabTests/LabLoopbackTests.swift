@@ -10,8 +10,9 @@ import Testing
 
 @Suite("The part of a lab that needs no rights", .serialized)
 struct LabLoopbackTests {
+    private static let prefix = RealLab.ownPrefix("o")
     private let directory: Scratch
-    private var plan: LabPlan { LabPlan(directory: directory.path + "/lab", mode: .loopback, prefix: "mglo") }
+    private var plan: LabPlan { LabPlan(directory: directory.path + "/lab", mode: .loopback, prefix: Self.prefix) }
 
     init() throws { directory = try Scratch() }
 
@@ -23,11 +24,11 @@ struct LabLoopbackTests {
         let processes = LabProcesses(paths: builder.paths, marker: ledger.marker)
         let sleeper = try processes.start("sleeper", "/bin/sleep", ["600"], in: .rootNamespace)
         #expect(processes.find("sleeper") == sleeper)
-        let status = try #require(try LabStatus(prefix: "mglo"))
+        let status = try #require(try LabStatus(prefix: Self.prefix))
         #expect(status.programs.map(\.name) == ["sleeper"] && status.nodes.count == 6 && status.nodes.allSatisfy { !$0.up })
-        #expect(try await LabBuilder.down(prefix: "mglo"))
+        #expect(try await LabBuilder.down(prefix: Self.prefix))
         #expect(!sleeper.isAlive && !LabFiles.exists(plan.directory))
-        #expect(try LabStatus(prefix: "mglo") == nil)
+        #expect(try LabStatus(prefix: Self.prefix) == nil)
     }
 
     @Test("a program that nobody noted is found by its mark and ended too")
@@ -39,7 +40,7 @@ struct LabLoopbackTests {
             LabProgram(
                 path: "/bin/sleep", arguments: ["600"], environment: processes.environment, log: builder.paths.log("unnoted")),
             in: .rootNamespace)
-        try await LabBuilder.down(prefix: "mglo")
+        try await LabBuilder.down(prefix: Self.prefix)
         #expect(!sleeper.isAlive)
     }
 
@@ -52,7 +53,7 @@ struct LabLoopbackTests {
         let said = Mutex<[String]>([])
         try await LabFileChecks(paths: builder.paths, tools: tools).run { line in said.withLock { $0.append(line) } }
         #expect(said.withLock { $0 }.count == 2)
-        try await LabBuilder.down(prefix: "mglo")
+        try await LabBuilder.down(prefix: Self.prefix)
     }
 
     @Test("a directory with something in it is never taken over")
@@ -60,7 +61,7 @@ struct LabLoopbackTests {
         try LabFiles.makePath(plan.directory)
         try LabFiles.write("precious", to: plan.directory + "/file")
         await #expect(throws: LabError.self) { try await LabBuilder(plan, program: "/bin/true").up() }
-        #expect(try await LabBuilder.down(prefix: "mglo") == false)
+        #expect(try await LabBuilder.down(prefix: Self.prefix) == false)
         #expect(LabFiles.text(plan.directory + "/file") == "precious")
     }
 

@@ -9,13 +9,22 @@ import Testing
 
 /// A lab under a prefix of its own, for tests that need real namespaces.
 struct RealLab {
-    static let prefix = "mglt"
+    static let prefix = ownPrefix("t")
+    private static let managementByte = UInt8(100 + getpid() % 100)
+
     let builder: LabBuilder
     private let runner = ProcessCommandRunner()
 
     init(_ directory: Scratch, contents: [LabPlan.DiskContent] = [], runner: any CommandRunner = ProcessCommandRunner()) throws {
-        let plan = LabPlan(directory: directory.path + "/lab", prefix: Self.prefix, managementByte: 91, contents: contents)
+        let plan = LabPlan(directory: directory.path + "/lab", prefix: Self.prefix, managementByte: Self.managementByte, contents: contents)
         builder = try LabBuilder(plan, program: Self.program, runner: runner)
+    }
+
+    /// Four letters that no other test run on this machine has at the moment.
+    static func ownPrefix(_ first: Character) -> String {
+        let letters = Array("abcdefghijklmnopqrstuvwxyz")
+        let number = Int(getpid())
+        return String([first] + [676, 26, 1].map { letters[number / $0 % 26] })
     }
 
     /// The meshgate binary lies beside the test program.

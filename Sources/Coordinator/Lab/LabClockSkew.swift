@@ -9,6 +9,12 @@ package enum LabClockSkew {
             let requirement = LabPreflight.clockRequirement
             throw LabError.unexpected(doing: "skew a clock", found: "no \(requirement.tool); apt-get install \(requirement.package)")
         }
-        return ["LD_PRELOAD": library, "FAKETIME": "\(seconds < 0 ? "" : "+")\(seconds)s", "FAKETIME_DONT_FAKE_MONOTONIC": "1"]
+        // Swift finds a program's arguments beside its environment on the stack, and libfaketime would move that away by adding this
+        // variable. Given one with names that do not exist, it makes new ones and changes the variable where it stands.
+        let shared = "/meshgate-lab-none-sem /meshgate-lab-none-shm"
+        return [
+            "LD_PRELOAD": library, "FAKETIME": "\(seconds < 0 ? "" : "+")\(seconds)s", "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+            "FAKETIME_SHARED": shared,
+        ]
     }
 }

@@ -50,7 +50,10 @@ struct LabCrew: Sendable {
             try agents.start(on: node, skewSeconds: skew, isAlone: plan.mode == .loopback)
         }
         let wanted = Set(topology.nodes.map(\.name.text))
-        _ = try await LabPatience.value("see every agent connected", for: .seconds(60), remedy: "see \(paths.logs)") {
+        _ = try await LabPatience.value(
+            "see every agent connected", for: .seconds(60),
+            remedy: "see \(paths.logs); a firewall of this machine must let \(topology.managementBridge) in"
+        ) {
             try await product.connectedNodes().isSuperset(of: wanted) ? true : nil
         }
         story.tell("\(wanted.count) agents joined with one-time tokens and are connected over mutual TLS", .good)
@@ -64,7 +67,7 @@ struct LabCrew: Sendable {
     func carry(_ act: LabDirector.Act, _ story: LabStory) async throws {
         switch act {
         case .tell(let text, let mood): story.tell(text, mood.tone)
-        case .explain(let step): story.tell(try await product.explain(step), .quote)
+        case .explain(let step): story.tell(Self.essence(try await product.explain(step)), .quote)
         case .approve(let step): try await approve(step, story)
         case .repairVLAN: try await repairVLANs(story)
         case .rightClock: try rightClocks(story)
@@ -76,6 +79,15 @@ struct LabCrew: Sendable {
             story.tell("the coordinator is back and has replayed its journal", .good)
         }
     }
+
+    /// What holds, without what passes, and not more than fits a screen.
+    static func essence(_ explanation: String) -> String {
+        let lines = explanation.split(separator: "\n").filter { !$0.hasPrefix("  pass ") }
+        let shown = lines.prefix(longestQuote)
+        return (shown + (lines.count > shown.count ? ["  ... and \(lines.count - shown.count) lines more"] : [])).joined(separator: "\n")
+    }
+
+    private static let longestQuote = 14
 
     private func approve(_ step: StepID, _ story: LabStory) async throws {
         let text = try await product.requestWarrant(step)

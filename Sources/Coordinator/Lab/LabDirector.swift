@@ -25,6 +25,8 @@ package struct LabDirector: Hashable, Sendable {
     private static let passing = Set(knownCodes.prefix(3))
 
     private let scenario: LabScenario
+    private let tellsUnchanged: Bool
+    private var unchanged = 0
     private var done: Set<Act> = []
     private var shown: [StepID: String] = [:]
     /// Held by a gate at least once; what the story promised to show.
@@ -32,7 +34,11 @@ package struct LabDirector: Hashable, Sendable {
     package private(set) var ending: String?
     package private(set) var changed = 0
 
-    package init(_ scenario: LabScenario) { self.scenario = scenario }
+    /// With `tellsUnchanged` off, steps that were already done are only counted.
+    package init(_ scenario: LabScenario, tellsUnchanged: Bool = true) {
+        self.scenario = scenario
+        self.tellsUnchanged = tellsUnchanged
+    }
 
     package mutating func react(to event: LabEvent) -> [Act] {
         switch event {
@@ -61,14 +67,19 @@ package struct LabDirector: Hashable, Sendable {
         guard self.ending == nil else { return [] }
         self.ending = ending
         self.changed = changed
-        return [.tell("the run \(ending): \(changed) steps changed something", ending == "succeeded" ? .good : .bad)]
+        let counts =
+            unchanged > 0 ? "\(changed) steps changed something, \(unchanged) were already done" : "\(changed) steps changed something"
+        return [.tell("the run \(ending): \(counts)", ending == "succeeded" ? .good : .bad)]
     }
 
     private mutating func move(_ step: StepID, _ state: String, _ reasons: [LabEvent.Reason], _ detail: String) -> [Act] {
         if state == "held" { return hold(step, reasons) }
         guard shown.updateValue(state, forKey: step) != state else { return [] }
         switch state {
-        case "done", "unchanged": return [.tell("\(state == "done" ? "done     " : "unchanged") \(step)\(suffix(detail))", .good)]
+        case "done": return [.tell("done      \(step)\(suffix(detail))", .good)]
+        case "unchanged":
+            unchanged += 1
+            return tellsUnchanged ? [.tell("unchanged \(step)\(suffix(detail))", .good)] : []
         case "failed": return [.tell("failed    \(step)\(suffix(detail))", .bad)]
         case "running", "verifying":
             // In the middle of an install: its intent is in the journal and its outcome is not.
@@ -92,7 +103,9 @@ package struct LabDirector: Hashable, Sendable {
     private func answers(_ step: StepID, _ reasons: [LabEvent.Reason]) -> [Act] {
         let codes = Set(reasons.map(\.code))
         var answers: [Act] = []
-        if scenario.losesVLAN, codes.contains("unreachable") { answers.append(.repairVLAN) }
+        // A service that is only just starting refuses; silence is what a lost VLAN looks like.
+        let isSilence = reasons.allSatisfy { $0.code != "unreachable" || !$0.detail.contains("refused") }
+        if scenario.losesVLAN, codes.contains("unreachable"), isSilence { answers.append(.repairVLAN) }
         if scenario.skewsClock, codes.contains("skewed") { answers.append(.rightClock) }
         if scenario.hasForeignCA, reasons.contains(where: { $0.gate == Self.meshCAGate && $0.code == "mismatch" }) {
             answers.append(.removeForeignCA)

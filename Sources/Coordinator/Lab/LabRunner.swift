@@ -72,7 +72,7 @@ package struct LabRunner: Sendable {
         var missing = director.missing
         if missing.isEmpty {
             story.chapter("apply again")
-            var second = LabDirector(.happy)
+            var second = LabDirector(.happy, tellsUnchanged: false)
             try await carryOut(crew, &second)
             if second.changed != 0 { missing.append("the second apply changed \(second.changed) steps") }
             missing += second.missing
