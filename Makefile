@@ -43,7 +43,7 @@ build-tests: toolchain
 test: toolchain ## run every test that this machine can run (as root: also those with namespaces and loop devices)
 	@$(DEPS) build test
 	@[ "$$(id -u)" = 0 ] || echo "make: not root: tests with network namespaces and loop devices are skipped"
-	$(SWIFT) test $(SWIFT_FLAGS) $(ARGS)
+	$(SWIFT) test --no-parallel $(SWIFT_FLAGS) $(ARGS)
 
 demo: toolchain ## two clusters, real agents, dirty disks, a lost VLAN and a killed coordinator, on this machine
 	@$(DEPS) build demo

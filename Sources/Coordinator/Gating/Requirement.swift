@@ -37,6 +37,34 @@ package enum Requirement: Hashable, Sendable, Codable {
     case serviceDeployed(ClusterName, service: String, version: String?)
     case cephHealthy(ClusterName, osds: Int)
 
+    // The names of unlabelled values in JSON (SE-0295); they are part of the plan's form.
+    private enum AgentReadyCodingKeys: String, CodingKey { case _0 = "node" }
+    private enum BootStableCodingKeys: String, CodingKey { case _0 = "node" }
+    private enum ClockWithinCodingKeys: String, CodingKey { case _0 = "node", _1 = "limit" }
+    private enum KernelFitCodingKeys: String, CodingKey { case _0 = "node", options }
+    private enum LinkCodingKeys: String, CodingKey { case _0 = "node", name, mac, mtu }
+    private enum AddressCodingKeys: String, CodingKey { case _0 = "node", _1 = "address" }
+    private enum ReachesCodingKeys: String, CodingKey { case _0 = "node", _1 = "targets" }
+    private enum DiskIdentityCodingKeys: String, CodingKey { case _0 = "node", _1 = "disk" }
+    private enum DiskUnusedCodingKeys: String, CodingKey { case _0 = "node", _1 = "disk" }
+    private enum DiskBlankCodingKeys: String, CodingKey { case _0 = "node", _1 = "disk", cluster }
+    private enum WarrantedCodingKeys: String, CodingKey { case _0 = "step", _1 = "node", _2 = "disk" }
+    private enum ClustersDistinctCodingKeys: String, CodingKey { case _0 = "clusters" }
+    private enum NodesRegisteredCodingKeys: String, CodingKey { case _0 = "cluster", _1 = "nodes", podCIDRs }
+    private enum KubeProxyAbsentCodingKeys: String, CodingKey { case _0 = "cluster" }
+    private enum GatewayBundleCodingKeys: String, CodingKey { case _0 = "cluster", _1 = "version" }
+    private enum CiliumHealthyCodingKeys: String, CodingKey { case _0 = "cluster", version, nodes }
+    private enum CiliumConfigCodingKeys: String, CodingKey { case _0 = "cluster", _1 = "values" }
+    private enum DatapathParityCodingKeys: String, CodingKey { case _0 = "clusters" }
+    private enum ClusterIDsCodingKeys: String, CodingKey { case _0 = "clusters", ids }
+    private enum MeshCAFreeCodingKeys: String, CodingKey { case _0 = "cluster", like }
+    private enum MeshCASharedCodingKeys: String, CodingKey { case _0 = "cluster", like }
+    private enum ClustermeshReadyCodingKeys: String, CodingKey { case _0 = "cluster", nodePort }
+    private enum ClustermeshConnectedCodingKeys: String, CodingKey { case _0 = "cluster", remotes }
+    private enum MeshConnectedCodingKeys: String, CodingKey { case _0 = "clusters" }
+    private enum ServiceDeployedCodingKeys: String, CodingKey { case _0 = "cluster", service, version }
+    private enum CephHealthyCodingKeys: String, CodingKey { case _0 = "cluster", osds }
+
     /// A disk as the plan names it.
     package struct PlannedDisk: Hashable, Sendable, Codable {
         package var name: String

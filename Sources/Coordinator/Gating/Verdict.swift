@@ -12,6 +12,10 @@ package enum Verdict: Hashable, Sendable, Codable {
     /// The evidence is missing, stale or from another boot.
     case unknown([Reason])
 
+    private enum HoldCodingKeys: String, CodingKey { case _0 = "reasons" }
+    private enum DenyCodingKeys: String, CodingKey { case _0 = "reasons" }
+    private enum UnknownCodingKeys: String, CodingKey { case _0 = "reasons" }
+
     package var reasons: [Reason] {
         switch self {
         case .pass: []

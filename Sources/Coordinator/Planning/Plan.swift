@@ -78,6 +78,17 @@ package enum Action: Hashable, Sendable, Codable {
     case testConnectivity(from: ClusterName, to: ClusterName)
     case installService(String, ClusterName)
 
+    // The names of unlabelled values in JSON (SE-0295); they are part of the plan's form.
+    private enum AwaitTalosCodingKeys: String, CodingKey { case _0 = "cluster" }
+    private enum AwaitNodesCodingKeys: String, CodingKey { case _0 = "cluster" }
+    private enum InstallGatewayAPICodingKeys: String, CodingKey { case _0 = "cluster", _1 = "version" }
+    private enum SeedMeshCACodingKeys: String, CodingKey { case _0 = "cluster" }
+    private enum InstallCiliumCodingKeys: String, CodingKey { case _0 = "cluster" }
+    private enum WipeCodingKeys: String, CodingKey { case _0 = "node", _1 = "disk", _2 = "method" }
+    private enum EnableClustermeshCodingKeys: String, CodingKey { case _0 = "cluster" }
+    private enum ConnectClustermeshCodingKeys: String, CodingKey { case _0 = "clusters" }
+    private enum InstallServiceCodingKeys: String, CodingKey { case _0 = "service", _1 = "cluster" }
+
     /// The tool that carries it out.
     package var driver: String {
         switch self {

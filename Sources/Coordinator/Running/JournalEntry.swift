@@ -34,6 +34,9 @@ package enum JournalEntry: Hashable, Sendable, Codable {
     case agentEnrolled(node: NodeID, serial: String, by: String)
     case agentRevoked(node: NodeID, serial: String, by: String, reason: String)
     case alarm(subject: Subject, text: String)
+
+    private enum EvidenceTakenCodingKeys: String, CodingKey { case _0 = "evidence" }
+    private enum OverrideGrantedCodingKeys: String, CodingKey { case _0 = "override" }
 }
 
 /// How a driver or an agent says an attempt ended.
@@ -43,6 +46,11 @@ package enum Outcome: Hashable, Sendable, Codable {
     /// It was refused before anything was done.
     case refused(String)
     case unknown(String)
+
+    private enum SucceededCodingKeys: String, CodingKey { case _0 = "words" }
+    private enum FailedCodingKeys: String, CodingKey { case _0 = "words" }
+    private enum RefusedCodingKeys: String, CodingKey { case _0 = "words" }
+    private enum UnknownCodingKeys: String, CodingKey { case _0 = "words" }
 
     package var words: String {
         switch self {

@@ -290,7 +290,7 @@ package struct RunMachine: Sendable {
         if case .wipe = record.step.action { return .overrideImpossible(override.step, override.gate) }
         if override.gate == .diskBlank { return .overrideImpossible(override.step, override.gate) }
         if override.until <= now.wall { return .overrideExpired(override.until) }
-        return override.reason.isEmpty || override.by.isEmpty ? .overrideUnreasoned : nil
+        return override.reason.allSatisfy(\.isWhitespace) || override.by.isEmpty ? .overrideUnreasoned : nil
     }
 
     // MARK: apply
