@@ -3,6 +3,7 @@
 import FoundationEssentials
 import GRDB
 import MeshModel
+import MeshSystem
 import Running
 
 /// One row of table `entry`. Rows and their JSON stop in this room.
@@ -62,9 +63,7 @@ struct StoredEntry: Sendable {
     let body: [UInt8]
 
     init(_ entry: JournalEntry) throws {
-        let encoder = JSONEncoder()
-        encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
-        body = Array(try encoder.encode(entry))
+        body = try CanonicalJSON.encode(entry)
         // An enum with associated values is an object with one key, the name of the case.
         kind = String(decoding: body.dropFirst(2).prefix { $0 != UInt8(ascii: "\"") }, as: UTF8.self)
     }
