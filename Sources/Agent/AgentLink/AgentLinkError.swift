@@ -14,7 +14,8 @@ package enum AgentLinkError: Error, CustomStringConvertible {
         case .storage(let what, let cause):
             "use the agent's \(what): \(cause); repair the state directory, or remove the agent's state and join the node again"
         case .joinRefused(let endpoint, let code, let words): "join at \(endpoint): refused: \(words) (\(code))"
-        case .joinFailed(let endpoint, let why): "join at \(endpoint): \(why); is this the coordinator's address, and does it run?"
+        case .joinFailed(let endpoint, let why):
+            "join at \(endpoint): \(why)\(why.contains("?") ? "" : "; is this the coordinator's address, and does it run?")"
         }
     }
 }

@@ -45,7 +45,7 @@ final class LinkConnection: Sendable {
 
     private func connected(_ result: Result<any Channel, any Error>) {
         switch result {
-        case .failure(let error): tell(.closed("\(error)"))
+        case .failure(let error): tell(.closed(ConnectionWords.of(error)))
         case .success(let channel):
             let late = state.withLock { state in
                 state.channel = channel

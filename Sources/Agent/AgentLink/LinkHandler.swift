@@ -80,7 +80,7 @@ final class LinkHandler: ChannelInboundHandler, ChannelOutboundHandler {
     }
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
-        end(context, proof.refusal ?? "\(secured ? "connection" : "TLS handshake"): \(error)")
+        end(context, proof.refusal ?? ConnectionWords.of(error))
     }
 
     private func end(_ context: ChannelHandlerContext, _ why: String) {

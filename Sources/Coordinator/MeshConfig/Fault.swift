@@ -17,7 +17,12 @@ package struct Fault: Hashable, Sendable, CustomStringConvertible {
 package struct MeshFaults: Error, Hashable, CustomStringConvertible {
     /// Sorted by place.
     package let faults: [Fault]
-    package var description: String { faults.map(\.description).joined(separator: "\n") }
+    package var description: String {
+        let shown = faults.prefix(Self.mostShown).map(\.description).joined(separator: "\n")
+        return faults.count > Self.mostShown ? shown + "\nand \(faults.count - Self.mostShown) more faults" : shown
+    }
+    /// A text that is no mesh file at all has as many faults as lines; nobody reads them.
+    private static let mostShown = 200
 }
 
 /// A line and column of a file, both from 1.

@@ -79,7 +79,7 @@ package struct OperatorServer: Service {
         let limits = configuration.limits
         var quiet = log
         // Hummingbird reports its listeners and each connection that ends; we say what matters ourselves.
-        quiet.logLevel = max(log.logLevel, .warning)
+        quiet.logLevel = max(log.logLevel, .critical)
         let application = Application(
             router: responder.router(),
             server: HTTPServerBuilder { respond in
@@ -134,8 +134,12 @@ private struct ListenerService: Service {
         } catch let error as OperatorServerError {
             throw error
         } catch {
-            throw failure.found ?? OperatorServerError.cannotListen(on: place, said: "\(error)")
+            throw failure.found ?? OperatorServerError.cannotListen(on: place, said: Self.words(error))
         }
         if let found = failure.found { throw found }
+    }
+
+    private static func words(_ error: any Error) -> String {
+        (error as? IOError).flatMap { strerror($0.errnoCode) }.map { String(cString: $0) } ?? "\(error)"
     }
 }

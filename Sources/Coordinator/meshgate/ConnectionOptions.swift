@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import ArgumentParser
+import Glibc
 import MeshHTTP
 import MeshSystem
 import OperatorAPI
@@ -26,6 +27,22 @@ struct ConnectionOptions: ParsableArguments {
         return OperatorClient(http: try CurlHTTPClient(), socket: StateDirectory(stateDirectory).socket)
     }
 
+    /// What is known about a coordinator of this machine that did not answer.
+    fileprivate func absence(_ error: OperatorClientError) -> Failure {
+        let isRemote = stateDir == nil && (context ?? environment("MESHGATE_CONTEXT")) != nil
+        let socket = StateDirectory(stateDirectory).socket
+        guard !isRemote, case .failed(.unreachable(_, let said)) = error, said.contains("localhost") || said.contains(socket) else {
+            return Failure(error.exit, "\(error)")
+        }
+        if access(socket, W_OK) != 0, errno == EACCES || errno == EPERM {
+            return Failure(
+                .notPermitted, "only the coordinator's own user may use \(socket); become that user, or ask with a `meshgate context`")
+        }
+        return Failure(
+            .unavailable,
+            "no coordinator answers at \(socket); start one with `meshgate serve`, or name another with --state-dir or --context")
+    }
+
     private func remote(_ name: String) throws -> OperatorClient {
         let file = try ContextFile.load()
         guard let context = file.contexts[name] else {
@@ -34,9 +51,8 @@ struct ConnectionOptions: ParsableArguments {
                 .configuration,
                 "there is no context \"\(name)\"; known: \(known.isEmpty ? "none" : known). `meshgate context add` makes one")
         }
-        let files = LinuxFileStore()
         func read(_ path: String) throws -> [UInt8] {
-            guard let bytes = try files.read(absolute(path), limit: 1 << 20) else {
+            guard let bytes = try readInput(path, limit: 1 << 20) else {
                 throw Failure(.configuration, "context \"\(name)\" names \(path), which does not exist")
             }
             return bytes
@@ -60,6 +76,8 @@ struct StateDirectory: Sendable {
     }
 
     var socket: String { path + "/meshgate.sock" }
+    /// The server first binds to a name with its process id after it; `sun_path` holds 107 bytes and a NUL.
+    static let longestSocket = 107 - ".4194304".utf8.count
     var journal: String { path + "/journal.sqlite" }
     var authority: String { path + "/authority" }
     var work: String { path + "/work" }
@@ -71,7 +89,7 @@ func asking(_ connection: ConnectionOptions, _ body: (OperatorClient) async thro
         do {
             try await body(try connection.client())
         } catch let error as OperatorClientError {
-            throw Failure(error.exit, "\(error)")
+            throw connection.absence(error)
         }
     }
 }

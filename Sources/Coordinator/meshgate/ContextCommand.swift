@@ -42,10 +42,12 @@ struct ContextFile: Codable {
 struct ContextCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "context", abstract: "Remote coordinators: list, add, use, remove, and certificates for operators.",
+        discussion: "Example:\n  meshgate context use home",
         subcommands: [List.self, Add.self, Use.self, Remove.self, Issue.self], defaultSubcommand: List.self)
 
     struct List: AsyncParsableCommand {
-        static let configuration = CommandConfiguration(abstract: "List the contexts; the current one is marked.")
+        static let configuration = CommandConfiguration(
+            abstract: "List the contexts; the current one is marked.", discussion: "Example:\n  meshgate context list --output json")
         @OptionGroup var output: OutputOption
         func run() async throws {
             try await reporting {
@@ -80,26 +82,32 @@ struct ContextCommand: AsyncParsableCommand {
                     server: server, authority: absolute(authority), certificate: absolute(certificate), key: absolute(key))
                 file.current = file.current ?? name
                 try file.save()
+                let use = file.current == name ? "commands ask it from now on" : "`meshgate context use \(name)` makes it the current one"
+                Terminal.say("context \(name) added; \(use)")
             }
         }
     }
 
     struct Use: AsyncParsableCommand {
-        static let configuration = CommandConfiguration(abstract: "Make a context the current one; `local` goes back to the socket.")
-        @Argument var name: String
+        static let configuration = CommandConfiguration(
+            abstract: "Make a context the current one; `local` goes back to the socket.",
+            discussion: "Examples:\n  meshgate context use home\n  meshgate context use local")
+        @Argument(help: "A context, or `local`.") var name: String
         func run() async throws {
             try await reporting {
                 var file = try ContextFile.load()
                 guard name == "local" || file.contexts[name] != nil else { throw Failure(.no, "there is no context \"\(name)\"") }
                 file.current = name == "local" ? nil : name
                 try file.save()
+                Terminal.say(name == "local" ? "commands ask the coordinator of this machine" : "commands ask \(name)")
             }
         }
     }
 
     struct Remove: AsyncParsableCommand {
-        static let configuration = CommandConfiguration(abstract: "Forget a context; its files stay.")
-        @Argument var name: String
+        static let configuration = CommandConfiguration(
+            abstract: "Forget a context; its files stay.", discussion: "Example:\n  meshgate context remove home")
+        @Argument(help: "The context.") var name: String
         func run() async throws {
             try await reporting {
                 var file = try ContextFile.load()

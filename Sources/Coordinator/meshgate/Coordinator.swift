@@ -55,6 +55,13 @@ struct Coordinator: Sendable {
         let feed = EventFeed(head: journal.head.sequence) { try await journal.records(after: $0, limit: $1) }
         let machine = try await replay(journal, feed, log)
         let trust = try Trust.open(settings, files: files, now: now)
+        // Which certificates are revoked is known to the journal alone: with a fresh one, whoever was put out would be let in again.
+        guard journal.head.sequence > 0 || trust.roll.nodes.isEmpty else {
+            throw Failure(
+                .configuration,
+                "\(settings.state.journal) is empty or new, but the authority beside it has enrolled \(trust.roll.nodes.count) agents; "
+                    + "restore the journal from a backup, or begin with another --state-dir and invite the agents anew")
+        }
         let hub = Hub()
 
         let tools = Toolbox(

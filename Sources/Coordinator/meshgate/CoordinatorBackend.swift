@@ -31,6 +31,9 @@ struct CoordinatorBackend: OperatorBackend {
         var http: @Sendable () async -> String
     }
 
+    /// An exception that outlives the day is a change of the plan.
+    private static let longestOverride = Duration.seconds(24 * 3600)
+
     // MARK: looking
 
     func status() async throws -> StatusReply {
@@ -86,7 +89,7 @@ struct CoordinatorBackend: OperatorBackend {
         guard request.plan.spec.name == mesh else {
             throw BackendRefusal(
                 .conflict, code: "otherMesh", "this coordinator serves mesh \"\(mesh)\", the plan is for \"\(request.plan.spec.name)\"",
-                remedy: "use the coordinator of that mesh, or start one with another --state-dir")
+                remedy: "use the coordinator of that mesh, or start one for it: `meshgate serve -f FILE --state-dir ANOTHER`")
         }
         if let run = machine.run, !run.isOver, run.plan.digest == request.plan.digest {
             return ApplyReply(run: run.id, following: true, after: after)
@@ -101,6 +104,20 @@ struct CoordinatorBackend: OperatorBackend {
     func stop(by caller: Caller) async throws -> DoneReply { DoneReply(journal: try await submit(.stop(by: caller.name))) }
 
     func override(_ request: OverrideRequest, by caller: Caller) async throws -> DoneReply {
+        guard let record = controller.snapshot.run?[request.step] else {
+            throw Self.refusal(controller.snapshot.run == nil ? .noRun : .noSuchStep(request.step))
+        }
+        guard record.step.gates.contains(where: { $0.gate == request.gate }) else {
+            let gates = Set(record.step.gates.map(\.gate.rawValue)).sorted().joined(separator: ", ")
+            throw BackendRefusal(
+                .badRequest, code: "noSuchGate", "\(request.step) has no gate \(request.gate.rawValue) before it",
+                remedy: gates.isEmpty ? "it has none at all" : "it has: \(gates)")
+        }
+        guard request.life.duration <= Self.longestOverride else {
+            throw BackendRefusal(
+                .badRequest, code: "overrideLife", "an override counts for 24h at most, not for \(request.life)",
+                remedy: "ask for a shorter time, such as --for 10m, and again when it has passed")
+        }
         let override = GateOverride(
             step: request.step, gate: request.gate, by: caller.name, reason: request.reason, until: now().wall + request.life.duration)
         return DoneReply(journal: try await submit(.override(override)))
@@ -110,12 +127,20 @@ struct CoordinatorBackend: OperatorBackend {
 
     func invite(_ node: NodeID, _ request: InviteRequest, by caller: Caller) async throws -> InviteReply {
         let moment = now().wall
-        let life = min(request.life.duration, JoinTokens.longestLife)
+        let life = request.life.duration
+        guard life > .zero, life <= JoinTokens.longestLife else {
+            throw BackendRefusal(
+                .badRequest, code: "tokenLife", "a join token is good for 24h at most, and for longer than nothing",
+                remedy: "ask for a shorter time, such as --for 15m")
+        }
         let token = try tokens.invite(node, life: life, by: caller.name, pin: authority.pin, entropy: entropy, now: moment)
         return InviteReply(node: node, token: token, until: moment + life, coordinator: await addresses.agents())
     }
 
     func revoke(_ node: NodeID, _ request: RevokeRequest, by caller: Caller) async throws -> RevokeReply {
+        guard !request.reason.allSatisfy(\.isWhitespace) else {
+            throw BackendRefusal(.badRequest, code: "unreasoned", "a revocation needs a reason", remedy: "say why; it is journaled")
+        }
         let serials = roll.serials(of: node)
         guard !serials.isEmpty else {
             throw BackendRefusal(

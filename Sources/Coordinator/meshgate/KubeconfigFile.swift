@@ -8,7 +8,7 @@ import ToolDrivers
 /// The admin's kubeconfig as the drivers need it.
 enum KubeconfigFile {
     static func contexts(_ path: String, files: some FileStore) throws -> [String: ClusterAccess] {
-        guard let bytes = try files.read(path, limit: 16 << 20) else { return [:] }
+        guard let bytes = try files.read(resolved(path), limit: 16 << 20) else { return [:] }
         let directory = path.split(separator: "/", omittingEmptySubsequences: false).dropLast().joined(separator: "/")
         let parsed = try Kubeconfig(parsing: String(decoding: bytes, as: UTF8.self), file: path)
         var result: [String: ClusterAccess] = [:]
@@ -25,7 +25,7 @@ enum KubeconfigFile {
         switch source {
         case nil: nil
         case .data(let base64): Data(base64Encoded: base64).map { Array($0) }
-        case .file(let path): try files.read(path.hasPrefix("/") ? path : directory + "/" + path, limit: 1 << 20)
+        case .file(let path): try files.read(resolved(path.hasPrefix("/") ? path : directory + "/" + path), limit: 1 << 20)
         }
     }
 }

@@ -26,7 +26,8 @@ struct LabCommand: AsyncParsableCommand {
     }
 
     struct Up: AsyncParsableCommand {
-        static let configuration = CommandConfiguration(abstract: "Build the lab and leave it up, for looking around.")
+        static let configuration = CommandConfiguration(
+            abstract: "Build the lab and leave it up, for looking around.", discussion: "Example:\n  sudo meshgate lab up happy")
         @OptionGroup var place: Place
         @Argument(help: "The scenario whose beginning is built.") var scenario: String = LabScenario.happy.rawValue
         func run() async throws {
@@ -40,7 +41,8 @@ struct LabCommand: AsyncParsableCommand {
     }
 
     struct Run: AsyncParsableCommand {
-        static let configuration = CommandConfiguration(abstract: "Play a scenario from nothing to nothing.")
+        static let configuration = CommandConfiguration(
+            abstract: "Play a scenario from nothing to nothing.", discussion: "Example:\n  sudo meshgate lab run tour")
         @Argument(help: "The scenario.") var scenario: String
         @OptionGroup var place: Place
         @Flag(help: "Leave the lab up at the end.") var keep = false
@@ -59,7 +61,8 @@ struct LabCommand: AsyncParsableCommand {
 
     struct Down: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
-            abstract: "Remove exactly what the lab made; also after a kill, and as often as you like.")
+            abstract: "Remove exactly what the lab made; also after a kill, and as often as you like.",
+            discussion: "Example:\n  sudo meshgate lab down")
         @Option(help: "Prefix of everything it made.") var prefix: String = LabPlan.defaultPrefix
         func run() async throws {
             try await labReporting {
@@ -70,7 +73,7 @@ struct LabCommand: AsyncParsableCommand {
     }
 
     struct Status: AsyncParsableCommand {
-        static let configuration = CommandConfiguration(abstract: "Show what is up.")
+        static let configuration = CommandConfiguration(abstract: "Show what is up.", discussion: "Example:\n  sudo meshgate lab status")
         @Option(help: "Prefix of everything it made.") var prefix: String = LabPlan.defaultPrefix
         @OptionGroup var output: OutputOption
         func run() async throws {

@@ -2,6 +2,7 @@
 
 import ArgumentParser
 import FoundationEssentials
+import Glibc
 import Linting
 import MeshConfig
 import MeshModel
@@ -18,13 +19,7 @@ struct MeshOption: ParsableArguments {
     func read() throws -> MeshFile { try Self.read(mesh) }
 
     static func read(_ path: String) throws -> MeshFile {
-        let bytes: [UInt8]?
-        do {
-            bytes = try LinuxFileStore().read(absolute(path), limit: 64 << 20)
-        } catch {
-            throw Failure(.io, "\(error)")
-        }
-        guard let bytes else {
+        guard let bytes = try readInput(path, limit: 64 << 20) else {
             throw Failure(.badInput, "there is no file \(path); name one with -f, or start from docs/guide/mesh.example.yaml")
         }
         do {
@@ -51,6 +46,24 @@ struct MeshOption: ParsableArguments {
 /// Plans with the real digest: SHA-256 over the canonical JSON of the plan's body.
 func makePlan(_ spec: MeshSpec) throws -> Plan {
     try Planner.plan(spec) { body in Digest.sha256(try CanonicalJSON.encode(body)) }
+}
+
+/// A file that a person names, `nil` when there is none. Links are followed: it is theirs, unlike what lies in the state directory.
+func readInput(_ path: String, limit: Int) throws -> [UInt8]? {
+    do {
+        return try LinuxFileStore().read(resolved(absolute(path)), limit: limit)
+    } catch SystemError.notRegularFile {
+        throw Failure(.badInput, "\(path) is not a regular file; name a file")
+    } catch {
+        throw Failure(.badInput, "\(error)")
+    }
+}
+
+/// The path without symbolic links; as it is when there is nothing.
+func resolved(_ path: String) -> String {
+    guard let real = realpath(path, nil) else { return path }
+    defer { free(real) }
+    return String(cString: real)
 }
 
 /// An absolute path for a path of the command line.

@@ -8,11 +8,14 @@ import OperatorAPI
 /// `meshgate node`: who belongs to the mesh.
 struct NodeCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "node", abstract: "Machines with an agent: list, invite, revoke.", subcommands: [List.self, Invite.self, Revoke.self],
+        commandName: "node", abstract: "Machines with an agent: list, invite, revoke.",
+        discussion: "Examples:\n  meshgate node list\n  meshgate node invite wrk-e-1", subcommands: [List.self, Invite.self, Revoke.self],
         defaultSubcommand: List.self)
 
     struct List: AsyncParsableCommand {
-        static let configuration = CommandConfiguration(abstract: "List planned and connected machines.")
+        static let configuration = CommandConfiguration(
+            abstract: "List planned and connected machines.",
+            discussion: "Example:\n  meshgate node list --output json | jq -r '.nodes[] | select(.connected) | .name'")
         @OptionGroup var connection: ConnectionOptions
         @OptionGroup var output: OutputOption
         func run() async throws {
@@ -30,8 +33,9 @@ struct NodeCommand: AsyncParsableCommand {
                 The token is shown once, is good for one agent key, and names the authority, so that the agent knows its coordinator.
                 Example:
                   meshgate node invite wrk-e-1
-                  # on the machine:
-                  meshgate-agent join --coordinator 192.168.88.5:7443 --node wrk-e-1 --token mgj1....
+                  # then, on the machine:
+                  meshgate-agent join --coordinator 192.168.88.5:7443 --node wrk-e-1 \\
+                    --token-file token
                 """)
         @Argument(help: "The node's name in mesh.yaml.") var node: String
         @Option(name: .customLong("for"), help: "How long it is good, at most 24h.") var life: String = "15m"

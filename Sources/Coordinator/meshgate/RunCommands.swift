@@ -60,7 +60,8 @@ struct ApplyCommand: AsyncParsableCommand {
 /// `meshgate stop`: end the run.
 struct StopCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "stop", abstract: "End the run: nothing further is started. What is under way ends by itself.")
+        commandName: "stop", abstract: "End the run: nothing further is started. What is under way ends by itself.",
+        discussion: "Example:\n  meshgate stop")
     @OptionGroup var connection: ConnectionOptions
 
     func run() async throws {

@@ -24,7 +24,7 @@ final class RunPrinter: Sendable {
     func begin(_ reply: ApplyReply) {
         switch output {
         case .json: emit(Line(event: "begin", run: reply.run, following: reply.following))
-        case .text: Terminal.say(reply.following ? "following run \(reply.run), which is going on" : "run \(reply.run) started")
+        case .text: Terminal.say(reply.following ? "following \(reply.run), which is going on" : "\(reply.run) started")
         }
     }
 

@@ -21,8 +21,9 @@ struct ServeCommand: AsyncParsableCommand {
               meshgate serve --mesh mesh.yaml --listen 192.168.88.5:7443
               meshgate serve --operators 0.0.0.0:7444 --name coordinator.lan
 
-            Ends gracefully on SIGTERM and SIGINT. Exit codes: 69 an address is in use, 74 the journal failed, 77 the state directory
-            may not be written, 78 something in it is damaged, of another mesh, or from a newer version.
+            Ends gracefully on SIGTERM and SIGINT. Exit codes: 65 the mesh file cannot be used, 69 an address or the state directory is
+            in use, 74 the journal failed, 77 the state directory may not be written, 78 something in it is damaged, of another mesh, or
+            from a newer version.
             """)
     @Option(name: .long, help: "Where everything is kept. [MESHGATE_STATE_DIR]", completion: .directory) var stateDir: String?
     @Option(name: [.customShort("f"), .long], help: "The mesh file; its name is the mesh's.", completion: .file()) var mesh: String?
@@ -60,6 +61,12 @@ struct ServeCommand: AsyncParsableCommand {
     private func settings() throws -> Coordinator.Settings {
         let agents = try Self.endpoint(listen, option: "--listen")
         let state = StateDirectory(StateDirectory.path(stateDir))
+        guard state.socket.utf8.count <= StateDirectory.longestSocket else {
+            throw Failure(
+                .configuration,
+                "\(state.socket) is longer than a socket's path may be (\(StateDirectory.longestSocket) bytes); choose a shorter --state-dir"
+            )
+        }
         let meshPath = mesh.map(absolute)
         return Coordinator.Settings(
             mesh: try name(state: state), state: state,

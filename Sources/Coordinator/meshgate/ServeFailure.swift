@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import FleetGateway
+import Glibc
 import JournalSQLite
 import MeshSystem
+import OperatorAPI
 import TrustAuthority
 
 /// Which exit code and words an error of `serve` becomes; the one place for it.
@@ -20,6 +22,9 @@ enum ServeFailure {
             throw Failure(exit(for: error), "\(error)")
         } catch let error as GatewayError {
             throw Failure(.unavailable, "\(error)")
+        } catch let error as OperatorServerError {
+            if case .unusableIdentity = error { throw Failure(.configuration, "\(error)") }
+            throw Failure(.unavailable, "\(error)")
         } catch {
             throw Failure(.io, "\(error)")
         }
@@ -27,7 +32,12 @@ enum ServeFailure {
 
     private static func exit(for error: SystemError) -> Exit {
         switch error {
-        case .failed(_, _, let errno): errno == 13 || errno == 1 || errno == 30 ? .notPermitted : .io
+        case .failed(_, _, let errno):
+            switch errno {
+            case EACCES, EPERM, EROFS: .notPermitted
+            case ENOTDIR, ELOOP: .configuration
+            default: .io
+            }
         case .notOurs: .notPermitted
         case .lockHeld: .unavailable
         case .unexpectedContent, .notRegularFile, .fileTooLarge, .notAbsolute: .configuration

@@ -63,7 +63,9 @@ struct LintCommand: AsyncParsableCommand {
         let errors = findings.count { $0.severity == .error }
         let warnings = findings.count { $0.severity == .warning }
         let summary =
-            findings.isEmpty ? Terminal.paint("\(mesh.mesh): nothing to complain about", .green) : "\(errors) errors, \(warnings) warnings"
+            findings.isEmpty
+            ? Terminal.paint("\(mesh.mesh): nothing to complain about", .green)
+            : "\(counted(errors, "error", "errors")), \(counted(warnings, "warning", "warnings"))"
         return renderText(findings, file: mesh.mesh, place: file.sources.place) + summary
     }
 }
@@ -115,11 +117,9 @@ struct RehearseCommand: AsyncParsableCommand {
     func run() async throws {
         try await reporting {
             let plan = try mesh.plan()
-            guard let bytes = try LinuxFileStore().read(absolute(script), limit: 1 << 20) else {
-                throw Failure(.badInput, "there is no file \(script)")
-            }
+            let text = try readText(script)
             do {
-                let play = try Script(parsing: String(decoding: bytes, as: UTF8.self)).play(plan)
+                let play = try Script(parsing: text).play(plan)
                 Terminal.say(play.transcript.joined(separator: "\n"))
             } catch {
                 throw Failure(.badInput, "\(script): \(error)")

@@ -4,6 +4,9 @@ import Gating
 import MeshModel
 import OperatorAPI
 
+/// A number with its noun.
+func counted(_ number: some BinaryInteger, _ one: String, _ many: String) -> String { "\(number) \(number == 1 ? one : many)" }
+
 /// Columns with two spaces between them, as wide as their widest cell.
 struct Table {
     var rows: [[String]] = []
@@ -12,8 +15,9 @@ struct Table {
         let count = rows.map(\.count).max() ?? 0
         let widths = (0..<count).map { column in rows.map { $0.count > column ? $0[column].count : 0 }.max() ?? 0 }
         return rows.map { row in
-            row.enumerated().map { index, cell in
-                index == row.count - 1 ? cell : cell + String(repeating: " ", count: widths[index] - cell.count + 2)
+            let end = row.lastIndex { !$0.isEmpty } ?? 0
+            return row.prefix(end + 1).enumerated().map { index, cell in
+                index == end ? cell : cell + String(repeating: " ", count: widths[index] - cell.count + 2)
             }.joined()
         }.joined(separator: "\n")
     }
@@ -28,13 +32,13 @@ struct StatusText {
         var lines = [
             "meshgate \(status.version), mesh \(status.mesh), epoch \(status.epoch), since \(status.startedAt)",
             "agents dial \(status.agents)" + (status.http.isEmpty ? "" : ", metrics and events at \(status.http)"),
-            "journal: \(status.journal.sequence) entries, head \(status.journal.hash.short)",
+            "journal: \(counted(status.journal.sequence, "entry", "entries")), head \(status.journal.hash.short)",
             "", NodesText(status.nodes).text, "",
         ]
         guard let run = status.run else {
             return (lines + ["no run yet; start one with `meshgate apply -f mesh.yaml`"]).joined(separator: "\n")
         }
-        lines.append("run \(run.id) by \(run.by), \(run.ending ?? "going on"), since \(run.startedAt), plan \(run.plan.short)")
+        lines.append("\(run.id) by \(run.by), \(run.ending ?? "going on"), since \(run.startedAt), plan \(run.plan.short)")
         var table = Table()
         for step in run.steps {
             table.rows.append([step.state, step.id.text, step.reasons.first.map { "\($0.gate.rawValue) \($0.detail)" } ?? step.detail])
@@ -67,6 +71,9 @@ struct ExplainText {
     let reply: ExplainReply
     init(_ reply: ExplainReply) { self.reply = reply }
 
+    /// A gate over thousands of nodes is not read to its end.
+    private static let mostReasons = 10
+
     var text: String {
         let step = reply.step
         var lines = ["\(step.id): \(step.title)", "state: \(step.state)" + (step.since.map { " since \($0)" } ?? "")]
@@ -85,12 +92,15 @@ struct ExplainText {
         let word = gate.overridden && gate.verdict != "pass" ? "overridden" : gate.verdict
         let style: Terminal.Style = word == "pass" ? .green : word == "deny" ? .red : .yellow
         var lines = [
-            "  " + Terminal.paint(word + String(repeating: " ", count: max(0, 8 - word.count)), style)
-                + "\(gate.gate.rawValue)  \(gate.title)"
+            "  " + Terminal.paint(word + String(repeating: " ", count: max(0, 10 - word.count)), style)
+                + "  \(gate.gate.rawValue)  \(gate.title)"
         ]
-        for reason in gate.reasons {
-            lines.append("            \(reason.detail)" + (reason.since.map { ", since \($0)" } ?? ""))
-            lines.append("            " + Terminal.paint("→ \(reason.remedy)", .cyan))
+        for reason in gate.reasons.prefix(Self.mostReasons) {
+            lines.append("              \(reason.detail)" + (reason.since.map { ", since \($0)" } ?? ""))
+            lines.append("              " + Terminal.paint("→ \(reason.remedy)", .cyan))
+        }
+        if gate.reasons.count > Self.mostReasons {
+            lines.append("              and \(gate.reasons.count - Self.mostReasons) more; `--output json` lists all")
         }
         return lines
     }

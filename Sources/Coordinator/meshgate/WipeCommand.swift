@@ -21,7 +21,8 @@ struct WipeCommand: AsyncParsableCommand {
 
     struct PlanWipes: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
-            commandName: "plan", abstract: "Show each disk: identity, contents, method, and what would be lost.")
+            commandName: "plan", abstract: "Show each disk: identity, contents, method, and what would be lost.",
+            discussion: "Example:\n  meshgate wipe plan")
         @OptionGroup var connection: ConnectionOptions
         @OptionGroup var output: OutputOption
         func run() async throws {
@@ -35,7 +36,8 @@ struct WipeCommand: AsyncParsableCommand {
 
     struct Request: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
-            abstract: "Print the canonical text of the warrant for one wipe step, to be signed.")
+            abstract: "Print the canonical text of the warrant for one wipe step, to be signed.",
+            discussion: "Example:\n  meshgate wipe request talos-east/wrk-e-1/wipe-vdb > w.txt")
         @Argument(help: "The wipe step.") var step: String
         @OptionGroup var connection: ConnectionOptions
         func run() async throws {
@@ -44,7 +46,9 @@ struct WipeCommand: AsyncParsableCommand {
     }
 
     struct Submit: AsyncParsableCommand {
-        static let configuration = CommandConfiguration(abstract: "Hand in a signed warrant.")
+        static let configuration = CommandConfiguration(
+            abstract: "Hand in a signed warrant.",
+            discussion: "Example:\n  meshgate wipe submit talos-east/wrk-e-1/wipe-vdb --warrant w.txt --signature w.txt.sig")
         @Argument(help: "The wipe step.") var step: String
         @Option(help: "The signed text, unchanged.", completion: .file()) var warrant: String
         @Option(help: "An SSH signature over it; once per signer.", completion: .file()) var signature: [String]
@@ -151,12 +155,6 @@ private func warrantText(_ step: String, _ client: OperatorClient) async throws 
 }
 
 func readText(_ path: String) throws -> String {
-    do {
-        guard let bytes = try LinuxFileStore().read(absolute(path), limit: 1 << 20) else {
-            throw Failure(.badInput, "there is no file \(path)")
-        }
-        return String(decoding: bytes, as: UTF8.self)
-    } catch let error as SystemError {
-        throw Failure(.badInput, "\(error)")
-    }
+    guard let bytes = try readInput(path, limit: 1 << 20) else { throw Failure(.badInput, "there is no file \(path)") }
+    return String(decoding: bytes, as: UTF8.self)
 }
