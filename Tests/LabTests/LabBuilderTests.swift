@@ -136,6 +136,17 @@ struct LabBuilderTests {
         #expect(RealLab.traces(directory) == [])
     }
 
+    @Test("interrupted while it is built, a lab takes itself down again")
+    func interrupted() async throws {
+        let lab = try RealLab(directory)
+        let building = Task { try await lab.builder.up() }
+        let deadline = ContinuousClock().now.advanced(by: .seconds(10))
+        while LabLedger.current(RealLab.prefix)?.namespaces.isEmpty ?? true, ContinuousClock().now < deadline { await Task.yield() }
+        building.cancel()
+        await #expect(throws: CancellationError.self) { try await building.value }
+        #expect(RealLab.traces(directory) == [])
+    }
+
     @Test("an agent's clock can be wrong while its boot clock is right", .enabled(if: LabPreflight.fakeTimeLibrary != nil))
     func skew() async throws {
         try await withLab { lab in

@@ -10,13 +10,11 @@ import Testing
 /// A lab under a prefix of its own, for tests that need real namespaces.
 struct RealLab {
     static let prefix = ownPrefix("t")
-    private static let managementByte = UInt8(100 + getpid() % 100)
-
     let builder: LabBuilder
     private let runner = ProcessCommandRunner()
 
     init(_ directory: Scratch, contents: [LabPlan.DiskContent] = [], runner: any CommandRunner = ProcessCommandRunner()) throws {
-        let plan = LabPlan(directory: directory.path + "/lab", prefix: Self.prefix, managementByte: Self.managementByte, contents: contents)
+        let plan = LabPlan(directory: directory.path + "/lab", prefix: Self.prefix, contents: contents)
         builder = try LabBuilder(plan, program: Self.program, runner: runner)
     }
 
@@ -34,6 +32,8 @@ struct RealLab {
     }
 
     static var isBuilt: Bool { access(program, X_OK) == 0 }
+
+    static var isAgentBuilt: Bool { isBuilt && access(program + "-agent", X_OK) == 0 }
 
     /// Real labs need root, the tools and the built binary; the tests say so by being skipped.
     static var isPossible: Bool { LabPreflight(plan: LabPlan(directory: "/tmp")).findings.isEmpty && isBuilt }

@@ -4,7 +4,7 @@ internal import Glibc
 internal import MeshSystem
 
 /// Takes a lab apart: processes first, so that nothing holds a disk or a network; then disks, links, namespaces, files; the ledger last.
-struct LabDemolition {
+struct LabDemolition: Sendable {
     let ledger: LabLedger
     let tools: LabTools
 
@@ -13,7 +13,13 @@ struct LabDemolition {
         self.tools = tools
     }
 
+    /// Goes on to the end even when our own task is cancelled: half a lab is worse than a late answer.
     func run() async throws {
+        // Awaited right here, so it ends before we do.
+        try await Task { try await takeApart() }.value
+    }
+
+    private func takeApart() async throws {
         let paths = LabPaths(ledger.directory)
         try LabProcesses(paths: paths, marker: ledger.marker).endAll(grace: .seconds(5))
         for loop in LabLoop.all(below: paths.disks) { try await loop.detach(with: tools) }

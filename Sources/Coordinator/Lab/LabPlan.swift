@@ -57,13 +57,13 @@ package struct LabPlan: Hashable, Sendable, Codable {
     }
 
     package init(
-        directory: String, mode: Mode = .full, prefix: String = LabPlan.defaultPrefix, managementByte: UInt8 = 77, clusterCount: Int = 2,
+        directory: String, mode: Mode = .full, prefix: String = LabPlan.defaultPrefix, managementByte: UInt8? = nil, clusterCount: Int = 2,
         nodesPerCluster: Int = 3, diskSize: ByteCount = .gibibytes(12), contents: [DiskContent] = [], skews: [Skew] = []
     ) {
         self.directory = directory
         self.mode = mode
         self.prefix = prefix
-        self.managementByte = managementByte
+        self.managementByte = managementByte ?? Self.managementByte(for: prefix)
         self.clusterCount = clusterCount
         self.nodesPerCluster = nodesPerCluster
         self.diskSize = diskSize
@@ -72,6 +72,12 @@ package struct LabPlan: Hashable, Sendable, Codable {
     }
 
     package static let defaultPrefix = "mgl"
+
+    /// 77 for the usual lab; labs with other prefixes get out of its way.
+    static func managementByte(for prefix: String) -> UInt8 {
+        if prefix == defaultPrefix { return 77 }
+        return UInt8(100 + prefix.utf8.reduce(0) { ($0 * 31 + Int($1)) % 150 })
+    }
 
     /// What is wrong with this plan, in words; empty when it can be built.
     package var problems: [String] {
