@@ -44,6 +44,17 @@ struct LabLoopbackTests {
         #expect(!sleeper.isAlive)
     }
 
+    @Test("a noted program that hides its mark is ended too")
+    func hidden() async throws {
+        let builder = try LabBuilder(plan, program: "/bin/true")
+        let ledger = try await builder.up()
+        let processes = LabProcesses(paths: builder.paths, marker: ledger.marker)
+        // What a program replaces itself with need not keep the mark; a hardened agent does not show it.
+        let sleeper = try processes.start("hidden", "/usr/bin/env", ["-i", "/bin/sleep", "600"], in: .rootNamespace)
+        try await LabBuilder.down(prefix: Self.prefix)
+        #expect(!sleeper.isAlive)
+    }
+
     @Test("labels and signatures are checked on plain files")
     func files() async throws {
         let builder = try LabBuilder(plan, program: "/bin/true")

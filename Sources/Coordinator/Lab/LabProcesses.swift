@@ -61,25 +61,29 @@ package struct LabProcesses: Sendable {
 
     /// Ends every process of the lab, noted or not: first politely, then not.
     func endAll(grace: Duration) throws {
-        let text = "\(marker.name)=\(marker.value)"
         let clock = ContinuousClock()
-        LabProcess.all(marked: text).forEach { $0.signal(SIGTERM) }
+        everyone.forEach { $0.signal(SIGTERM) }
         let patienceEnds = clock.now.advanced(by: grace)
         // PID 1 of a node does not hear TERM; everybody else may take until the grace is over.
-        for process in LabProcess.all(marked: text) where !isInit(process) && clock.now < patienceEnds {
+        for process in everyone where !isInit(process) && clock.now < patienceEnds {
             _ = process.waitForEnd(clock.now.duration(to: patienceEnds))
         }
         for _ in 0..<10 {
-            let left = LabProcess.all(marked: text)
+            let left = everyone
             if left.isEmpty { return }
             left.forEach { $0.signal(SIGKILL) }
             left.forEach { _ = $0.waitForEnd(.seconds(1)) }
         }
-        let left = LabProcess.all(marked: text).map { String($0.pid) }.joined(separator: ", ")
+        let left = everyone.map { String($0.pid) }.joined(separator: ", ")
         if !left.isEmpty {
             throw LabError.noAnswer(
                 doing: "end the processes \(left)", waited: .seconds(10), remedy: "end them by hand, then take the lab down again")
         }
+    }
+
+    /// By mark, and by note: an agent hardens itself so that only root can read its environment.
+    private var everyone: Set<LabProcess> {
+        Set(LabProcess.all(marked: "\(marker.name)=\(marker.value)")).union(names.compactMap(find))
     }
 
     private func isInit(_ process: LabProcess) -> Bool {
