@@ -113,12 +113,16 @@ let package = Package(
             ]),
         room(
             "Lab", in: "Coordinator",
-            ["MeshModel", "MeshTrust", "MeshSystem", "MeshHTTP", "CLinux", nioCore, .product(name: "Hummingbird", package: "hummingbird"), logging]),
+            [
+                "MeshModel", "MeshTrust", "MeshSystem", "MeshHTTP", "CLinux", nioCore,
+                .product(name: "Hummingbird", package: "hummingbird"), logging,
+            ]),
         program(
             "meshgate", in: "Coordinator",
             [
                 "MeshModel", "MeshConfig", "Linting", "Gating", "Planning", "Running", "Rehearsal", "JournalSQLite", "TrustAuthority",
-                "FleetGateway", "ToolDrivers", "FeedExport", "OperatorAPI", "Lab", "MeshTrust", "MeshSystem", "MeshHTTP", arguments, logging,
+                "FleetGateway", "ToolDrivers", "FeedExport", "OperatorAPI", "Lab", "MeshTrust", "MeshSystem", "MeshHTTP", arguments,
+                logging,
                 lifecycle, signals,
             ]),
         // Tests

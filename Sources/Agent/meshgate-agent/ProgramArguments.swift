@@ -9,6 +9,8 @@ enum ProgramArguments {
     static var list: [String] {
         if !CommandLine.arguments.isEmpty { return Array(CommandLine.arguments.dropFirst()) }
         guard let bytes = try? LinuxFileStore().read("/proc/self/cmdline", limit: 1 << 20) else { return [] }
-        return bytes.split(separator: 0, omittingEmptySubsequences: false).dropLast().dropFirst().map { String(decoding: $0, as: UTF8.self) }
+        return bytes.split(separator: 0, omittingEmptySubsequences: false).dropLast().dropFirst().map {
+            String(decoding: $0, as: UTF8.self)
+        }
     }
 }

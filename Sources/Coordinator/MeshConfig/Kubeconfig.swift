@@ -44,7 +44,9 @@ package struct Kubeconfig: Sendable {
                 throw Fault(file: file, problem: "context \"\(item.name)\" names user \"\(item.context.user)\", which is not there")
             }
             if cluster.insecure == true {
-                throw Fault(file: file, problem: "cluster \"\(item.context.cluster)\" switches certificate checks off; give it certificate-authority-data")
+                throw Fault(
+                    file: file,
+                    problem: "cluster \"\(item.context.cluster)\" switches certificate checks off; give it certificate-authority-data")
             }
             contexts.append(
                 Context(

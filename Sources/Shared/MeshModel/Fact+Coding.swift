@@ -10,7 +10,9 @@ extension Fact {
         let container = try decoder.container(keyedBy: Kind.self)
         guard let kind = container.allKeys.first, container.allKeys.count == 1 else {
             throw DecodingError.dataCorrupted(
-                .init(codingPath: decoder.codingPath, debugDescription: "a fact has exactly one of the keys \(Kind.allCases.map(\.rawValue))"))
+                .init(
+                    codingPath: decoder.codingPath, debugDescription: "a fact has exactly one of the keys \(Kind.allCases.map(\.rawValue))")
+            )
         }
         switch kind {
         case .host: self = .host(try container.decode(HostFact.self, forKey: kind))
