@@ -53,18 +53,22 @@ package struct Certificate: Hashable, Sendable {
         }
     }
 
-    init(der: [UInt8], opened: borrowing Owned) throws(TrustError) {
-        guard let key = X509_get0_pubkey(opened.raw) else {
+    /// Of the certificate that `open` made of `der`.
+    init(der: [UInt8], opened: borrowing Owned) throws(TrustError) { try self.init(der: der, raw: opened.raw) }
+
+    /// As above, with an owner elsewhere that outlives the call.
+    init(der: [UInt8], raw opened: OpaquePointer) throws(TrustError) {
+        guard let key = X509_get0_pubkey(opened) else {
             ERR_clear_error()
             throw .notACertificate(problem: "its key is not readable")
         }
-        publicKey = try PublicKey(spki: OpenSSL.encode(key, "read the key of a certificate", i2d_PUBKEY))
-        guard let number = X509_get0_serialNumber(opened.raw), ASN1_STRING_type(number) == V_ASN1_INTEGER else {
+        publicKey = try PublicKey(decoded: key)
+        guard let number = X509_get0_serialNumber(opened), ASN1_STRING_type(number) == V_ASN1_INTEGER else {
             throw .notACertificate(problem: "its serial number is negative")
         }
         serial = encodeHex(OpenSSL.bytes(of: number))
-        notBefore = try Self.time(X509_get0_notBefore(opened.raw))
-        notAfter = try Self.time(X509_get0_notAfter(opened.raw))
+        notBefore = try Self.time(X509_get0_notBefore(opened))
+        notAfter = try Self.time(X509_get0_notAfter(opened))
         self.der = der
     }
 

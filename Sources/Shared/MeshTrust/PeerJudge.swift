@@ -31,7 +31,7 @@ package enum PeerJudge {
         do {
             let shown = try stack(of: chain)
             guard let leaf = OPENSSL_sk_value(shown.raw, 0).map(OpaquePointer.init) else { throw PeerRefusal.noCertificate }
-            let certificate = try Certificate(der: first)
+            let certificate = try Certificate(der: first, raw: leaf)
             let store = try Owned(X509_STORE_new(), "keep roots", release: X509_STORE_free)
             for root in roots {
                 let opened = try Certificate.open(root.der)

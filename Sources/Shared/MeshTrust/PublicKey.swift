@@ -44,6 +44,13 @@ package struct PublicKey: Hashable, Sendable {
         self.spki = spki
     }
 
+    /// Of a key that OpenSSL has decoded already, which found its point on the curve; decoding is slow in OpenSSL 3.0.
+    init(decoded key: OpaquePointer) throws(TrustError) {
+        let spki = try OpenSSL.encode(key, "read a public key", i2d_PUBKEY)
+        guard Self.hasRightForm(spki) else { throw .notAKey(problem: "it is of another type or in another form") }
+        self.spki = spki
+    }
+
     /// SHA-256 of the SubjectPublicKeyInfo: how a key is named in warrants, pins and enrolments.
     package var digest: Digest { .sha256(spki) }
 
