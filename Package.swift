@@ -163,7 +163,7 @@ let package = Package(
                 "ToolDrivers", "Lab", "Gating", "Planning", "Running", "MeshModel", "MeshSystem", "MeshHTTP", "MeshTrust", "MeshTesting",
                 "StandInTesting",
             ]),
-        tests("LabTests", ["Lab", "MeshModel", "MeshSystem", "MeshConfig", "Linting", "Planning"]),
+        tests("LabTests", ["Lab", "MeshModel", "MeshSystem", "MeshConfig", "Linting", "Planning", "Gating"]),
         tests("HostProbeTests", ["HostProbe", "MeshModel", "MeshSystem", "CLinux"]),
         tests(
             "AgentMainTests",

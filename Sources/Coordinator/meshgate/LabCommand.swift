@@ -3,6 +3,7 @@
 import ArgumentParser
 import Lab
 import MeshSystem
+import UnixSignals
 
 /// `meshgate lab`: the mesh on one machine, with real agents, disks and networks, and stand-in clusters.
 struct LabCommand: AsyncParsableCommand {
@@ -34,7 +35,8 @@ struct LabCommand: AsyncParsableCommand {
             try await labReporting {
                 let plan = try LabCommand.scenarioNamed(scenario).plan(directory: place.directory, prefix: place.prefix)
                 try LabCommand.check(plan)
-                _ = try await LabBuilder(plan, program: try LabBuilder.ownProgram(), runner: ProcessCommandRunner()).up { Terminal.say($0) }
+                let builder = try LabBuilder(plan, program: try LabBuilder.ownProgram(), runner: ProcessCommandRunner())
+                _ = try await LabCommand.untilInterrupted(prefix: place.prefix) { try await builder.up { Terminal.say($0) } }
                 Terminal.say("the lab is up in \(place.directory); `meshgate lab down` removes it")
             }
         }
@@ -51,10 +53,12 @@ struct LabCommand: AsyncParsableCommand {
                 let scenario = try LabCommand.scenarioNamed(scenario)
                 let plan = try scenario.plan(directory: place.directory, prefix: place.prefix)
                 let story = LabStory(colour: Terminal.hasColour) { Terminal.raw($0) }
-                try LabCommand.check(plan)
+                // Without root a part can still run; the runner says which.
+                if LabPreflight(plan: plan).possibleMode == .full { try LabCommand.check(plan) }
                 let runner = try LabRunner(
                     scenario, directory: place.directory, meshgate: try LabBuilder.ownProgram(), story: story, prefix: place.prefix)
-                guard try await runner.run(keep: keep) else { throw Exit.no.code }
+                let wentWell = try await LabCommand.untilInterrupted(prefix: place.prefix) { try await runner.run(keep: keep) }
+                guard wentWell else { throw Exit.no.code }
             }
         }
     }
@@ -83,6 +87,28 @@ struct LabCommand: AsyncParsableCommand {
                 }
                 Terminal.say(output.output == .json ? try status.json() : status.text)
             }
+        }
+    }
+
+    private struct Interrupted: Error {}
+
+    /// Ctrl-C takes the lab down instead of leaving it about.
+    static func untilInterrupted<Value: Sendable>(prefix: String, _ body: @escaping @Sendable () async throws -> Value) async throws -> Value {
+        do {
+            return try await withThrowingTaskGroup(of: Value.self) { group in
+                group.addTask { try await body() }
+                group.addTask {
+                    for await _ in await UnixSignalsSequence(trapping: .sigint, .sigterm) { throw Interrupted() }
+                    throw CancellationError()
+                }
+                defer { group.cancelAll() }
+                guard let value = try await group.next() else { throw CancellationError() }
+                return value
+            }
+        } catch is Interrupted {
+            Terminal.say("interrupted; taking the lab down")
+            try await LabBuilder.down(prefix: prefix)
+            throw Exit.no.code
         }
     }
 
