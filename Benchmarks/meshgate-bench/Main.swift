@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Glibc
+
+/// `meshgate-bench`: one measurement per call, one line of a Markdown table as its answer. `Benchmarks/run.sh` puts them together.
+@main
+struct Bench {
+    static let usage = """
+        meshgate-bench plan CLUSTERS NODES            read, lint and plan a mesh; peak memory of this process
+        meshgate-bench intake CLUSTERS NODES          evidence through the run's one loop while a run of that size is going
+        meshgate-bench journal DIRECTORY              durable appends beside plain write and fdatasync
+        meshgate-bench identities COUNT DIRECTORY     a mesh authority and COUNT agents, for the next three
+        meshgate-bench fleet DIRECTORY SESSIONS ROUNDS SIZE JOURNAL|-
+        meshgate-bench nats DIRECTORY SESSIONS ROUNDS SIZE
+        meshgate-bench agent DIRECTORY PROGRAM SECONDS
+        SIZE is `small` (about 200 B out, 300 B back) or `large` (about 1 KiB both ways).
+        """
+
+    static func main() async {
+        let words = Array(CommandLine.arguments.dropFirst())
+        do {
+            switch (words.first, words.count) {
+            case ("plan", 3): try PlanBench(clusters: number(words[1]), nodes: number(words[2])).run()
+            case ("intake", 3): try await IntakeBench(clusters: number(words[1]), nodes: number(words[2])).run()
+            case ("journal", 2): try await JournalBench(directory: words[1]).run()
+            case ("identities", 3): try BenchMesh.make(agents: number(words[1]), in: words[2])
+            case ("fleet", 6):
+                try await FleetBench(
+                    directory: words[1], sessions: number(words[2]), rounds: number(words[3]), size: size(words[4]),
+                    journal: words[5] == "-" ? nil : words[5]
+                ).run()
+            case ("nats", 5):
+                try await NatsBench(directory: words[1], sessions: number(words[2]), rounds: number(words[3]), size: size(words[4])).run()
+            case ("agent", 4): try await AgentBench(directory: words[1], program: words[2], seconds: number(words[3])).run()
+            // Started by `fleet` and `nats`.
+            case ("agents", 6):
+                try await Swarm(directory: words[1], port: number(words[2]), sessions: number(words[3]), size: size(words[4])).run(words[5])
+            default: throw BenchError.usage
+            }
+        } catch {
+            Machine.complain("\(error)")
+            exit(1)
+        }
+    }
+
+    private static func number(_ word: String) throws -> Int {
+        guard let number = Int(word), number > 0 else { throw BenchError.usage }
+        return number
+    }
+
+    private static func size(_ word: String) throws -> PayloadSize {
+        guard let size = PayloadSize(rawValue: word) else { throw BenchError.usage }
+        return size
+    }
+}
+
+/// Why a measurement could not be made.
+enum BenchError: Error, CustomStringConvertible {
+    case usage
+    case failed(String)
+    var description: String {
+        switch self {
+        case .usage: "wrong usage\n" + Bench.usage
+        case .failed(let what): what
+        }
+    }
+}

@@ -1,0 +1,144 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+#
+# Builds for release and measures; prints the tables of RESULTS.md. Without names it runs everything but `build`.
+#
+#   Benchmarks/run.sh [plan] [intake] [journal] [fleet] [agent] [sizes] [build]
+#
+#   BENCH_BIN=DIR        programs that are built already, in place of a build of our own
+#   BENCH_DIR=DIR        where the journal lies; a directory on a real disk (not tmpfs)
+#   BENCH_SESSIONS=LIST  numbers of sessions for `fleet` (1 100 1000 10000)
+#   BENCH_SECONDS=N      how long the agent is watched (30)
+#   BENCH_STATIC=1       also link the agent with -static-stdlib and watch that
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+parts=("$@")
+[ ${#parts[@]} -gt 0 ] || parts=(plan intake journal fleet agent sizes)
+for part in "${parts[@]}"; do
+    case "$part" in
+    plan | intake | journal | fleet | agent | sizes | build) ;;
+    *)
+        echo "run.sh: there is no part \"$part\"; known are plan, intake, journal, fleet, agent, sizes, build" >&2
+        exit 64
+        ;;
+    esac
+done
+wants() { [[ " ${parts[*]} " == *" $1 "* ]]; }
+
+work=$(mktemp -d "${BENCH_DIR:-$PWD}/.bench.XXXXXX")
+trap 'rm -rf "$work"' EXIT
+if wants journal || wants fleet; then
+    [ "$(stat -f -c %T "$work")" != tmpfs ] || {
+        echo "run.sh: $work is in memory, where nothing is durable; set BENCH_DIR to a directory on a disk" >&2
+        exit 64
+    }
+fi
+
+programs=(meshgate-bench)
+! wants agent || programs+=(meshgate-agent)
+! wants sizes || programs+=(meshgate meshgate-agent)
+if [ -z "${BENCH_BIN:-}" ]; then
+    for program in $(printf '%s\n' "${programs[@]}" | sort -u); do
+        swift build -c release --product "$program" >"$work/build.log" 2>&1 || {
+            tail -40 "$work/build.log" >&2
+            exit 1
+        }
+    done
+    BENCH_BIN=$(swift build -c release --show-bin-path)
+fi
+bench=$BENCH_BIN/meshgate-bench
+
+stripped() {
+    cp "$BENCH_BIN/$1" "$work/$1"
+    strip "$work/$1"
+}
+
+head_of() {
+    local columns=$#
+    printf '|'
+    printf ' %s |' "$@"
+    printf '\n|'
+    for ((i = 0; i < columns; i++)); do printf ' --- |'; done
+    printf '\n'
+}
+
+echo "$(nproc) cores, Linux $(uname -r), $(awk '/MemTotal/ { printf "%d GiB", $2 / 1048576 + 0.5 }' /proc/meminfo)," \
+    "$(swift --version 2>/dev/null | grep -o 'Swift version [0-9.]*' | head -1), load $(cut -d' ' -f1 /proc/loadavg)"
+
+if wants plan; then
+    printf '\n### plan\n\n'
+    head_of clusters nodes "file kB" steps "read ms" "lint ms" "plan ms" "all ms" range "Yams alone ms" "all / Yams" "peak RSS MB" load
+    for clusters in 2 16 64 255; do "$bench" plan "$clusters" 20; done
+fi
+
+if wants intake; then
+    printf '\n### intake\n\n'
+    head_of clusters nodes steps "all nodes answer once, ms" range "us per answer" "tick ms" load
+    for clusters in 2 16 64 255; do "$bench" intake "$clusters" 20; done
+fi
+
+if wants journal; then
+    printf '\n### journal (%s)\n\n' "$(stat -f -c %T "$work")"
+    head_of batch "B per entry" "entries/s" range "appends/s" "write+fdatasync entries/s" "ours / floor" "CPU us per entry" load
+    "$bench" journal "$work"
+fi
+
+if wants fleet; then
+    printf '\n### fleet\n\n'
+    read -ra sessions <<<"${BENCH_SESSIONS:-1 100 1000 10000}"
+    most=$(printf '%s\n' "${sessions[@]}" | sort -n | tail -1)
+    ulimit -n "$(ulimit -Hn)"
+    [ "$(ulimit -n)" -gt $((most + 200)) ] || {
+        echo "run.sh: $most sessions need as many open files; ulimit -n is $(ulimit -n)" >&2
+        exit 69
+    }
+    "$bench" identities "$most" "$work"
+    head_of what "order / report B" sessions "connects/s" "server CPU ms per connect" "KB per session, connected / after" "wall ms per fan-out" range \
+        "p50 ms" "p99 ms" "server CPU us per task" "agents' CPU us per task" "idle CPU %" load
+    for count in "${sessions[@]}"; do
+        rounds=$((count < 100 ? 1000 : count < 1000 ? 100 : count < 10000 ? 30 : 6))
+        for size in small large; do
+            "$bench" nats "$work" "$count" "$rounds" "$size"
+            "$bench" fleet "$work" "$count" "$rounds" "$size" -
+            "$bench" fleet "$work" "$count" "$rounds" "$size" "$work"
+        done
+    done
+fi
+
+if wants agent; then
+    printf '\n### agent\n\n'
+    [ -e "$work/agents" ] || "$bench" identities 1 "$work"
+    head_of program "idle RSS / private / PSS MB" "idle CPU %" threads "after 100 probes" "CPU ms per probe" load
+    stripped meshgate-agent
+    "$bench" agent "$work" "$work/meshgate-agent" "${BENCH_SECONDS:-30}"
+    if [ -n "${BENCH_STATIC:-}" ]; then
+        Benchmarks/link-static.sh "$BENCH_BIN" meshgate-agent "$work/meshgate-agent-static"
+        "$bench" agent "$work" "$work/meshgate-agent-static" "${BENCH_SECONDS:-30}"
+    fi
+fi
+
+if wants sizes; then
+    printf '\n### sizes\n\n'
+    head_of program "stripped MB" "shared libraries"
+    for program in meshgate meshgate-agent; do
+        stripped "$program"
+        printf '| %s | %s | %s |\n' "$program" "$(stat -c %s "$work/$program" | awk '{ printf "%.1f", $1 / 1e6 }')" "$(ldd "$work/$program" | wc -l)"
+    done
+    if [ -e "$work/meshgate-agent-static" ]; then
+        printf '| meshgate-agent, -static-stdlib | %s | %s |\n' \
+            "$(stat -c %s "$work/meshgate-agent-static" | awk '{ printf "%.1f", $1 / 1e6 }')" "$(ldd "$work/meshgate-agent-static" | wc -l)"
+    fi
+fi
+
+if wants build; then
+    printf '\n### clean debug build, as in make demo\n\n'
+    head_of product "wall s" "user s" "system s" load
+    for program in meshgate meshgate-agent; do
+        TIMEFORMAT='%R %U %S'
+        load=$(cut -d' ' -f1 /proc/loadavg)
+        { time swift build --product "$program" --scratch-path "$work/clean" >"$work/build.log" 2>&1; } 2>"$work/time"
+        read -r wall user system <"$work/time"
+        printf '| %s | %s | %s | %s | %s |\n' "$program" "$wall" "$user" "$system" "$load"
+    done
+fi
