@@ -125,6 +125,15 @@ let package = Package(
                 logging,
                 lifecycle, signals,
             ]),
+        // Benchmarks: `make bench`, never part of a test.
+        .executableTarget(
+            name: "meshgate-bench",
+            dependencies: [
+                "MeshModel", "MeshConfig", "Linting", "Gating", "Planning", "Running", "JournalSQLite", "FleetGateway", "FeedExport",
+                "MeshWire", "MeshTrust", "MeshSystem", "MeshTesting", nioCore, nioPosix, nioTLS, nioSSL, logging,
+                .product(name: "Yams", package: "Yams"),
+            ],
+            path: "Benchmarks/meshgate-bench", swiftSettings: strict),
         // Tests
         .target(name: "MeshTesting", dependencies: ["MeshModel"], path: "Tests/Support/MeshTesting", swiftSettings: strict),
         tests("MeshModelTests", ["MeshModel", "MeshTesting"]),
@@ -178,7 +187,8 @@ let package = Package(
         .testTarget(
             name: "EndToEndTests",
             dependencies: [
-                "MeshModel", "Gating", "Planning", "Running", "Rehearsal", "JournalSQLite", "MeshSystem", "MeshTrust", "MeshTesting",
+                "meshgate", "meshgate-agent", "MeshModel", "Gating", "Planning", "Running", "Rehearsal", "JournalSQLite", "MeshSystem",
+                "MeshTrust", "MeshHTTP", "MeshTesting", .product(name: "GRDB", package: "GRDB.swift"),
             ],
             path: "Tests/EndToEnd", swiftSettings: strict),
         .testTarget(
