@@ -93,7 +93,9 @@ struct LabCommand: AsyncParsableCommand {
     private struct Interrupted: Error {}
 
     /// Ctrl-C takes the lab down instead of leaving it about.
-    static func untilInterrupted<Value: Sendable>(prefix: String, _ body: @escaping @Sendable () async throws -> Value) async throws -> Value {
+    static func untilInterrupted<Value: Sendable>(prefix: String, _ body: @escaping @Sendable () async throws -> Value) async throws
+        -> Value
+    {
         do {
             return try await withThrowingTaskGroup(of: Value.self) { group in
                 group.addTask { try await body() }
