@@ -14,6 +14,9 @@ struct TextGuard {
     private var inComment = false
     private var dashes = 0
     private var atLineHead = true
+    private var inIndent = true
+    /// Columns at which the lines around this one begin, each further right than the one before.
+    private var indents: [Int] = []
 
     /// The first thing that makes the text unreadable, or `nil`.
     static func judge(_ text: String) -> (Place, String)? {
@@ -47,7 +50,7 @@ struct TextGuard {
         let crBeforeLF = byte == 13 && index + 1 < bytes.count && bytes[index + 1] == 10
         if (byte == 10 || byte == 13) && !crBeforeLF {
             place = Place(line: place.line + 1, column: 1)
-            (inComment, dashes, atLineHead) = (false, 0, true)
+            (inComment, dashes, atLineHead, inIndent) = (false, 0, true, true)
         } else if byte & 0xC0 != 0x80, !crBeforeLF {
             place.column += 1
         }
@@ -65,8 +68,16 @@ struct TextGuard {
         if ![UInt8(ascii: "-"), UInt8(ascii: "?"), 32, 10, 13].contains(byte) { atLineHead = false }
         // A rule of dashes in a comment or a document mark has no blanks between them; only `- - -` nests.
         if before == UInt8(ascii: "-"), byte == UInt8(ascii: "-") { atLineHead = false }
-        guard depth > Self.deepest || (dashes > Self.deepest && atLineHead) else { return nil }
+        if inIndent, ![32, 10, 13].contains(byte) { indent() }
+        guard depth > Self.deepest || (dashes > Self.deepest && atLineHead) || indents.count > Self.deepest else { return nil }
         return "lists and maps nest more than \(Self.deepest) deep here; a mesh file needs fewer than ten levels"
+    }
+
+    /// libyaml would go a thousand levels deep by itself, and take seconds for it.
+    private mutating func indent() {
+        inIndent = false
+        while let last = indents.last, last >= place.column { indents.removeLast() }
+        indents.append(place.column)
     }
 
     /// Control characters, invisible line ends and private-use characters (which the composer needs for itself).

@@ -131,8 +131,9 @@ final class RunPrinter: Sendable {
                 let short = step.id.text.dropFirst(name.count + 1)
                 let reason =
                     step.reasons.first.map { ": \($0.gate.rawValue) \($0.detail)" } ?? (step.detail.isEmpty ? "" : ": \(step.detail)")
-                let room = max(20, columns - 6)
-                lines.append("  \(mark(step.state)) " + Self.fit("\(short) \(step.state)\(reason)", room))
+                let text = Self.wrap("\(short) \(step.state)\(reason)", columns: max(20, columns - 5), lines: 3)
+                lines.append("  \(mark(step.state)) " + text[0])
+                lines += text.dropFirst().map { "      " + $0 }
             }
         }
         return lines.count > rows ? Array(lines.prefix(max(1, rows - 1))) + ["… \(lines.count - rows + 1) more lines"] : lines
@@ -145,6 +146,23 @@ final class RunPrinter: Sendable {
 
     private static func fit(_ text: String, _ columns: Int) -> String {
         text.count <= columns ? text : String(text.prefix(columns - 1)) + "…"
+    }
+
+    /// At blanks, into at most so many lines; the later ones are indented by two more. Never empty, and no line is wider than `columns`.
+    private static func wrap(_ text: String, columns: Int, lines most: Int) -> [String] {
+        var lines = [""]
+        for word in text.split(separator: " ") {
+            let room = columns - (lines.count == 1 ? 0 : 2)
+            let last = lines[lines.count - 1]
+            if last.isEmpty {
+                lines[lines.count - 1] = String(word)
+            } else if last.count + 1 + word.count <= room || lines.count == most {
+                lines[lines.count - 1] += " " + word
+            } else {
+                lines.append(String(word))
+            }
+        }
+        return lines.enumerated().map { fit($1, columns - ($0 == 0 ? 0 : 2)) }
     }
 
     // MARK: JSON lines
