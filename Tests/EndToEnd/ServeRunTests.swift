@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Foundation
+import MeshSystem
 import Testing
 
 /// A run that cannot get anywhere: its clusters do not exist and only one of its nodes has an agent.
@@ -32,6 +33,32 @@ struct ServeRunTests {
         #expect(try await stage.ask("explain", "East Nodes").code == 64)
         let status = try await stage.ask("status").output
         #expect(status.contains("held     east/nodes") && !status.contains(" \n"), "\(status)")
+    }
+
+    @Test("keeps inside a narrow terminal: the tree, the status and the explanation")
+    func narrow() async throws {
+        let stage = try await running()
+        try await eventually("the cluster was asked") {
+            try await stage.ask("explain", "east/nodes").output.contains("the kubeconfig has no context \"admin@east\"")
+        }
+        let program = try Programs.path("meshgate")
+        // Tables of nodes may be wider; reasons and the tree may not.
+        for (command, prefix) in [("status", "held "), ("explain east/nodes", "    "), ("apply -f \(stage.mesh)", "")] {
+            let shown = Daemon(
+                Invocation(
+                    "/usr/bin/script", ["-qec", "stty cols 60 rows 30; \(program) \(command)", "/dev/null"],
+                    environment: [
+                        "TERM": "xterm", "NO_COLOR": "1", "HOME": stage.place.path, "PATH": "/usr/bin:/bin", "SHELL": "/bin/sh",
+                        "MESHGATE_STATE_DIR": stage.state,
+                    ], deadline: .seconds(60)))
+            if command.hasPrefix("apply") {
+                _ = try await shown.line("context \"admin@west\"")
+                #expect(try await stage.ask("stop").code == 0)
+            }
+            let text = try await shown.ending().output.replacing(#/\u{1B}\[[0-9]*[A-K]/#, with: "")
+            let lines = text.split(whereSeparator: \.isNewline).filter { $0.hasPrefix(prefix) }
+            #expect(!lines.isEmpty && lines.allSatisfy { $0.count <= 60 }, "\(command): \(text)")
+        }
     }
 
     @Test("goes on beside a second apply of the same plan; another plan and another mesh are refused with what to do")

@@ -165,7 +165,8 @@ struct CoordinatorBackend: OperatorBackend {
                 let fact = Self.disk(disk, on: node, machine)
                 let draft = WarrantDraft(mesh: mesh, run: run, step: record.step.id, node: node, method: method)
                 let (text, missing) = draft.text(
-                    disk: fact, boot: machine.evidence.boots[node], nodeKey: roll.key(of: node), id: try entropy.hexID(), now: moment.wall)
+                    disk: fact, problem: Self.diskProblem(node, machine), boot: machine.evidence.boots[node], nodeKey: roll.key(of: node),
+                    id: try entropy.hexID(), now: moment.wall)
                 return WipeReply(
                     step: record.step.id, node: node, state: record.status.word, plannedSerial: disk.serial, plannedSize: disk.size,
                     method: method, disk: fact, warrant: text, missing: missing, submitted: machine.warrants[record.step.id]?.note.id)
@@ -190,6 +191,12 @@ struct CoordinatorBackend: OperatorBackend {
         }
         return DoneReply(
             journal: try await submit(.warrant(step: request.step, id: terms.id, notAfter: terms.notAfter, envelope: request.envelope)))
+    }
+
+    /// Why the node could not tell about its disks.
+    private static func diskProblem(_ node: NodeID, _ machine: RunMachine) -> String? {
+        let facts = machine.evidence.newest[EvidenceKey(.node(node), .disks)]?.facts ?? []
+        return facts.lazy.compactMap { if case .unavailable(let words) = $0 { words } else { nil } }.first
     }
 
     private static func disk(_ planned: Requirement.PlannedDisk, on node: NodeID, _ machine: RunMachine) -> DiskFact? {
@@ -242,9 +249,11 @@ struct WarrantDraft {
     /// A node's clock may be a little behind ours. More would make a warrant older than the arming of a wiper that has just begun.
     static let backdate = Duration.seconds(-2)
 
-    func text(disk: DiskFact?, boot: BootID?, nodeKey: Digest?, id: String, now: Timestamp) -> (text: String?, missing: [String]) {
+    func text(
+        disk: DiskFact?, problem: String?, boot: BootID?, nodeKey: Digest?, id: String, now: Timestamp
+    ) -> (text: String?, missing: [String]) {
         var missing: [String] = []
-        if disk == nil { missing.append("the disk is not in \(node)'s last inventory") }
+        if disk == nil { missing.append(problem.map { "\(node) says: \($0)" } ?? "the disk is not in \(node)'s last inventory") }
         if disk != nil, disk?.fingerprint == nil { missing.append("the disk's content could not be read") }
         if boot == nil { missing.append("\(node) has not reported yet") }
         if nodeKey == nil { missing.append("no agent is enrolled as \(node)") }

@@ -131,7 +131,7 @@ final class RunPrinter: Sendable {
                 let short = step.id.text.dropFirst(name.count + 1)
                 let reason =
                     step.reasons.first.map { ": \($0.gate.rawValue) \($0.detail)" } ?? (step.detail.isEmpty ? "" : ": \(step.detail)")
-                let text = Self.wrap("\(short) \(step.state)\(reason)", columns: max(20, columns - 5), lines: 3)
+                let text = Words.wrap("\(short) \(step.state)\(reason)", columns: max(20, columns - 5), lines: 3)
                 lines.append("  \(mark(step.state)) " + text[0])
                 lines += text.dropFirst().map { "      " + $0 }
             }
@@ -142,27 +142,6 @@ final class RunPrinter: Sendable {
     private static func bar(_ done: Int, of total: Int, width: Int) -> String {
         let filled = total == 0 ? 0 : done * width / total
         return Terminal.paint(String(repeating: "█", count: filled), .green) + String(repeating: "░", count: width - filled)
-    }
-
-    private static func fit(_ text: String, _ columns: Int) -> String {
-        text.count <= columns ? text : String(text.prefix(columns - 1)) + "…"
-    }
-
-    /// At blanks, into at most so many lines; the later ones are indented by two more. Never empty, and no line is wider than `columns`.
-    private static func wrap(_ text: String, columns: Int, lines most: Int) -> [String] {
-        var lines = [""]
-        for word in text.split(separator: " ") {
-            let room = columns - (lines.count == 1 ? 0 : 2)
-            let last = lines[lines.count - 1]
-            if last.isEmpty {
-                lines[lines.count - 1] = String(word)
-            } else if last.count + 1 + word.count <= room || lines.count == most {
-                lines[lines.count - 1] += " " + word
-            } else {
-                lines.append(String(word))
-            }
-        }
-        return lines.enumerated().map { fit($1, columns - ($0 == 0 ? 0 : 2)) }
     }
 
     // MARK: JSON lines

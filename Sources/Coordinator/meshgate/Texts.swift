@@ -43,8 +43,9 @@ struct StatusText {
         for step in run.steps {
             table.rows.append([step.state, step.id.text, step.reasons.first.map { "\($0.gate.rawValue) \($0.detail)" } ?? step.detail])
         }
-        lines.append(table.text)
-        return lines.joined(separator: "\n")
+        // A reason that does not fit is cut on a terminal; `explain` has all of it.
+        let columns = Terminal.isInteractive ? Terminal.size.columns : Int.max
+        return (lines + table.text.split(separator: "\n").map { Words.fit(String($0), columns) }).joined(separator: "\n")
     }
 }
 
@@ -96,8 +97,8 @@ struct ExplainText {
                 + "  \(gate.gate.rawValue)  \(gate.title)"
         ]
         for reason in gate.reasons.prefix(Self.mostReasons) {
-            lines.append("              \(reason.detail)" + (reason.since.map { ", since \($0)" } ?? ""))
-            lines.append("              " + Terminal.paint("→ \(reason.remedy)", .cyan))
+            lines += Words.paragraph(reason.detail + (reason.since.map { ", since \($0)" } ?? ""), indent: 14)
+            lines += Words.paragraph("→ \(reason.remedy)", indent: 14).map { Terminal.paint($0, .cyan) }
         }
         if gate.reasons.count > Self.mostReasons {
             lines.append("              and \(gate.reasons.count - Self.mostReasons) more; `--output json` lists all")
