@@ -206,7 +206,8 @@ struct CrashAtEveryAppendTests {
                 let work = hands.take()
                 for job in work.jobs {
                     guard let outcome = report(of: job) else { continue }
-                    try await submit(.outcome(step: job.step.id, attempt: job.attempt, outcome), controller)
+                    try await submit(
+                        .outcome(run: try SmallMesh.need(RunID("run-1")), step: job.step.id, attempt: job.attempt, outcome), controller)
                 }
                 for order in work.orders {
                     if let evidence = world.answer(order, now: moment) { try await submit(.evidence(evidence), controller) }

@@ -75,6 +75,7 @@ struct SampleEntries {
             .stepUnsettled(step: step, attempt: 1),
             .stepReturned(step: step, attempt: 1),
             .runFinished(run: run, ending: .succeeded),
+            .bootSeen(node: node, boot: boot),
             .agentEnrolled(node: node, serial: "4a", by: "token"),
             .agentRevoked(node: node, serial: "4a", by: "ada", reason: "lost"),
             .alarm(subject: .cluster(cluster), text: "two sessions"),

@@ -57,7 +57,7 @@ package enum DashboardPage {
           setTimeout(look, 2000);
         }
         const kinds = ["coordinatorStarted", "runStarted", "warrantTaken", "overrideGranted", "stepHeld", "stepSkipped", "stepStarted",
-          "stepReported", "stepFinished", "stepFailed", "stepUnsettled", "stepReturned", "runFinished", "agentEnrolled",
+          "stepReported", "stepFinished", "stepFailed", "stepUnsettled", "stepReturned", "runFinished", "agentEnrolled", "bootSeen",
           "agentRevoked", "alarm"];
         const feed = new EventSource("/v1/events?follow=true");
         for (const kind of kinds) feed.addEventListener(kind, message => {

@@ -126,6 +126,9 @@ private struct Facts {
         case .runFinished(let run, let ending):
             self.init("runFinished", "run \(run) \(ending.rawValue)")
             self.run = run
+        case .bootSeen(let node, let boot):
+            self.init("bootSeen", "\(node) runs boot \(boot)")
+            self.node = node
         case .agentEnrolled(let node, let serial, let by):
             self.init("agentEnrolled", "\(node) joined with certificate \(serial)")
             self.node = node

@@ -6,6 +6,7 @@ package import MeshModel
 package struct EvidenceTable: Hashable, Sendable {
     package private(set) var newest: [EvidenceKey: Evidence] = [:]
     package private(set) var boots: [NodeID: BootID] = [:]
+    private var bootLearned: [NodeID: Moment] = [:]
 
     package init() {}
 
@@ -19,24 +20,29 @@ package struct EvidenceTable: Hashable, Sendable {
 
     /// Takes evidence in unless something newer is known. A new boot id of a node voids what its earlier boot said.
     package mutating func take(_ evidence: Evidence) {
-        if case .node(let node) = evidence.subject, let boot = evidence.bootID {
-            if let known = newest[EvidenceKey(evidence.subject, .host)], known.takenAt.boot > evidence.takenAt.boot, boots[node] != boot {
-                return
-            }
-            boots[node] = boot
-        }
+        if case .node(let node) = evidence.subject, let boot = evidence.bootID { learn(boot, of: node, at: evidence.takenAt) }
         if let known = newest[evidence.key], known.takenAt.boot > evidence.takenAt.boot { return }
         newest[evidence.key] = evidence
     }
 
+    /// Which boot a node was in at `at`. News from before the last such moment changes nothing: a late report of the old boot must not revive
+    /// what that boot said.
+    package mutating func learn(_ boot: BootID, of node: NodeID, at: Moment) {
+        if let learned = bootLearned[node], boots[node] != boot, learned.boot >= at.boot { return }
+        if boots[node] != boot || bootLearned[node] == nil { bootLearned[node] = at }
+        boots[node] = boot
+    }
+
     /// The same facts, seen again later.
     package mutating func renew(_ key: EvidenceKey, takenAt: Moment) {
+        guard let known = newest[key], known.takenAt.boot < takenAt.boot else { return }
         newest[key]?.takenAt = takenAt
     }
 
     /// A restarted coordinator machine has another boot clock: nothing it knew has an age any more.
     package mutating func forgetEverything() {
         newest.removeAll()
+        bootLearned.removeAll()
     }
 
     /// - Parameter notBefore: evidence taken earlier does not count (a step's effect is judged by what was seen after it).

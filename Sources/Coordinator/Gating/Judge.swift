@@ -52,7 +52,9 @@ package struct Judge: Sendable {
                 gaps.append(
                     Reason(
                         requirement.gate, key.subject, .stale,
-                        "the last \(key.probe.rawValue) evidence from \(key.subject) is \(age.briefly) old",
+                        age <= maxAge
+                            ? "the last \(key.probe.rawValue) evidence from \(key.subject) is from before the preceding step had ended"
+                            : "the last \(key.probe.rawValue) evidence from \(key.subject) is \(age.briefly) old",
                         remedy: remedy(forSilent: key), since: item.takenAt.wall))
             case .otherBoot(let item, let boot):
                 gaps.append(

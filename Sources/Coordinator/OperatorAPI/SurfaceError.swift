@@ -30,6 +30,7 @@ struct SurfaceError: Error, Sendable {
         let (status, code) =
             switch refusal {
             case .runActive: (409, "runActive")
+            case .windingDown: (409, "windingDown")
             case .noRun: (404, "noRun")
             case .planFaulty: (400, "planFaulty")
             case .noSuchStep: (404, "noSuchStep")

@@ -47,10 +47,13 @@ package struct Step: Hashable, Sendable, Codable {
     package var destroys: [String]
     /// How long the action may take.
     package var deadline: TimeSpan
+    /// How long after a report the world may take to show it.
+    package var settling: TimeSpan
 
     package init(
         id: StepID, title: String, place: Subject, action: Action, after: [StepID] = [], gates: [Requirement] = [],
-        done: [Requirement], destroys: [String] = [], deadline: TimeSpan = TimeSpan(.seconds(900))
+        done: [Requirement], destroys: [String] = [], deadline: TimeSpan = TimeSpan(.seconds(900)),
+        settling: TimeSpan = TimeSpan(.seconds(120))
     ) {
         self.id = id
         self.title = title
@@ -61,6 +64,7 @@ package struct Step: Hashable, Sendable, Codable {
         self.done = done
         self.destroys = destroys
         self.deadline = deadline
+        self.settling = settling
     }
 }
 

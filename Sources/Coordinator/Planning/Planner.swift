@@ -60,7 +60,7 @@ package struct Planner: Sendable {
             action: isTalos ? .awaitTalos(cluster.name) : .awaitNodes(cluster.name), after: provisionStep.map { [$0] } ?? [],
             gates: cluster.nodes.map { .agentReady($0.name) },
             done: [.nodesRegistered(cluster.name, cluster.nodes.map(\.name), podCIDRs: cluster.podCIDRs)]
-                + cluster.nodes.map { .agentReady($0.name) })
+                + cluster.nodes.map { .agentReady($0.name) }, settling: TimeSpan(.seconds(900)))
     }
 
     // MARK: Cilium
@@ -260,7 +260,8 @@ package struct Planner: Sendable {
                 steps.append(
                     Step(
                         id: id, title: "install \(service.name)", place: .cluster(name), action: .installService(service.name, name),
-                        after: after, gates: gates, done: done, deadline: TimeSpan(.seconds(1800))))
+                        after: after, gates: gates, done: done, deadline: TimeSpan(.seconds(1800)),
+                        settling: TimeSpan(.seconds(1800))))
                 last[name] = id
             }
         }

@@ -72,7 +72,8 @@ package struct Play: Sendable {
         running.removeAll { $0.endsAt <= now.boot }
         for item in over {
             guard let outcome = world.carryOut(item.step, warrant: machine.warrants[item.step.id]?.envelope) else { continue }
-            take(.outcome(step: item.step.id, attempt: item.attempt, outcome))
+            guard let run = machine.run?.id else { continue }
+            take(.outcome(run: run, step: item.step.id, attempt: item.attempt, outcome))
         }
         for order in machine.probesDue(now: now) {
             if let evidence = world.answer(order, now: now) { take(.evidence(evidence)) }
@@ -121,6 +122,7 @@ package struct Play: Sendable {
         case .stepUnsettled(let step, _): note("\(step) unsettled")
         case .stepReturned(let step, _): note("\(step) to be done again")
         case .runFinished(let run, let ending): note("run \(run) \(ending.rawValue)")
+        case .bootSeen(let node, _): note("\(node) booted")
         case .agentEnrolled(let node, _, _): note("\(node) enrolled")
         case .agentRevoked(let node, _, _, let reason): note("\(node) revoked: \(reason)")
         case .alarm(_, let text): note("alarm: \(text)")

@@ -13,7 +13,10 @@ package enum Input: Hashable, Sendable, Codable {
     case evidence(Evidence)
     case warrant(step: StepID, id: WarrantID, notAfter: Timestamp, envelope: WarrantEnvelope)
     case override(GateOverride)
-    case outcome(step: StepID, attempt: Int, Outcome)
+    /// `run` is the run that gave the order: news of an earlier run is no news of this one.
+    case outcome(run: RunID, step: StepID, attempt: Int, Outcome)
+    /// A session said which boot of its node it belongs to.
+    case booted(node: NodeID, boot: BootID)
     case enrolled(node: NodeID, serial: String, by: String)
     case revoked(node: NodeID, serial: String, by: String, reason: String)
     case alarm(subject: Subject, text: String)
@@ -23,7 +26,7 @@ package enum Input: Hashable, Sendable, Codable {
     /// True for what cannot be refused and orders nothing.
     var onlyInforms: Bool {
         switch self {
-        case .evidence, .tick: true
+        case .evidence, .booted, .tick: true
         case .started, .apply, .stop, .warrant, .override, .outcome, .enrolled, .revoked, .alarm: false
         }
     }
@@ -32,6 +35,8 @@ package enum Input: Hashable, Sendable, Codable {
 /// Why an input was not taken. It leaves no trace in the journal.
 package enum InputRefusal: Error, Hashable, Sendable, CustomStringConvertible {
     case runActive(RunID)
+    /// The run was ended, and what it had begun is still under way.
+    case windingDown(RunID, StepID)
     case noRun
     case planFaulty([String])
     case noSuchStep(StepID)
@@ -46,6 +51,8 @@ package enum InputRefusal: Error, Hashable, Sendable, CustomStringConvertible {
     package var description: String {
         switch self {
         case .runActive(let run): "run \(run) is still going; follow it with `meshgate status`, or stop it with `meshgate stop`"
+        case .windingDown(let run, let step):
+            "run \(run) was ended, but \(step) is still under way; apply again when it has ended (`meshgate status`)"
         case .noRun: "there is no run; start one with `meshgate apply`"
         case .planFaulty(let faults): "the plan is not sound: \(faults.joined(separator: "; "))"
         case .noSuchStep(let step): "the running plan has no step \(step); `meshgate plan` lists them"

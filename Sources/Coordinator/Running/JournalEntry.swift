@@ -31,6 +31,7 @@ package enum JournalEntry: Hashable, Sendable, Codable {
     /// Looked at after an interruption: not done, and safe to do again.
     case stepReturned(step: StepID, attempt: Int)
     case runFinished(run: RunID, ending: RunEnding)
+    case bootSeen(node: NodeID, boot: BootID)
     case agentEnrolled(node: NodeID, serial: String, by: String)
     case agentRevoked(node: NodeID, serial: String, by: String, reason: String)
     case alarm(subject: Subject, text: String)

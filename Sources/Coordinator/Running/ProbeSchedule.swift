@@ -18,6 +18,8 @@ package struct ProbeOrder: Hashable, Sendable {
 extension RunMachine {
     /// How often a question is repeated while a step is held by its answer or waits to see its effect.
     package static let recheck = Duration.seconds(2)
+    /// The same while nothing but a person's signature is missing.
+    package static let slowRecheck = Duration.seconds(30)
 
     /// The probes that are due at `now`: for steps whose turn it is, and once for all others, so that `explain` can tell early.
     package func probesDue(now: Moment) -> [ProbeOrder] {
@@ -43,10 +45,13 @@ extension RunMachine {
     private func patience(_ record: RunStatus.StepRecord, key: EvidenceKey, ready: Bool, maxAge: Duration) -> Duration {
         switch record.status {
         case .verifying: return Self.recheck
+        case .held(.unknown, _): return Self.recheck
         case .held(let verdict, _):
             // What holds the step is looked at often; so is what it changes.
-            let concerned = verdict.reasons.contains { $0.subject == key.subject }
-            return concerned ? Self.recheck : maxAge / 2
+            let concerned = verdict.reasons.filter { $0.subject == key.subject }
+            if concerned.isEmpty { return maxAge / 2 }
+            // A person takes their time.
+            return concerned.allSatisfy { $0.code == .needsWarrant } ? Self.slowRecheck : Self.recheck
         case .waiting: return ready ? Self.recheck : maxAge / 2
         case .running, .done, .failed: return maxAge / 2
         }

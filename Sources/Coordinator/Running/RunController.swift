@@ -157,7 +157,8 @@ package final class RunController: Sendable {
     }
 
     private func begin(_ id: StepID, _ attempt: Int, _ machine: RunMachine) async {
-        guard let run = machine.run, let record = run[id] else { return }
+        // A stop may have come in the same batch; what is not under way in the run that goes on is not begun.
+        guard let run = machine.run, !run.isOver, let record = run[id], record.attempts == attempt, record.status.isActive else { return }
         let context = HandsContext(plan: run.plan, run: run.id, epoch: machine.epoch, now: now())
         await hands.begin(record.step, attempt: attempt, warrant: machine.warrants[id]?.envelope, context: context)
     }

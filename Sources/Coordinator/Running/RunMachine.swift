@@ -18,8 +18,8 @@ package struct RunMachine: Sendable {
     package private(set) var revokedSerials: Set<String> = []
     private var spentWarrants: Set<WarrantID> = []
 
-    /// How long after a report the world may take to show it.
-    package static let settling = Duration.seconds(120)
+    /// Past its deadline by so much, an attempt without a report is looked into.
+    private static let grace = Duration.seconds(120)
 
     package struct Warrant: Hashable, Sendable {
         package var note: Judge.WarrantNote
@@ -35,12 +35,15 @@ package struct RunMachine: Sendable {
         switch input {
         case .apply(_, let plan, _):
             if let run, !run.isOver { return .runActive(run.id) }
+            if let run, let step = run.steps.first(where: { if case .running = $0.status { true } else { false } }) {
+                return .windingDown(run.id, step.step.id)
+            }
             let faults = PlanCheck.faults(of: plan)
             return faults.isEmpty ? nil : .planFaulty(faults)
         case .stop: return run.map { !$0.isOver } ?? false ? nil : .noRun
         case .warrant(let step, let id, _, let envelope): return refusal(ofWarrant: id, envelope, for: step)
         case .override(let override): return refusal(of: override, now: now)
-        case .started, .evidence, .outcome, .enrolled, .revoked, .alarm, .tick: return nil
+        case .started, .evidence, .booted, .outcome, .enrolled, .revoked, .alarm, .tick: return nil
         }
     }
 
@@ -88,11 +91,12 @@ package struct RunMachine: Sendable {
         case .started(let boot): [.coordinatorStarted(epoch: epoch.next, boot: boot)] + unsettled()
         case .apply(let run, let plan, let by): [.runStarted(run: run, plan: plan, by: by)]
         case .stop: run.map { [.runFinished(run: $0.id, ending: .stopped)] } ?? []
-        case .evidence(let evidence): [taken(evidence)]
+        case .evidence(let evidence): taken(evidence)
+        case .booted(let node, let boot): evidence.boots[node] == boot ? [] : [.bootSeen(node: node, boot: boot)]
         case .warrant(let step, let id, let notAfter, let envelope):
             [.warrantTaken(step: step, id: id, notAfter: notAfter, envelope: envelope)]
         case .override(let override): [.overrideGranted(override)]
-        case .outcome(let step, let attempt, let outcome): reported(step, attempt, outcome)
+        case .outcome(let run, let step, let attempt, let outcome): run == self.run?.id ? reported(step, attempt, outcome) : []
         case .enrolled(let node, let serial, let by): [.agentEnrolled(node: node, serial: serial, by: by)]
         case .revoked(let node, let serial, let by, let reason):
             [.agentRevoked(node: node, serial: serial, by: by, reason: reason)]
@@ -101,16 +105,21 @@ package struct RunMachine: Sendable {
         }
     }
 
-    private func taken(_ new: Evidence) -> JournalEntry {
-        if let known = evidence.newest[new.key], known.facts == new.facts, known.bootID == new.bootID {
-            return .evidenceRenewed(key: new.key, takenAt: new.takenAt)
-        }
-        return .evidenceTaken(new)
+    /// What is no news is not journaled: a run that waits for a person overnight must not fill the disk. The same facts again count as news
+    /// only where their age matters.
+    private func taken(_ new: Evidence) -> [JournalEntry] {
+        guard let known = evidence.newest[new.key] else { return [.evidenceTaken(new)] }
+        if new.takenAt.boot <= known.takenAt.boot { return [] }
+        guard known.bootID == new.bootID, known.says(sameAs: new) else { return [.evidenceTaken(new)] }
+        let maxAge = run?.plan.spec.policy.evidenceMaxAge.duration ?? .seconds(600)
+        let mustBeYounger = run?.newestReport.map { known.takenAt.boot < $0.boot } ?? false
+        let isOld = new.takenAt.age(of: known.takenAt) > maxAge / 4
+        return mustBeYounger || isOld ? [.evidenceRenewed(key: new.key, takenAt: new.takenAt)] : []
     }
 
     /// A coordinator that comes back does not know what became of attempts that were under way.
     private func unsettled() -> [JournalEntry] {
-        guard let run, !run.isOver else { return [] }
+        guard let run else { return [] }
         return run.steps.compactMap { record in
             guard case .running = record.status else { return nil }
             return .stepUnsettled(step: record.step.id, attempt: record.attempts)
@@ -155,7 +164,11 @@ package struct RunMachine: Sendable {
             switch record.status {
             case .verifying(let outcome, let since):
                 entries += settled(record, outcome, since, now: now)
-            case .running, .done, .failed: continue
+            case .running(let since):
+                // No report by now: it was lost on the way, or whoever was to make it is gone.
+                guard now.age(of: since) > record.step.deadline.duration + Self.grace else { continue }
+                entries.append(.stepUnsettled(step: record.step.id, attempt: record.attempts))
+            case .done, .failed: continue
             case .waiting, .held:
                 guard run.predecessorsDone(record.step) else { continue }
                 guard let entry = next(record, mayStart: active < run.plan.spec.policy.parallelism, now: now) else { continue }
@@ -168,12 +181,7 @@ package struct RunMachine: Sendable {
 
     /// A step whose turn has come: already true, held, or started.
     private func next(_ record: RunStatus.StepRecord, mayStart: Bool, now: Moment) -> JournalEntry? {
-        let judge = judge(now: now)
-        let already = judge.judge(record.step.done)
-        if already.passes { return .stepSkipped(step: record.step.id) }
-        // Whether there is anything to do must be known before it is done.
-        var obstacle = already
-        if case .unknown = already {} else { obstacle = gateVerdict(of: record.step, now: now) }
+        guard let obstacle = obstacle(of: record.step, now: now) else { return .stepSkipped(step: record.step.id) }
         if obstacle.passes {
             return mayStart ? .stepStarted(step: record.step.id, attempt: record.attempts + 1) : nil
         }
@@ -184,7 +192,12 @@ package struct RunMachine: Sendable {
     /// The world decides whether an attempt succeeded, by evidence taken after the report.
     private func settled(_ record: RunStatus.StepRecord, _ outcome: Outcome, _ since: Moment, now: Moment) -> [JournalEntry] {
         let id = record.step.id
-        let verdict = judge(now: now, notBefore: since).judge(record.step.done)
+        var wanted = record.step.done
+        if case .unknown = outcome, record.step.action.mustNotRepeat {
+            // A disk looks blank long before its wipe has ended; while somebody holds it, the wipe goes on.
+            wanted += record.step.gates.filter { $0.gate == .diskUnused }
+        }
+        let verdict = judge(now: now, notBefore: since).judge(wanted)
         if verdict.passes { return [.stepFinished(step: id, attempt: record.attempts)] }
         let seen: Bool
         if case .unknown = verdict { seen = false } else { seen = true }
@@ -197,12 +210,12 @@ package struct RunMachine: Sendable {
             }
             return seen ? [.stepReturned(step: id, attempt: record.attempts)] : []
         }
-        guard now.age(of: since) > Self.settling else { return [] }
+        guard now.age(of: since) > record.step.settling.duration else { return [] }
         let reasons = verdict.reasons.prefix(3).map(\.detail).joined(separator: "; ")
         return [
             .stepFailed(
                 step: id, attempt: record.attempts,
-                problem: "it was reported as done (\(outcome.words)), but after \(Self.settling.briefly): \(reasons)")
+                problem: "it was reported as done (\(outcome.words)), but after \(record.step.settling): \(reasons)")
         ]
     }
 
@@ -233,9 +246,18 @@ package struct RunMachine: Sendable {
             maxAge: run?.plan.spec.policy.evidenceMaxAge.duration ?? .seconds(600), now: now, notBefore: notBefore)
     }
 
+    /// What stands between a step whose turn it is and its start; `nil` when it is done already. Whether there is anything to do must be known
+    /// before it is done, so an unknown there is an obstacle too.
+    package func obstacle(of step: Step, now: Moment) -> Verdict? {
+        let already = judge(now: now, notBefore: run?.notBefore(step)).judge(step.done)
+        if already.passes { return nil }
+        if case .unknown = already { return already }
+        return gateVerdict(of: step, now: now)
+    }
+
     /// All gates of a step together, overrides considered.
     package func gateVerdict(of step: Step, now: Moment) -> Verdict {
-        let judge = judge(now: now)
+        let judge = judge(now: now, notBefore: run?.notBefore(step))
         let waived = Set(overrides.filter { $0.step == step.id && now.wall < $0.until }.map(\.gate))
         return judge.judge(step.gates.filter { !waived.contains($0.gate) })
     }
@@ -261,6 +283,8 @@ package struct RunMachine: Sendable {
                 return [reason.gate.rawValue, reason.subject.description, reason.code.rawValue, settled ? reason.detail : ""]
             }
         }
+        // While answers are awaited, which one comes next is no news.
+        if case .unknown = left, case .unknown = right { return true }
         return kind(left) == kind(right) && core(left) == core(right)
     }
 
@@ -299,7 +323,10 @@ package struct RunMachine: Sendable {
     package mutating func apply(_ entry: JournalEntry, at: Moment) {
         switch entry {
         case .coordinatorStarted(let epoch, let boot):
-            if self.boot != boot { evidence.forgetEverything() }
+            if self.boot != boot {
+                evidence.forgetEverything()
+                restamp(at)
+            }
             self.epoch = epoch
             self.boot = boot
         case .runStarted(let id, let plan, let by):
@@ -320,6 +347,7 @@ package struct RunMachine: Sendable {
             if let warrant = warrants[step] { spentWarrants.insert(warrant.note.id) }
         case .stepReported(let step, _, let outcome):
             run?[step]?.lastReport = outcome
+            run?[step]?.reportedAt = at
             set(step, .verifying(outcome, since: at))
         case .stepFinished(let step, _): set(step, .done(skipped: false, at: at))
         case .stepFailed(let step, _, let problem):
@@ -333,9 +361,23 @@ package struct RunMachine: Sendable {
         case .runFinished(_, let ending):
             run?.ending = ending
             run?.endedAt = at
+        case .bootSeen(let node, let boot): evidence.learn(boot, of: node, at: at)
         case .agentEnrolled: break
         case .agentRevoked(_, let serial, _, _): revokedSerials.insert(serial)
         case .alarm: break
+        }
+    }
+
+    /// Another boot of our machine: times of the old boot clock cannot be compared any more.
+    private mutating func restamp(_ at: Moment) {
+        for record in run?.steps ?? [] {
+            let id = record.step.id
+            if record.reportedAt != nil { run?[id]?.reportedAt = at }
+            switch record.status {
+            case .verifying(let outcome, _): set(id, .verifying(outcome, since: at))
+            case .running: set(id, .running(since: at))
+            case .waiting, .held, .done, .failed: continue
+            }
         }
     }
 

@@ -59,6 +59,8 @@ package struct RunStatus: Hashable, Sendable {
         package var attempts: Int
         /// What the last attempt reported, kept for people after the step has gone on.
         package var lastReport: Outcome?
+        /// When it came: what was seen before does not show what the attempt did.
+        package var reportedAt: Moment?
     }
     package var id: RunID
     package var plan: Plan
@@ -91,6 +93,12 @@ package struct RunStatus: Hashable, Sendable {
     package var isOver: Bool { ending != nil }
     /// Steps that changed something.
     package var changed: Int { steps.count { if case .done(false, _) = $0.status { true } else { false } } }
+    /// The newest report of anything.
+    package var newestReport: Moment? { steps.compactMap(\.reportedAt).max { $0.boot < $1.boot } }
+
+    /// Evidence for a step counts only when it is younger than what the steps before it did.
+    package func notBefore(_ step: Step) -> Moment? { step.after.compactMap { self[$0]?.reportedAt }.max { $0.boot < $1.boot } }
+
     package func predecessorsDone(_ step: Step) -> Bool {
         step.after.allSatisfy { self[$0]?.status.isDone ?? false }
     }

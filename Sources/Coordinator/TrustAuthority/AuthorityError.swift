@@ -28,6 +28,7 @@ package enum EnrolmentProblem: Error, Hashable, Sendable, CustomStringConvertibl
     case otherNode(NodeID)
     case badRequest(String)
     case keyMismatch
+    case revokedKey
 
     package var code: String {
         switch self {
@@ -37,6 +38,7 @@ package enum EnrolmentProblem: Error, Hashable, Sendable, CustomStringConvertibl
         case .otherNode: "otherNode"
         case .badRequest: "badRequest"
         case .keyMismatch: "keyMismatch"
+        case .revokedKey: "revokedKey"
         }
     }
 
@@ -48,6 +50,7 @@ package enum EnrolmentProblem: Error, Hashable, Sendable, CustomStringConvertibl
         case .otherNode(let node): "this join token was made for another node, not for \(node)"
         case .badRequest(let problem): "the certificate request is not acceptable: \(problem)"
         case .keyMismatch: "the certificate request is for another key than the connection's"
+        case .revokedKey: "this agent's key was revoked; remove its state directory, so that it makes a new key, and invite again"
         }
     }
 }

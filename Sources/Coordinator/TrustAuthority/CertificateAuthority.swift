@@ -38,6 +38,10 @@ package struct CertificateAuthority: Sendable {
         if let storedMesh, String(decoding: storedMesh, as: UTF8.self) != mesh {
             throw AuthorityError.otherMesh(path: directory, found: String(decoding: storedMesh, as: UTF8.self), wanted: mesh)
         }
+        // The mesh's name is written last: where it stands, an authority was complete, and making another would orphan every agent.
+        if storedMesh != nil, storedKey == nil || storedRoot == nil {
+            throw AuthorityError.damaged(path: directory, problem: "\(storedKey == nil ? "ca.key" : "ca.crt") is missing")
+        }
         switch (storedKey, storedRoot) {
         case (nil, nil): return try make(directory: directory, mesh: mesh, files: files, now: now)
         case (let key?, let root?): return try load(key: key, root: root, path: rootPath, mesh: mesh, now: now)

@@ -14,16 +14,23 @@ package enum CiliumAuthority {
         let keyPath = directory + "/cilium-ca.key"
         let certificatePath = directory + "/cilium-ca.crt"
         do {
-            if let key = try files.read(keyPath, limit: 64 << 10), let certificate = try files.read(certificatePath, limit: 64 << 10) {
-                return (String(decoding: certificate, as: UTF8.self), String(decoding: key, as: UTF8.self))
+            let key = try files.read(keyPath, limit: 64 << 10).map { String(decoding: $0, as: UTF8.self) }
+            if let certificate = try files.read(certificatePath, limit: 64 << 10).map({ String(decoding: $0, as: UTF8.self) }) {
+                guard let key, try PrivateKey(pem: key).publicKey == Certificate(pem: certificate).publicKey else {
+                    throw AuthorityError.damaged(path: keyPath, problem: "it is missing or does not belong to cilium-ca.crt")
+                }
+                return (certificate, key)
             }
-            let key = try PrivateKey.generate()
+            // A key without a certificate was never handed out.
+            let fresh = try PrivateKey.generate()
             let certificate = try Certificate.makeRoot(
-                key: key, name: "Cilium CA", notBefore: now + .seconds(-300), notAfter: now + life)
-            let keyText = try key.pem
+                key: fresh, name: "Cilium CA", notBefore: now + .seconds(-300), notAfter: now + life)
+            let keyText = try fresh.pem
             try files.write(Array(keyText.utf8), to: keyPath)
             try files.write(Array(certificate.pem.utf8), to: certificatePath)
             return (certificate.pem, keyText)
+        } catch let error as AuthorityError {
+            throw error
         } catch {
             throw AuthorityError.unreadable(path: directory, cause: error)
         }

@@ -76,6 +76,16 @@ package final class JoinTokens: Sendable {
         if let problem { throw problem }
     }
 
+    /// Forgets every token of a node, spent or not: whoever is put out must not come back with one.
+    package func void(_ node: NodeID) throws {
+        try records.withLock { records in
+            let kept = records.filter { $0.node != node }
+            if kept.count == records.count { return }
+            try save(kept)
+            records = kept
+        }
+    }
+
     private static func hash(_ secret: String) -> Digest { Digest.sha256(Array("meshgate-join-token:\(secret)".utf8)) }
 
     private func save(_ records: [Record]) throws {

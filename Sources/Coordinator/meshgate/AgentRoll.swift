@@ -44,6 +44,7 @@ final class AgentRoll: Sendable {
 
     var nodes: Set<NodeID> { entries.withLock { Set($0.map(\.node)) } }
     func serials(of node: NodeID) -> [String] { entries.withLock { $0.filter { $0.node == node }.map(\.serial) } }
+    func serials(of key: Digest) -> [String] { entries.withLock { $0.filter { $0.key == key }.map(\.serial) } }
     /// Of the newest certificate.
     func key(of node: NodeID) -> Digest? { entries.withLock { $0.last { $0.node == node }?.key } }
 }

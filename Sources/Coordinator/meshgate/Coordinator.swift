@@ -79,9 +79,11 @@ struct Coordinator: Sendable {
                     log.error("a result was not recorded", metadata: ["error": "\(error)"])
                 }
             },
-            isWaitedFor: { step, attempt in
-                guard let record = hub.controller?.snapshot.run?[step], record.attempts == attempt else { return false }
-                return record.status.isActive
+            isWaitedFor: { task in
+                guard let run = hub.controller?.snapshot.run, run.id == task.run, !run.isOver, let record = run[task.step] else {
+                    return false
+                }
+                return record.attempts == task.attempt && record.status.isActive
             }, log: log)
         let controller = RunController(
             machine: machine, head: journal.head, journal: journal, hands: hands, now: now, committed: { feed.publish($0) })

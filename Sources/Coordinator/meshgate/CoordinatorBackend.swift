@@ -61,8 +61,8 @@ struct CoordinatorBackend: OperatorBackend {
 
     func explain(_ step: StepID) async throws -> ExplainReply {
         let machine = controller.snapshot
-        guard let run = machine.run else { throw Self.refusal(.noRun) }
-        guard let record = run[step] else { throw Self.refusal(.noSuchStep(step)) }
+        guard let run = machine.run else { throw InputRefusal.noRun }
+        guard let record = run[step] else { throw InputRefusal.noSuchStep(step) }
         let moment = now()
         return ExplainReply(
             step: StatusView.step(record, machine: machine, now: moment),
@@ -105,7 +105,7 @@ struct CoordinatorBackend: OperatorBackend {
 
     func override(_ request: OverrideRequest, by caller: Caller) async throws -> DoneReply {
         guard let record = controller.snapshot.run?[request.step] else {
-            throw Self.refusal(controller.snapshot.run == nil ? .noRun : .noSuchStep(request.step))
+            throw controller.snapshot.run == nil ? InputRefusal.noRun : .noSuchStep(request.step)
         }
         guard record.step.gates.contains(where: { $0.gate == request.gate }) else {
             let gates = Set(record.step.gates.map(\.gate.rawValue)).sorted().joined(separator: ", ")
@@ -141,6 +141,8 @@ struct CoordinatorBackend: OperatorBackend {
         guard !request.reason.allSatisfy(\.isWhitespace) else {
             throw BackendRefusal(.badRequest, code: "unreasoned", "a revocation needs a reason", remedy: "say why; it is journaled")
         }
+        // First the tokens: an enrolment after this finds none, and one before it is in the roll.
+        try tokens.void(node)
         let serials = roll.serials(of: node)
         guard !serials.isEmpty else {
             throw BackendRefusal(
@@ -157,7 +159,7 @@ struct CoordinatorBackend: OperatorBackend {
 
     func wipes() async throws -> WipesReply {
         let machine = controller.snapshot
-        guard let run = machine.run else { throw Self.refusal(.noRun) }
+        guard let run = machine.run else { throw InputRefusal.noRun }
         let moment = now()
         return WipesReply(
             wipes: try run.steps.compactMap { record in
@@ -206,34 +208,8 @@ struct CoordinatorBackend: OperatorBackend {
         return matches.count == 1 ? matches[0] : nil
     }
 
-    private func submit(_ input: Input) async throws -> JournalHead {
-        do {
-            return try await controller.submit(input)
-        } catch let refusal as InputRefusal {
-            throw Self.refusal(refusal)
-        } catch let error as RunController.ControllerError {
-            throw BackendRefusal(.unavailable, code: "stopping", "\(error)")
-        }
-    }
-
-    /// Every refusal of the run as the admin surface says it.
-    private static func refusal(_ refusal: InputRefusal) -> BackendRefusal {
-        let (kind, code): (BackendRefusal.Kind, String) =
-            switch refusal {
-            case .runActive: (.conflict, "runActive")
-            case .noRun: (.notFound, "noRun")
-            case .planFaulty: (.badRequest, "planFaulty")
-            case .noSuchStep: (.notFound, "noSuchStep")
-            case .notAWipe: (.badRequest, "notAWipe")
-            case .stepOver: (.conflict, "stepOver")
-            case .warrantMismatch: (.badRequest, "warrantMismatch")
-            case .warrantKnown: (.conflict, "warrantKnown")
-            case .overrideImpossible: (.forbidden, "overrideImpossible")
-            case .overrideExpired: (.badRequest, "overrideExpired")
-            case .overrideUnreasoned: (.badRequest, "overrideUnreasoned")
-            }
-        return BackendRefusal(kind, code: code, "\(refusal)")
-    }
+    /// Refusals pass through: the surface knows their codes.
+    private func submit(_ input: Input) async throws -> JournalHead { try await controller.submit(input) }
 }
 
 /// The text of a warrant for one wipe step, when all it names is known.

@@ -3,6 +3,7 @@
 import FleetGateway
 import Logging
 import MeshModel
+import Planning
 import Running
 
 /// Turns what the fleet says into inputs of the run, and returns only when they are durable: then the agent may forget.
@@ -11,7 +12,13 @@ struct FleetDesk: FleetInbox {
     let released: @Sendable (EvidenceKey) -> Void
     let log: Logger
 
-    func sessionOpened(_ session: SessionStatus) async {}
+    func sessionOpened(_ session: SessionStatus) async {
+        do {
+            try await controller.submit(.booted(node: session.node, boot: session.bootID))
+        } catch {
+            log.error("a session's boot was not recorded", metadata: ["node": "\(session.node)", "error": "\(error)"])
+        }
+    }
 
     func sessionClosed(_ session: SessionStatus, why: SessionEnd) async {
         log.info("session closed", metadata: ["node": "\(session.node)", "why": "\(why)"])
@@ -52,13 +59,29 @@ struct FleetDesk: FleetInbox {
             return try await evidence(report, [.unavailable("the agent refused: \(refusal)")], takenAt)
         }
         log.warning("task refused", metadata: ["node": "\(report.node)", "task": "\(report.task)", "why": "\(refusal)"])
-        return try await ended(report, .refused("\(report.node) refused: \(refusal)"))
+        let words = "\(report.node) refused: \(refusal)"
+        switch refusal.code {
+        // It may have been begun, or be under way at this moment: that is not "nothing was touched".
+        case .busy, .warrantReused, .duplicate: return try await ended(report, .unknown(words))
+        // It is sent again by itself.
+        case .overloaded: return controller.head
+        case .wrongNode, .oldEpoch, .deadlinePassed, .unsupported, .warrantMissing, .warrantMalformed, .warrantSignature, .warrantExpired,
+            .warrantNotYetValid, .warrantOtherNode, .disarmed, .signersMissing, .clockUnsure, .noSuchDisk, .ambiguousDisk, .notWholeDisk,
+            .readOnly, .identityMismatch, .inUse, .fingerprintMismatch, .foreignContent:
+            return try await ended(report, .refused(words))
+        }
     }
 
-    /// A report of a task that no step waits for is acknowledged all the same, or it would come for ever.
+    /// An agent ends the wipe that it was ordered to do and nothing else: another node's step, or one that a tool carries out, is not its
+    /// business. A report of a task that nobody waits for is acknowledged all the same, or it would come for ever.
     private func ended(_ report: TaskReport, _ outcome: Outcome) async throws -> JournalHead {
-        guard let task = StepTask(report.task) else { return controller.head }
-        return try await controller.submit(.outcome(step: task.step, attempt: task.attempt, outcome))
+        guard let task = StepTask(report.task), let run = controller.snapshot.run, run.id == task.run else { return controller.head }
+        guard let step = run[task.step]?.step, case .wipe(let node, _, _) = step.action, node == report.node else {
+            let words = "the agent of \(report.node) reported on \(task.step), which is not its step; revoke it if you did not expect that"
+            log.warning("foreign report", metadata: ["node": "\(report.node)", "task": "\(report.task)"])
+            return try await controller.submit(.alarm(subject: .node(report.node), text: words))
+        }
+        return try await controller.submit(.outcome(run: task.run, step: task.step, attempt: task.attempt, outcome))
     }
 
     static func outcome(of wipe: WipeReport) -> Outcome {

@@ -19,7 +19,7 @@ final class FleetHands: Hands, Service {
     private let driver: StepDriver
     private let dispatch: @Sendable (NodeTask) async -> DispatchOutcome
     private let deliver: Deliver
-    private let isWaitedFor: @Sendable (StepID, Int) -> Bool
+    private let isWaitedFor: @Sendable (StepTask) -> Bool
     private let log: Logger
     private let inFlight = Mutex<[EvidenceKey: Int64]>([:])
     private let counter = Atomic<UInt64>(0)
@@ -34,13 +34,14 @@ final class FleetHands: Hands, Service {
 
     /// A probe without an answer is asked again after this.
     private static let probePatience: Int64 = 15_000
+    private static let resend = Duration.seconds(20)
     /// Probes may be answered by a node whose clock is wrong: that is one of the things they are to find out.
     private static let probeDeadline = Duration.seconds(3600)
 
     /// - Parameter isWaitedFor: whether the run still waits for this attempt.
     init(
         driver: StepDriver, dispatch: @escaping @Sendable (NodeTask) async -> DispatchOutcome, deliver: @escaping Deliver,
-        isWaitedFor: @escaping @Sendable (StepID, Int) -> Bool, log: Logger
+        isWaitedFor: @escaping @Sendable (StepTask) -> Bool, log: Logger
     ) {
         self.driver = driver
         self.dispatch = dispatch
@@ -57,7 +58,7 @@ final class FleetHands: Hands, Service {
     }
 
     func observe(_ orders: [ProbeOrder], context: HandsContext) async {
-        for order in orders where claim(order.key, now: context.now) {
+        for order in orders where claim(order.key, expires: order.probe != nil, now: context.now) {
             if let probe = order.probe, case .node(let node) = order.key.subject {
                 let number = counter.wrappingAdd(1, ordering: .relaxed).newValue
                 let id = TaskID("probe:\(context.epoch):\(order.key.probe.rawValue):\(number)")
@@ -86,9 +87,10 @@ final class FleetHands: Hands, Service {
         }
     }
 
-    private func claim(_ key: EvidenceKey, now: Moment) -> Bool {
+    /// Our own looks have their drivers' deadlines and always end; two of a kind at once would get in each other's way.
+    private func claim(_ key: EvidenceKey, expires: Bool, now: Moment) -> Bool {
         inFlight.withLock { inFlight in
-            if let since = inFlight[key], now.boot - since < Self.probePatience { return false }
+            if let since = inFlight[key], !expires || now.boot - since < Self.probePatience { return false }
             inFlight[key] = now.boot
             return true
         }
@@ -112,7 +114,7 @@ final class FleetHands: Hands, Service {
                 // Stopped with the coordinator, not by the tool: the next start settles it by looking.
                 if Task.isCancelled { return }
                 log.info("step reported", metadata: ["step": "\(step.id)", "outcome": "\(outcome.words)"])
-                await deliver(.outcome(step: step.id, attempt: attempt, outcome))
+                await deliver(.outcome(run: context.run, step: step.id, attempt: attempt, outcome))
             }
         }
     }
@@ -120,20 +122,27 @@ final class FleetHands: Hands, Service {
     /// Hands the same task over until it is sent; the agent knows it by its id. The report comes back through the gateway.
     private func wipe(_ step: Step, attempt: Int, node: NodeID, warrant: WarrantEnvelope?, context: HandsContext) async {
         guard let warrant else {
-            return await deliver(.outcome(step: step.id, attempt: attempt, .refused("there is no warrant for it")))
+            return await deliver(.outcome(run: context.run, step: step.id, attempt: attempt, .refused("there is no warrant for it")))
         }
-        guard let id = StepTask(run: context.run, step: step.id, attempt: attempt).id else {
-            return await deliver(.outcome(step: step.id, attempt: attempt, .refused("its task id would be too long")))
+        let order = StepTask(run: context.run, step: step.id, attempt: attempt)
+        guard let id = order.id else {
+            return await deliver(.outcome(run: context.run, step: step.id, attempt: attempt, .refused("its task id would be too long")))
         }
         let task = NodeTask(
             id: id, node: node, epoch: context.epoch, deadline: context.now.wall + step.deadline.duration, order: .wipe(warrant))
-        while isWaitedFor(step.id, attempt), !Task.isCancelled {
-            if await dispatch(task) == .sent { return }
+        var wasSent = false
+        // Sent is not received: the agent knows a task by its id, so it is sent again until its report has come.
+        while isWaitedFor(order), !Task.isCancelled {
+            let sent = await dispatch(task) == .sent
+            wasSent = wasSent || sent
             do {
-                try await Task.sleep(for: .seconds(1))
+                try await Task.sleep(for: sent ? Self.resend : .seconds(1))
             } catch {
                 return
             }
+        }
+        if !wasSent, !Task.isCancelled {
+            await deliver(.outcome(run: context.run, step: step.id, attempt: attempt, .refused("it was not sent: the run ended before")))
         }
     }
 }

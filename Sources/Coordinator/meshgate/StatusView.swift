@@ -22,7 +22,8 @@ enum StatusView {
         case .waiting: break
         case .held(let verdict, let at):
             since = at.wall
-            reasons = verdict.reasons
+            // As of now: the journal keeps only that answers were awaited, not which one is still missing.
+            reasons = machine.run.flatMap { $0.isOver ? nil : machine.obstacle(of: record.step, now: now)?.reasons } ?? verdict.reasons
             if case .refused(let words) = record.lastReport { detail = "the last attempt was refused: \(words)" }
         case .running(let at): since = at.wall
         case .verifying(let outcome, let at):

@@ -110,6 +110,8 @@ struct AuthorityEnroller: Enroller {
         token: String, node: NodeID, csr: [UInt8], presentedKey: Digest, from: String
     ) async -> Result<IssuedIdentity, EnrolmentRefusal> {
         do {
+            let revoked = controller.snapshot.revokedSerials
+            if roll.serials(of: presentedKey).contains(where: revoked.contains) { throw EnrolmentProblem.revokedKey }
             let certificate = try enrolment.enrol(
                 token: token, node: node, request: csr, presentedKey: presentedKey, now: now().wall)
             try roll.add(

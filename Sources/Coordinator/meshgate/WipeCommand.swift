@@ -108,9 +108,14 @@ struct ApproveCommand: AsyncParsableCommand {
         try await asking(connection) { client in
             let wipe = try await findWipe(step, client)
             Terminal.say(WipeText(wipe).text)
-            guard let text = wipe.warrant, let wanted = wipe.disk?.identity.serial ?? wipe.plannedSerial else {
+            guard let text = wipe.warrant else {
                 throw Failure(.no, "no warrant can be written yet: \(wipe.missing.joined(separator: "; "))")
             }
+            let terms = try WarrantReading.terms(text, shownAs: wipe)
+            let wanted = terms.disk.serial ?? terms.disk.path
+            Terminal.say(
+                "the warrant: wipe the disk with serial \(wanted), \(ByteCount(bytes: terms.disk.sizeInBytes)), on \(terms.node), until \(terms.notAfter)"
+            )
             let typed: String
             if let serial {
                 typed = serial
@@ -157,4 +162,26 @@ private func warrantText(_ step: String, _ client: OperatorClient) async throws 
 func readText(_ path: String) throws -> String {
     guard let bytes = try readInput(path, limit: 1 << 20) else { throw Failure(.badInput, "there is no file \(path)") }
     return String(decoding: bytes, as: UTF8.self)
+}
+
+/// What is about to be signed, read by the signer's own program. A coordinator that shows one disk and asks a signature for another must not
+/// get it: the text is what counts on the host.
+enum WarrantReading {
+    static func terms(_ text: String, shownAs wipe: WipeReply) throws -> WarrantTerms {
+        let terms: WarrantTerms
+        do {
+            terms = try WarrantTerms(parsing: text)
+        } catch {
+            throw Failure(.no, "the coordinator's warrant text is not in the right form (\(error)); nothing was signed")
+        }
+        guard terms.step == wipe.step, terms.node == wipe.node, terms.method == wipe.method, terms.disk == wipe.disk?.identity,
+            terms.fingerprint == wipe.disk?.fingerprint
+        else {
+            throw Failure(
+                .no,
+                "the warrant text names \(terms.step), disk \(terms.disk.serial ?? "without serial") of \(terms.node), and not the disk that is shown; "
+                    + "nothing was signed. Do not trust this coordinator until you know why")
+        }
+        return terms
+    }
 }

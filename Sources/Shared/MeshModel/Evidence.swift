@@ -93,6 +93,11 @@ package struct Evidence: Hashable, Sendable, Codable {
         self.task = task
     }
     package var key: EvidenceKey { EvidenceKey(subject, probe) }
+
+    /// Whether `other` says nothing new: what only counts time (uptime, the times of a clock exchange, round trips) is looked past.
+    package func says(sameAs other: Evidence) -> Bool {
+        facts.count == other.facts.count && zip(facts, other.facts).allSatisfy { $0.says(sameAs: $1) }
+    }
 }
 
 /// One atomic statement about the world.

@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: Apache-2.0
+
+extension Fact {
+    /// A clock that is off by a few milliseconds more or less is no news.
+    private static let clockTolerance: Int64 = 10
+    /// From here on a host counts as settled, and a longer uptime is no news.
+    private static let settledUptime = Duration.seconds(60)
+
+    func says(sameAs other: Fact) -> Bool {
+        switch (self, other) {
+        case (.host(let mine), .host(var theirs)):
+            guard (mine.uptime.duration < Self.settledUptime) == (theirs.uptime.duration < Self.settledUptime) else { return false }
+            theirs.uptime = mine.uptime
+            return mine == theirs
+        case (.clock(let mine), .clock(let theirs)):
+            guard let left = mine.offset, let right = theirs.offset, mine.synchronised == theirs.synchronised else { return false }
+            return abs(left.ahead.inMilliseconds - right.ahead.inMilliseconds) <= Self.clockTolerance
+                && abs(left.uncertainty.inMilliseconds - right.uncertainty.inMilliseconds) <= Self.clockTolerance
+        case (.reach(let mine), .reach(var theirs)):
+            theirs.roundTrip = mine.roundTrip
+            return mine == theirs
+        default: return self == other
+        }
+    }
+}
