@@ -187,7 +187,8 @@ let package = Package(
         .testTarget(
             name: "EndToEndTests",
             dependencies: [
-                "meshgate", "meshgate-agent", "MeshModel", "Gating", "Planning", "Running", "Rehearsal", "JournalSQLite", "MeshSystem",
+                "meshgate", "meshgate-agent", "MeshModel", "Gating", "Planning", "Running", "Rehearsal", "JournalSQLite", "OperatorAPI",
+                "MeshSystem",
                 "MeshTrust", "MeshHTTP", "MeshTesting", .product(name: "GRDB", package: "GRDB.swift"),
             ],
             path: "Tests/EndToEnd", swiftSettings: strict),

@@ -16,7 +16,8 @@ package struct CertificateAuthority: Sendable {
     private static let rootLife = Duration.seconds(10 * 365 * 86_400)
     package static let agentLife = Duration.seconds(90 * 86_400)
     package static let coordinatorLife = Duration.seconds(90 * 86_400)
-    package static let operatorLife = Duration.seconds(30 * 86_400)
+    /// An operator's certificate is not revoked one by one: an admin's is short, a viewer's may last.
+    package static func operatorLife(_ role: OperatorRole) -> Duration { .seconds(role == .admin ? 86_400 : 30 * 86_400) }
     /// Certificates begin a little in the past: the other side's clock may be behind ours.
     private static let backdate = Duration.seconds(-300)
 
@@ -100,7 +101,7 @@ package struct CertificateAuthority: Sendable {
     }
 
     package func issueOperator(_ name: OperatorName, role: OperatorRole, key subject: PublicKey, now: Timestamp) throws -> Certificate {
-        try issue(subject, .operator(mesh: mesh, name, role), life: Self.operatorLife, now: now)
+        try issue(subject, .operator(mesh: mesh, name, role), life: Self.operatorLife(role), now: now)
     }
 
     private func issue(_ subject: PublicKey, _ profile: CertificateProfile, life: Duration, now: Timestamp) throws -> Certificate {
