@@ -13,7 +13,7 @@ group() {
     build) echo libcurl4-openssl-dev libssl-dev zlib1g-dev libblkid-dev libsqlite3-dev pkg-config git ca-certificates \
         libc6-dev libstdc++-12-dev ;;
     # Real tools that tests run against our code: file systems, volumes, namespaces, keys, faults.
-    test) echo coreutils cryptsetup-bin e2fsprogs gdisk gzip iproute2 libfaketime lvm2 mount nftables openssh-client openssl procps \
+    test) echo coreutils cryptsetup-bin e2fsprogs gdisk gzip hostname iproute2 iputils-ping libfaketime lvm2 mount nftables openssh-client openssl procps \
         prometheus python3 strace util-linux xfsprogs ;;
     # What the Lab calls.
     demo) echo coreutils e2fsprogs iproute2 kmod libfaketime lvm2 mount nftables openssh-client procps ;;

@@ -85,6 +85,7 @@ private struct CountingInbox: FleetInbox {
     let answered: Turnstile
     func sessionOpened(_ session: SessionStatus) async { opened.pass() }
     func sessionClosed(_ session: SessionStatus, why: SessionEnd) async {}
+    func progressed(_ progress: TaskProgress, of node: NodeID) {}
     func alarm(_ alarm: FleetAlarm) async {}
     func reported(_ report: TaskReport, receivedAt: Moment) async throws -> JournalHead {
         answered.pass()

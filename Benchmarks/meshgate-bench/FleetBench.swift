@@ -90,7 +90,7 @@ struct FleetBench {
         let journal = try SQLiteJournal.open(path: path, digester: sha256)
         let feed = EventFeed(head: 0) { try await journal.records(after: $0, limit: $1) }
         return RunController(
-            machine: RunMachine(), head: journal.head, journal: journal, hands: NoHands(), now: { SystemClock.now() },
+            machine: RunMachine(), head: journal.head, journal: journal, hands: NoHands(), now: { SystemClock.now() }, seed: { .zero },
             committed: { feed.publish($0) })
     }
 }
@@ -103,6 +103,7 @@ private struct BenchInbox: FleetInbox {
 
     func sessionOpened(_ session: SessionStatus) async { opened.pass() }
     func sessionClosed(_ session: SessionStatus, why: SessionEnd) async {}
+    func progressed(_ progress: TaskProgress, of node: NodeID) {}
     func alarm(_ alarm: FleetAlarm) async {}
 
     func reported(_ report: TaskReport, receivedAt: Moment) async throws -> JournalHead {

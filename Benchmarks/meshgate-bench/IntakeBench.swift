@@ -21,7 +21,8 @@ struct IntakeBench {
         let plan = try Planner.plan(spec) { body in sha256(try CanonicalJSON.encode(body)) }
         guard let run = RunID("bench"), let boot = BootID("4be07bbd-1f4b-4f0c-8d8e-2f6a3b1c9d10") else { throw BenchError.usage }
         let controller = RunController(
-            machine: RunMachine(), head: .empty, journal: NoJournal(), hands: NoHands(), now: { SystemClock.now() }, committed: { _ in })
+            machine: RunMachine(), head: .empty, journal: NoJournal(), hands: NoHands(), now: { SystemClock.now() }, seed: { .zero },
+            committed: { _ in })
         let loop = Task { try await controller.run(boot: boot) }  // cancelled below
         defer { loop.cancel() }
         try await controller.submit(.apply(run: run, plan: plan, by: "bench"))

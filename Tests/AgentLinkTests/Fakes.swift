@@ -16,6 +16,7 @@ final class RememberingInbox: FleetInbox {
         var recorded: [TaskReport] = []
         var receivedAt: [Moment] = []
         var alarms: [FleetAlarm] = []
+        var progress: [(node: NodeID, TaskProgress)] = []
         /// Reports of these nodes wait until the gate opens.
         var held: Set<NodeID> = []
         var failures = 0
@@ -26,6 +27,7 @@ final class RememberingInbox: FleetInbox {
     func sessionOpened(_ session: SessionStatus) async { memory.change { $0.opened.append(session) } }
     func sessionClosed(_ session: SessionStatus, why: SessionEnd) async { memory.change { $0.closed.append((session.node, why)) } }
     func alarm(_ alarm: FleetAlarm) async { memory.change { $0.alarms.append(alarm) } }
+    func progressed(_ progress: TaskProgress, of node: NodeID) { memory.change { $0.progress.append((node, progress)) } }
 
     func reported(_ report: TaskReport, receivedAt: Moment) async throws -> JournalHead {
         memory.change { $0.asked.append(report) }
@@ -88,8 +90,9 @@ final class AnsweringHandler: TaskHandler {
 
     init(_ answer: @escaping @Sendable (NodeTask) -> TaskReport.Result = { .facts([.unavailable("\($0.id)")]) }) { self.answer = answer }
 
-    func perform(_ task: NodeTask) async -> TaskReport.Result {
+    func perform(_ task: NodeTask, progress: @escaping @Sendable (TaskProgress) -> Void) async -> TaskReport.Result {
         begun.change { $0.append(task.id) }
+        if case .wipe = task.order { progress(TaskProgress(task: task.id, phase: .writing, done: 1, total: 2)) }
         await held.until { !$0 }
         return answer(task)
     }

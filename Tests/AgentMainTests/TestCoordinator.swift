@@ -6,6 +6,7 @@ import Logging
 import MeshModel
 import MeshSystem
 import MeshTrust
+import Synchronization
 import Testing
 import TrustAuthority
 
@@ -98,6 +99,9 @@ actor Inbox: FleetInbox {
         return JournalHead(sequence: count, hash: Digest.sha256([UInt8(truncatingIfNeeded: count)]))
     }
     func alarm(_ alarm: FleetAlarm) {}
+    private let told = Mutex<[TaskProgress]>([])
+    nonisolated func progressed(_ progress: TaskProgress, of node: NodeID) { told.withLock { $0.append(progress) } }
+    var progress: [TaskProgress] { told.withLock { $0 } }
 
     func session() async -> SessionStatus {
         if !opened.isEmpty { return opened.removeFirst() }

@@ -33,16 +33,33 @@ struct WipeThroughTests {
         let session = await coordinator.inbox.session()
         while access(socket, F_OK) != 0 { await Task.yield() }
 
-        let before = try await disks(coordinator, session.node, "inventory-1")
-        let seen = try #require(before.first)
-        #expect(before.count == 1 && seen.name == "vdb" && !seen.blank && seen.signatures.contains { $0.kind == "ext4" })
-        let envelope = try warrant(for: seen, session: session, key: scratch.path + "/key")
+        let (before, armed) = try await inventory(coordinator, session.node, "inventory-1")
+        let seen = try #require(before)
+        #expect(seen.name == "vdb" && !seen.blank && seen.signatures.contains { $0.kind == "ext4" } && armed?.disarmed == nil)
+        let envelope = try warrant(for: seen, armed, session: session, key: scratch.path + "/key")
         let result = try await coordinator.ask(session.node, .wipe(envelope), id: "wipe-1").result
         guard case .wiped(let report) = result else { throw WipeProblem(description: "\(result)") }
         #expect(report.ending == .cleared && report.bytesVerified > 0)
-        #expect(try await disks(coordinator, session.node, "inventory-2").first?.blank == true)
-        let second = try await coordinator.ask(session.node, .wipe(envelope), id: "wipe-2").result
-        guard case .refused(let refusal) = second else { throw WipeProblem(description: "\(second)") }
+        let (after, mark) = try await inventory(coordinator, session.node, "inventory-2")
+        #expect(after?.blank == true && mark?.store?.id == armed?.store?.id && mark?.store?.records == 3)
+        let seed = Digest.sha256([9])
+        let check = BlanknessCheck(disk: seen.identity, share: 10)
+        let proof = try await coordinator.ask(session.node, .probe(.blankness([check], seed: seed)), id: "proof").result
+        guard case .facts(let facts) = proof, case .blankness(let fact)? = facts.first else {
+            throw WipeProblem(description: "\(proof)")
+        }
+        // Method labels left what lies between; the proof of a whole disk says where.
+        #expect(fact.seed == seed && fact.strata.map(\.name) == ["head", "tail", "labels", "sample"] && !fact.isProof)
+        let labels = try await coordinator.ask(
+            session.node, .probe(.blankness([BlanknessCheck(disk: seen.identity, share: 0)], seed: seed)), id: "proof-2"
+        ).result
+        guard case .facts(let second) = labels, case .blankness(let clean)? = second.first else {
+            throw WipeProblem(description: "\(labels)")
+        }
+        #expect(clean.isProof && clean.strata.map(\.name) == ["labels"])
+        await #expect(coordinator.inbox.progress.isEmpty == false)
+        let again = try await coordinator.ask(session.node, .wipe(envelope), id: "wipe-2").result
+        guard case .refused(let refusal) = again else { throw WipeProblem(description: "\(again)") }
         #expect(refusal.code == .warrantReused)
 
         agent.terminate()
@@ -52,18 +69,19 @@ struct WipeThroughTests {
         await coordinator.stop()
     }
 
-    private func disks(_ coordinator: TestCoordinator, _ node: NodeID, _ id: String) async throws -> [DiskFact] {
+    private func inventory(_ coordinator: TestCoordinator, _ node: NodeID, _ id: String) async throws -> (DiskFact?, WiperFact?) {
         let result = try await coordinator.ask(node, .probe(.disks), id: id).result
         guard case .facts(let facts) = result else { throw WipeProblem(description: "\(result)") }
-        return facts.compactMap { if case .disk(let disk) = $0 { disk } else { nil } }
+        let disk = facts.lazy.compactMap { if case .disk(let disk) = $0 { disk } else { nil } }.first
+        return (disk, facts.lazy.compactMap { if case .wiper(let wiper) = $0 { wiper } else { nil } }.first)
     }
 
-    private func warrant(for disk: DiskFact, session: SessionStatus, key: String) throws -> WarrantEnvelope {
+    private func warrant(for disk: DiskFact, _ wiper: WiperFact?, session: SessionStatus, key: String) throws -> WarrantEnvelope {
         let now = SystemClock.now().wall
         let terms = WarrantTerms(
             mesh: "lab", id: try #require(WarrantID(try KernelEntropy().hexID())), plan: .sha256([1]), step: StepID("east", "wipe"),
-            node: session.node, nodeKey: session.peer.key, boot: session.bootID, disk: disk.identity,
-            fingerprint: try #require(disk.fingerprint), method: .labels, notBefore: now, notAfter: now + .seconds(600))
+            node: session.node, nodeKey: session.peer.key, boot: session.bootID, store: try #require(wiper?.store),
+            disk: disk.identity, holds: WarrantTerms.holds(disk.signatures), fingerprint: try #require(disk.fingerprint), method: .labels, notBefore: now, notAfter: now + .seconds(600))
         let file = key + ".warrant"
         try terms.text.write(toFile: file, atomically: true, encoding: .utf8)
         try run("/usr/bin/ssh-keygen", "-q", "-Y", "sign", "-n", WarrantTerms.namespace, "-f", key, file)

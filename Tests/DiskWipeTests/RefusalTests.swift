@@ -219,12 +219,42 @@ extension DiskTests {
                 before: { bench, _ in try LinuxFileStore().write(Array("not a signer\n".utf8), to: bench.configuration.signersPath) })
         }
 
-        @Test("a store that was never armed, and a warrant from before it was")
+        @Test("a store that was never armed, another store than the warrant's, and one that was set back to an earlier day")
         func disarmed() async throws {
-            try await expect(.disarmed, saying: "wiper arm", armed: false)
+            try await expect(.disarmed, saying: "wipe arm NODE", armed: false)
             try await expect(
-                .disarmed, saying: "before this replay store was armed", armed: false,
+                .storeMismatch, saying: "the warrant is for the replay store 0000", armed: false,
                 before: { bench, _ in try ReplayStore.arm(directory: bench.configuration.storeDirectory) })
+            try await expect(.storeMismatch, saying: "has 1 records and had 2", terms: { $0.store.records = 2 })
+        }
+
+        @Test("other contents than the warrant lists, even under the right fingerprint")
+        func otherContents() async throws {
+            try await expect(.contentsMismatch, saying: "not listed: ext4", terms: { $0.holds = [] })
+            try await expect(.contentsMismatch, saying: "does not hold what", terms: { $0.holds += ["gpt at byte 512: GPT with 1 partition"] })
+        }
+
+        @Test("a disk above the size that this host wipes")
+        func tooLarge() async throws {
+            try await expect(.tooLarge, saying: "wipes up to 1048576", configuration: { $0.manners.largestDisk = 1 << 20 })
+        }
+
+        @Test("a process with more rights than it needs")
+        func tooPrivileged() async throws {
+            try await expect(.tooPrivileged, saying: "capabilities", configuration: { $0.unfitBecause = "it has capabilities" })
+        }
+
+        @Test("a medium that has no room for the records of one more wipe")
+        func noRoomForRecords() async throws {
+            try await expect(
+                .storeFull, saying: "bytes left",
+                before: { bench, _ in
+                    let store = bench.configuration.storeDirectory
+                    try await bench.tool("cp", "-a", store, store + ".kept")
+                    try await bench.mountSmall(on: store)
+                    try await bench.tool("cp", "-a", store + ".kept/.", store)
+                    try await bench.fill(store, leaving: 32 << 10)
+                })
         }
 
         @Test("a clock that fell behind what is recorded")

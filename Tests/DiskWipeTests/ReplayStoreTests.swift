@@ -38,22 +38,23 @@ struct ReplayStoreTests {
     @Test("a store that is not there is disarmed, and arming makes one")
     func arming() throws {
         try with(armed: false) { directory in
-            #expect(try ReplayStore(directory: directory).disarmedBecause?.contains("wiper arm") == true)
+            #expect(try ReplayStore(directory: directory).disarmedBecause?.contains("wipe arm NODE") == true)
             try ReplayStore.arm(directory: directory)
             #expect(try ReplayStore(directory: directory).disarmedBecause == nil)
         }
     }
 
-    @Test("arming a sound store changes nothing; arming a damaged one keeps it aside")
+    @Test("arming a sound store changes nothing; a damaged or vanished one is not armed without a signature")
     func armingTwice() throws {
         try with { directory in
             try fill(directory)
             try ReplayStore.arm(directory: directory)
             #expect(try ReplayStore(directory: directory).fate(of: id(0)) == .done)
             try LinuxFileStore().write([1, 2, 3], to: "\(directory)/records")
-            try ReplayStore.arm(directory: directory)
-            #expect(try ReplayStore(directory: directory).disarmedBecause == nil)
-            #expect(try LinuxFileStore().list(directory)?.contains { $0.hasPrefix("records.damaged-") } == true)
+            #expect(throws: DiskWipeError.self) { try ReplayStore.arm(directory: directory) }
+            try LinuxFileStore().remove("\(directory)/records")
+            #expect(throws: DiskWipeError.self) { try ReplayStore.arm(directory: directory) }
+            #expect(try ReplayStore(directory: directory).disarmedBecause != nil)
         }
     }
 

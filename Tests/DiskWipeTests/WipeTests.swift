@@ -69,7 +69,7 @@ extension DiskTests {
                 let envelope = try await bench.sign(try bench.terms(for: try bench.fact(), method: .zero))
                 let stop = StopSignal()
                 let store = try bench.openStore()
-                let report = try Bench.report(bench.wiper(store).wipe(envelope, stop: stop) { bytes, _ in if bytes > 0 { stop.set() } })
+                let report = try Bench.report(bench.wiper(store).wipe(envelope, stop: stop) { _, bytes, _ in if bytes > 0 { stop.set() } })
                 #expect(report.ending == .interrupted && report.bytesWritten > 0 && report.bytesWritten < 256 << 20)
                 #expect(store.fate(of: report.warrant) == .interrupted(afterBytes: report.bytesWritten))
                 guard case .refused(let refusal) = bench.wiper(store).wipe(envelope) else { return #expect(Bool(false)) }
@@ -83,7 +83,7 @@ extension DiskTests {
                 let disk = try await bench.disk(size: 256 << 20)
                 let envelope = try await bench.sign(try bench.terms(for: try bench.fact(), method: .zero))
                 let report = try Bench.report(
-                    bench.wiper(try bench.openStore()).wipe(envelope) { bytes, total in
+                    bench.wiper(try bench.openStore()).wipe(envelope) { _, bytes, total in
                         if bytes == total / 2 { try? bench.plant([9], at: 100 << 20, on: disk) }
                     })
                 #expect(report.ending == .failed && report.problem?.contains("byte \(100 << 20) does not read as zero") == true)

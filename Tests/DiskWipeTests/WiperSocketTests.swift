@@ -36,9 +36,11 @@ struct WiperSocketTests {
     func answers() async throws {
         try await serving { configuration in
             let client = WiperClient(socketPath: configuration.socketPath)
-            #expect(try await client.inventory().isEmpty)
+            let facts = try await client.inventory()
+            guard case .wiper(let wiper)? = facts.first, facts.count == 1 else { return #expect(Bool(false), "\(facts)") }
+            #expect(wiper.store == nil && wiper.disarmed?.contains("wipe arm NODE") == true && wiper.challenge != nil)
             let status = try await client.status()
-            #expect(status.disarmedBecause?.contains("wiper arm") == true && status.claims.isEmpty)
+            #expect(status.disarmedBecause?.contains("wipe arm NODE") == true && status.claims.isEmpty)
             var info = stat()
             #expect(lstat(configuration.socketPath, &info) == 0 && info.st_mode & 0o777 == 0o600)
         }
@@ -80,7 +82,7 @@ struct WiperSocketTests {
                 var frame = (0..<Int.random(in: 0...64, using: &random)).map { _ in UInt8.random(in: 0...255, using: &random) }
                 switch round % 4 {
                 case 0: frame = [0, 0, 0, UInt8(frame.count)] + frame
-                case 1: frame = [0, 1, 0, 1] + frame
+                case 1: frame = [0, 4, 0, 1] + frame
                 case 2: frame = [0, 0, 0, 6] + Array("{\"a\":{".utf8)
                 default: break
                 }
@@ -88,7 +90,7 @@ struct WiperSocketTests {
                 shutdown(socket.descriptor, Int32(SHUT_WR))
                 _ = try? socket.receive(WiperResponse.self, patience: .seconds(5))
             }
-            #expect(try await WiperClient(socketPath: configuration.socketPath).inventory().isEmpty)
+            #expect(try await WiperClient(socketPath: configuration.socketPath).inventory().count == 1)
         }
     }
 
@@ -96,7 +98,7 @@ struct WiperSocketTests {
     func silence() async throws {
         try await serving { configuration in
             let silent = try (0..<5).map { _ in try WiperSocket.connect(configuration.socketPath) }
-            #expect(try await WiperClient(socketPath: configuration.socketPath).inventory().isEmpty)
+            #expect(try await WiperClient(socketPath: configuration.socketPath).inventory().count == 1)
             for socket in silent { shutdown(socket.descriptor, Int32(SHUT_RDWR)) }
         }
     }
@@ -109,11 +111,10 @@ struct WiperSocketTests {
             let server = try WiperServer(configuration: bench.configuration, boot: bench.boot)
             async let running: Void = server.run()
             let client = WiperClient(socketPath: bench.configuration.socketPath)
-            let fact = try #require(try await client.inventory().first)
-            let envelope = try await bench.sign(try bench.terms(for: fact))
+            let envelope = try await bench.sign(try bench.terms(for: try #require(disks(try await client.inventory()).first)))
             let said = Mutex<[UInt64]>([])
             let report = try Bench.report(
-                try await client.wipe(envelope, node: Bench.node) { bytes, _ in said.withLock { $0.append(bytes) } })
+                try await client.wipe(envelope, node: Bench.node) { _, bytes, _ in said.withLock { $0.append(bytes) } })
             #expect(report.ending == .cleared && !said.withLock { $0 }.isEmpty)
             guard case .refused(let refusal) = try await client.wipe(envelope, node: Bench.node) else { return #expect(Bool(false)) }
             #expect(refusal.code == .warrantReused)
@@ -131,12 +132,14 @@ struct WiperSocketTests {
             let server = try WiperServer(configuration: bench.configuration, boot: bench.boot)
             async let running: Void = server.run()
             let client = WiperClient(socketPath: bench.configuration.socketPath)
-            let envelope = try await bench.sign(try bench.terms(for: try #require(try await client.inventory().first), method: .zero))
-            let report = try Bench.report(try await client.wipe(envelope, node: Bench.node) { _, _ in server.stop() })
+            let envelope = try await bench.sign(try bench.terms(for: try #require(disks(try await client.inventory()).first), method: .zero))
+            let report = try Bench.report(try await client.wipe(envelope, node: Bench.node) { _, _, _ in server.stop() })
             #expect(report.ending == .interrupted)
             try await running
             #expect(
                 server.status.claims == [WiperStatus.Claim(warrant: report.warrant, fate: .interrupted(afterBytes: report.bytesWritten))])
         }
     }
+
+    private func disks(_ facts: [Fact]) -> [DiskFact] { facts.compactMap { if case .disk(let disk) = $0 { disk } else { nil } } }
 }

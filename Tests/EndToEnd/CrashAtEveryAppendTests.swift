@@ -161,7 +161,8 @@ struct CrashAtEveryAppendTests {
             try await journal.replay { head = JournalHead(sequence: $0.sequence, hash: .zero) }
             let hands = PatientHands()
             let controller = RunController(
-                machine: machine, head: head, journal: journal, hands: hands, now: { [clock] in clock.moment }, committed: { _ in })
+                machine: machine, head: head, journal: journal, hands: hands, now: { [clock] in clock.moment }, seed: { .zero },
+                committed: { _ in })
             // Ended by the cancellation below, or by the crash.
             let loop = Task { try await controller.run(boot: RehearsedWorld.coordinatorBoot) }
             do {
@@ -233,10 +234,10 @@ struct CrashAtEveryAppendTests {
             let id = try SmallMesh.need(WarrantID(try KernelEntropy().hexID()))
             let terms = WarrantTerms(
                 mesh: plan.spec.name, id: id, plan: plan.digest, step: wipe, node: node, nodeKey: .zero,
-                boot: RehearsedWorld.bootID(node, 1),
+                boot: RehearsedWorld.bootID(node, 1), store: RehearsedWorld.store,
                 disk: .init(
                     kind: .virtio, serial: disk.serial, wwid: nil, sizeInBytes: disk.size.bytes, sectorSize: 512, path: "p", sequence: 1),
-                fingerprint: .zero, method: method, notBefore: moment.wall, notAfter: moment.wall + .seconds(1800))
+                holds: [], fingerprint: .zero, method: method, notBefore: moment.wall, notAfter: moment.wall + .seconds(1800))
             try await submit(
                 .warrant(step: wipe, id: id, notAfter: terms.notAfter, envelope: WarrantEnvelope(text: terms.text, signatures: ["s"])),
                 controller)

@@ -19,7 +19,9 @@ struct WarrantReadingTests {
         var terms = WarrantTerms(
             mesh: "small", id: try SmallMesh.need(WarrantID(String(repeating: "a", count: 32))), plan: .zero,
             step: try SmallMesh.need(StepID("east/wrk-e-1/wipe-vdb")), node: try SmallMesh.need(NodeID("wrk-e-1")), nodeKey: .zero,
-            boot: try SmallMesh.need(BootID("aaaaaaaa")), disk: identity("spare"), fingerprint: .zero, method: .labels,
+            boot: try SmallMesh.need(BootID("aaaaaaaa")),
+            store: ReplayStoreMark(id: try SmallMesh.need(ReplayStoreID(String(repeating: "5", count: 32))), records: 1),
+            disk: identity("spare"), holds: ["ext4 at byte 1080: ext4 'old'"], fingerprint: .zero, method: .labels,
             notBefore: Timestamp(seconds: 1_800_000_000), notAfter: Timestamp(seconds: 1_800_001_000))
         change(&terms)
         return terms
@@ -31,7 +33,7 @@ struct WarrantReadingTests {
             plannedSerial: "spare", plannedSize: .gibibytes(12), method: .labels,
             disk: DiskFact(
                 name: "vdb", identity: identity("spare"), readOnly: false, rotational: false, exclusiveOpen: true, users: [], partitions: 0,
-                signatures: [], blank: true, fingerprint: .zero),
+                signatures: [.init(kind: "ext4", offset: 1080, words: "ext4 'old'")], blank: false, fingerprint: .zero),
             warrant: nil, missing: [], submitted: nil)
     }
 
@@ -40,13 +42,15 @@ struct WarrantReadingTests {
         #expect(try WarrantReading.terms(try terms().text, shownAs: try shown()) == terms())
     }
 
-    @Test("is refused when the text names another disk, node, step, content or method than what is shown")
+    @Test("is refused when the text names another disk, node, step, contents, method or verification than what is shown")
     func lies() throws {
         let victim = try SmallMesh.need(NodeID("db-1"))
         let lies: [WarrantTerms] = [
             try terms { $0.disk = identity("precious") }, try terms { $0.node = victim },
             try terms { $0.step = StepID("east", "db-1", "wipe-vdb") }, try terms { $0.method = .zero },
             try terms { $0.fingerprint = Digest(Array(repeating: 7, count: 32)) ?? .zero }, try terms { $0.disk.sequence = 4 },
+            try terms { $0.holds = [] }, try terms { $0.holds = ["ext4 at byte 1080: ext4 'precious'"] },
+            try terms { $0.verification = .strata },
         ]
         for lie in lies {
             #expect(throws: Failure.self) { _ = try WarrantReading.terms(lie.text, shownAs: try shown()) }

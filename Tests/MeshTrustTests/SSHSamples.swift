@@ -83,8 +83,10 @@ func sampleTerms() throws -> WarrantTerms {
         mesh: "east", id: try #require(WarrantID(String(repeating: "0a", count: 16))), plan: .sha256([1]),
         step: StepID("talos-east", "wrk-e-1", "wipe-vdb"), node: try node("wrk-e-1"), nodeKey: .sha256([2]),
         boot: try #require(BootID("7d7b6f3e-62b4-4c04-9d3a-111111111111")),
+        store: ReplayStoreMark(id: try #require(ReplayStoreID(String(repeating: "5e", count: 16))), records: 3),
         disk: DiskIdentity(
             kind: .virtio, serial: "OSD-E-1", wwid: nil, sizeInBytes: 137_438_953_472, sectorSize: 512,
             path: "/devices/pci0000:00/0000:00:0b.0/virtio4", sequence: 14),
-        fingerprint: .sha256([3]), method: .labels, notBefore: at(-60), notAfter: at(900))
+        holds: ["gpt at byte 512: GPT with 1 partition", "ext4 at byte 1049656: partition 1: ext4 'data01'"], fingerprint: .sha256([3]),
+        method: .labels, notBefore: at(-60), notAfter: at(900))
 }

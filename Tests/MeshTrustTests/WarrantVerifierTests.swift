@@ -117,7 +117,7 @@ struct WarrantVerifierTests {
                 continue
             }
         }
-        let long = String(repeating: "a", count: 4097)
+        let long = String(repeating: "a", count: WarrantTerms.longestText + 1)
         #expect(try refusal(verify([signature], text: long, signers: signers)) == .tooLarge)
         #expect(try refusal(verify(Array(repeating: signature, count: 9), signers: signers)) == .tooLarge)
     }

@@ -27,7 +27,11 @@ enum Samples {
     }
 
     static func signature() -> DiskFact.Signature {
-        DiskFact.Signature(kind: "ceph_bluestore", offset: 10 << 30, words: "bluestore block device at 10 GiB")
+        DiskFact.Signature(kind: "ceph_bluestore", offset: 10 << 30, words: "bluestore block device at 10 GiB", owner: "fsid")
+    }
+
+    static func mark() throws -> ReplayStoreMark {
+        ReplayStoreMark(id: try #require(ReplayStoreID(String(repeating: "5e", count: 16))), records: 12)
     }
 
     static func facts() throws -> [Fact] {
@@ -38,7 +42,8 @@ enum Samples {
                     agentVersion: "0.1.0")),
             .disk(
                 DiskFact(
-                    name: "vdb", identity: identity(), readOnly: false, rotational: true, exclusiveOpen: true, users: ["mounted at /mnt"],
+                    name: "vdb", identity: identity(), physicalSectorSize: 4096, readOnly: false, rotational: true, writesZeroes: true,
+                    discards: false, exclusiveOpen: true, users: ["mounted at /mnt"],
                     partitions: 2, signatures: [signature()], blank: false, fingerprint: try digest(7), unreadable: nil)),
             .disk(
                 DiskFact(
@@ -59,6 +64,24 @@ enum Samples {
                     release: "6.18.1", options: ["BPF": .builtIn, "VXLAN": .module, "WIREGUARD": .absent], optionsFrom: "/proc/config.gz",
                     btf: true, bpffs: true, cgroup2: false, lockdown: "none", loadedModules: ["rbd", "vxlan"])),
             .unavailable("no such device"),
+            .wiper(WiperFact(store: try mark(), disarmed: nil, challenge: nil)),
+            .wiper(WiperFact(store: nil, disarmed: "its record is gone", challenge: try mark().id)),
+            .blankness(
+                BlanknessFact(
+                    disk: identity(), seed: try digest(4), share: 10,
+                    strata: [
+                        Stratum(name: "head", ranges: 1, bytes: 64 << 20, sha256: try digest(5)),
+                        Stratum(name: "sample", ranges: 13_107, bytes: 1 << 33, sha256: nil, firstNonzero: 77),
+                    ], signatures: [signature()], problem: "half of it could not be read")),
+            .virtualDisk(
+                VirtualDiskFact(
+                    vmid: 101, machine: "wrk-e-1", slot: "virtio1", serial: "wrk-e-1-vdb", volume: "local-lvm:vm-101-disk-1",
+                    sizeInBytes: 128 << 30, discards: true, readOnly: false, fingerprint: try digest(8), signatures: [signature()],
+                    blank: false)),
+            .virtualDisk(
+                VirtualDiskFact(
+                    vmid: 102, machine: "", slot: "scsi0", serial: nil, volume: "ceph:x", sizeInBytes: nil, discards: false, readOnly: true,
+                    fingerprint: nil, signatures: [], blank: false, unread: "storage of kind rbd is not read from here")),
         ]
     }
 
@@ -66,7 +89,8 @@ enum Samples {
         let wipe = WipeReport(
             warrant: try #require(WarrantID("0123456789abcdef0123456789abcdef")), disk: identity(), method: .discardVerify,
             ending: .interrupted, signaturesBefore: [signature()], bytesWritten: 4096, bytesVerified: 0,
-            areas: [.init(offset: 0, length: 1 << 20), .init(offset: 10 << 30, length: 1 << 20)], problem: "power was cut")
+            areas: [.init(offset: 0, length: 1 << 20), .init(offset: 10 << 30, length: 1 << 20)],
+            strata: [Stratum(name: "all", ranges: 2, bytes: 2 << 20, sha256: nil)], problem: "power was cut")
         func report(_ probe: ProbeKind?, _ result: TaskReport.Result) throws -> TaskReport {
             TaskReport(
                 task: try task(), node: try node(), bootID: try boot(), sequence: 41, age: TimeSpan(.milliseconds(1500)), probe: probe,
@@ -88,6 +112,7 @@ enum Samples {
         [
             .join(Join(token: "mgj1-secret", node: try node(), request: [0x30, 0x82, 1, 2])), .hello(try hello()),
             .heartbeat(Heartbeat(number: 7, answer: true, droppedReports: 3)),
+            .progress(TaskProgress(task: try task(), phase: .verifying, done: 5, total: 9)),
         ] + (try reports().map(AgentFrame.report))
     }
 
@@ -95,7 +120,10 @@ enum Samples {
         let orders: [NodeTask.Order] = [
             .probe(.host), .probe(.disks), .probe(.links), .probe(.kernel), .probe(.clock(asked: now)),
             .probe(.reach(try targets(), attempts: 3, timeout: TimeSpan(.seconds(2)))),
-            .wipe(WarrantEnvelope(text: "MESHGATE-WIPE-WARRANT/1\n", signatures: ["-----BEGIN SSH SIGNATURE-----\n"])),
+            .probe(.blankness([BlanknessCheck(disk: identity(), share: 10)], seed: try digest(6))),
+            .probe(.virtualDisks(serials: ["a", "b"])),
+            .wipe(WarrantEnvelope(text: "MESHGATE-WIPE-WARRANT/2\n", signatures: ["-----BEGIN SSH SIGNATURE-----\n"])),
+            .arm(WarrantEnvelope(text: "MESHGATE-WIPER-ARMING/1\n", signatures: ["-----BEGIN SSH SIGNATURE-----\n"])),
         ]
         return try orders.map {
             NodeTask(id: try task(), node: try node(), epoch: Generation(3), deadline: now + .seconds(60), order: $0)

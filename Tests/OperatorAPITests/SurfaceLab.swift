@@ -61,6 +61,13 @@ final class MemoryBackend: OperatorBackend {
     func revoke(_ node: NodeID, _ request: RevokeRequest, by caller: Caller) async throws -> RevokeReply {
         RevokeReply(node: node, serials: [request.reason])
     }
+    func arming(_ node: NodeID) async throws -> ArmingReply {
+        ArmingReply(node: node, store: nil, disarmed: "its record is gone", text: "text\n", missing: [])
+    }
+    func arm(_ node: NodeID, _ request: ArmRequest, by caller: Caller) async throws -> ArmingReply {
+        note("arm \(node) by \(caller.name) with \(request.envelope.signatures.count) signatures")
+        return ArmingReply(node: node, store: nil, disarmed: nil, text: nil, missing: [])
+    }
     func wipes() async throws -> WipesReply { WipesReply(wipes: []) }
     func submit(_ request: WarrantRequest, by caller: Caller) async throws -> DoneReply {
         throw BackendRefusal(.badRequest, code: "warrantMalformed", "the warrant's text cannot be used", remedy: "request another")

@@ -26,17 +26,22 @@ package struct Admission: Hashable, Sendable {
     /// Never goes back.
     package private(set) var epoch: Generation
     private let concurrency: Int
+    private let wipes: Int
     private let memory: Int
     private var running: Set<TaskID> = []
+    /// Those of `running` that are wipes. They last, so they do not take the places of questions.
+    private var wiping: Set<TaskID> = []
     private var done: Set<TaskID> = []
     private var doneInOrder: [TaskID] = []
 
-    /// `epoch` is the persisted one. `memory` is how many finished task ids are remembered.
-    package init(node: NodeID, epoch: Generation, concurrency: Int = 8, memory: Int = 1024) {
-        precondition(concurrency > 0 && memory > 0, "an agent that may do nothing is a wiring mistake")
+    /// `epoch` is the persisted one. `concurrency` counts questions and `wipes` wipes, each for itself. `memory` is how many finished task ids
+    /// are remembered.
+    package init(node: NodeID, epoch: Generation, concurrency: Int = 8, wipes: Int = 16, memory: Int = 1024) {
+        precondition(concurrency > 0 && wipes > 0 && memory > 0, "an agent that may do nothing is a wiring mistake")
         self.node = node
         self.epoch = epoch
         self.concurrency = concurrency
+        self.wipes = wipes
         self.memory = memory
     }
 
@@ -66,11 +71,14 @@ package struct Admission: Hashable, Sendable {
             return .refuse(TaskRefusal(.deadlinePassed, "the deadline was \(task.deadline) and this clock says \(now)"))
         }
         guard supported else { return .refuse(TaskRefusal(.unsupported, "this agent cannot carry out such an order")) }
-        guard running.count < concurrency else {
-            return .refuse(TaskRefusal(.overloaded, "\(running.count) orders are under way"))
-        }
-        if case .wipe = task.order, !outbox.hasRoomForWipe {
-            return .refuse(TaskRefusal(.overloaded, "too many accounts of wipes wait for their acknowledgement"))
+        if case .wipe = task.order {
+            guard wiping.count < wipes else { return .refuse(TaskRefusal(.overloaded, "\(wiping.count) wipes are under way")) }
+            guard outbox.hasRoomForWipe else {
+                return .refuse(TaskRefusal(.overloaded, "too many accounts of wipes wait for their acknowledgement"))
+            }
+            wiping.insert(task.id)
+        } else if running.count - wiping.count >= concurrency {
+            return .refuse(TaskRefusal(.overloaded, "\(running.count - wiping.count) orders are under way"))
         }
         running.insert(task.id)
         return .perform
@@ -78,6 +86,7 @@ package struct Admission: Hashable, Sendable {
 
     /// The order has its result, which is in the outbox now.
     package mutating func finish(_ id: TaskID) {
+        wiping.remove(id)
         guard running.remove(id) != nil, done.insert(id).inserted else { return }
         doneInOrder.append(id)
         if doneInOrder.count > memory { done.remove(doneInOrder.removeFirst()) }

@@ -13,6 +13,7 @@ struct LinkLoop: Sendable {
         case start
         case connection(Int, ConnectionEvent)
         case performed(NodeTask, TaskReport.Result, startedAt: Moment)
+        case progress(TaskProgress)
         case tick
         case stop
     }
@@ -81,7 +82,7 @@ struct LinkLoop: Sendable {
     var perform: @Sendable (NodeTask) async -> Void {
         { [link, inlet] task in
             let startedAt = link.configuration.now()
-            let result = await link.handler.perform(task)
+            let result = await link.handler.perform(task) { inlet.yield(.progress($0)) }
             inlet.yield(.performed(task, result, startedAt: startedAt))
         }
     }
@@ -102,6 +103,9 @@ struct LinkLoop: Sendable {
             link.tell(.performed(task.id))
             record(task.id, probe: task.probe, result, takenAt: startedAt)
             admission.finish(task.id)
+        case .progress(let progress):
+            // Without a session it is lost: the next one tells more.
+            if machine.isLive { connection?.send(.progress(progress)) }
         case .connection(let number, let event):
             if number == connectionNumber, let connection { handle(event, of: connection) }
         }

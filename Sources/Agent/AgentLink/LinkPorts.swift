@@ -5,7 +5,8 @@ package import MeshModel
 
 /// Carries out one admitted order. Called concurrently; cancelled when the agent stops. It never throws: what went wrong is a result.
 package protocol TaskHandler: Sendable {
-    func perform(_ task: NodeTask) async -> TaskReport.Result
+    /// `progress` may be told at any time, and as often as is worth showing; what it is told is never kept.
+    func perform(_ task: NodeTask, progress: @escaping @Sendable (TaskProgress) -> Void) async -> TaskReport.Result
     /// Whether this agent can do such an order at all; others are refused as `unsupported`.
     func supports(_ order: NodeTask.Order) -> Bool
 }

@@ -92,6 +92,13 @@ final class BlockDevice {
             readOnly: raw.read_only != 0)
     }
 
+    /// Bytes of whatever is behind the descriptor: for a volume that is a file and no device.
+    func volumeSize() throws(Failure) -> UInt64 {
+        var size: UInt64 = 0
+        try check(meshgate_volume_size(descriptor, &size), "ask for the size of")
+        return size
+    }
+
     /// Fills the first `count` bytes of the buffer.
     func read(into buffer: AlignedBuffer, count: Int, at offset: UInt64) throws(Failure) {
         precondition(count <= buffer.bytes.count, "the buffer is too small")
@@ -120,6 +127,20 @@ final class BlockDevice {
 
     /// False when somebody else holds the lock that udev and others take while they work on a disk.
     func lock() -> Bool { flock(descriptor, LOCK_EX | LOCK_NB) == 0 }
+
+    /// Hands the areas to `use` piece by piece, read past the page cache; `use` says whether to go on.
+    func read(_ areas: [WipeReport.Area], buffer: AlignedBuffer, _ use: (UnsafeRawBufferPointer, UInt64) throws -> Bool) throws {
+        for area in areas {
+            var offset = area.offset
+            let end = area.offset + area.length
+            while offset < end {
+                let count = Int(min(UInt64(buffer.bytes.count), end - offset))
+                try read(into: buffer, count: count, at: offset)
+                guard try use(UnsafeRawBufferPointer(rebasing: buffer.bytes[..<count]), offset) else { return }
+                offset += UInt64(count)
+            }
+        }
+    }
 
     /// Runs `body` with reads through the page cache allowed, for libblkid, which reads at odd offsets.
     func withCachedReads<Value>(forgettingCache: Bool, _ body: (Int32) throws -> Value) throws -> Value {

@@ -18,11 +18,15 @@ struct DiskContent {
     /// Starts and ends of partitions, where their own signatures lie.
     let partitionEdges: [UInt64]
 
+    /// More findings than this on one disk is no disk that a person made, and would not fit into one answer.
+    private static let mostSignatures = 256
+
     /// Reads only. `forgettingCache` makes even libblkid see the medium instead of cached pages.
     static func examine(_ device: BlockDevice, disk: String, size: UInt64, forgettingCache: Bool) throws -> DiskContent {
         let buffer = AlignedBuffer(count: Int(DiskLayout.mebibyte))
         let (fingerprint, zero) = try digest(device, size: size, buffer)
         let labels = try blueStoreLabels(device, size: size, buffer)
+        let remnants = try Remnants(device, size: size, buffer)
         return try device.withCachedReads(forgettingCache: forgettingCache) { descriptor in
             let scan = SignatureScan(descriptor: descriptor, disk: disk, size: size)
             let partitions = try scan.partitions()
@@ -32,6 +36,10 @@ struct DiskContent {
             var inner: [(SignatureScan.Partition, SignatureScan.Found)] = []
             for partition in partitions.prefix(32) { inner += try scan.inside(partition).map { (partition, $0) } }
             signatures += inner.map { words.describe($1, inside: $0) }
+            signatures += remnants.signatures.filter { remnant in !found.contains { $0.offset == remnant.offset } }
+            guard signatures.count <= mostSignatures else {
+                throw DiskWipeError.contentUnreadable(disk: disk, problem: "more than \(mostSignatures) signatures")
+            }
             return DiskContent(
                 signatures: signatures.sorted { ($0.offset, $0.kind) < ($1.offset, $1.kind) }, blank: signatures.isEmpty && zero,
                 fingerprint: fingerprint, partitions: partitions.count,
@@ -46,26 +54,14 @@ struct DiskContent {
         for (areas, isProbe) in [(DiskLayout.probeAreas(size), true), (DiskLayout.sampleBlocks(size), false)] {
             for area in areas {
                 hasher.update(bigEndian(area.offset) + bigEndian(area.length))
-                try read(area, device, buffer) { bytes in
+                try device.read([area], buffer: buffer) { bytes, _ in
                     hasher.update(bytes)
                     if isProbe, firstNonzero(bytes) != nil { zero = false }
+                    return true
                 }
             }
         }
         return (hasher.finish(), zero)
-    }
-
-    private static func read(
-        _ area: WipeReport.Area, _ device: BlockDevice, _ buffer: AlignedBuffer, _ use: (UnsafeRawBufferPointer) -> Void
-    ) throws {
-        var offset = area.offset
-        let end = area.offset + area.length
-        while offset < end {
-            let count = min(buffer.bytes.count, Int(end - offset))
-            try device.read(into: buffer, count: count, at: offset)
-            use(UnsafeRawBufferPointer(rebasing: buffer.bytes[..<count]))
-            offset += UInt64(count)
-        }
     }
 
     private static func bigEndian(_ value: UInt64) -> [UInt8] { withUnsafeBytes(of: value.bigEndian, Array.init) }

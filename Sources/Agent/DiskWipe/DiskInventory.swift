@@ -49,7 +49,8 @@ package struct DiskInventory: Sendable {
         let disk = candidate.disk
         let users = DiskUsers(procroot: procroot).users(of: disk)
         var fact = DiskFact(
-            name: candidate.name, identity: disk.identity, readOnly: disk.readOnly, rotational: disk.rotational,
+            name: candidate.name, identity: disk.identity, physicalSectorSize: disk.physicalSectorSize, readOnly: disk.readOnly,
+            rotational: disk.rotational, writesZeroes: disk.writeZeroesLimit > 0, discards: disk.discardLimit > 0,
             exclusiveOpen: opensExclusively(candidate.node, patiently: users.isEmpty), users: users,
             partitions: disk.partitions.count, signatures: [], blank: false, fingerprint: nil)
         do {

@@ -1,20 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
 
 package import MeshModel
+internal import MeshTrust
 
 /// Where on a disk of a given size something can lie that makes another program believe the disk is taken.
 package enum DiskLayout {
     /// BlueStore keeps a label at each of these that fits.
     package static let labelOffsets: [UInt64] = [0, 1 << 30, 10 << 30, 100 << 30, 1000 << 30]
+    /// LUKS2 keeps its second header behind the first, at the latest here, where the head that is always cleared has ended.
+    static let secondHeaderOffset: UInt64 = 4 << 20
     /// btrfs keeps copies of its superblock here; wipefs does not list them.
     static let mirrorOffsets: [UInt64] = [64 << 20, 256 << 30]
     static let mebibyte: UInt64 = 1 << 20
     static let wipeLength: UInt64 = 4 << 20
+    static let endLength: UInt64 = 64 << 20
     static let smallest: UInt64 = 1 << 20
 
-    /// Label and mirror offsets that fit on the disk, ascending, without 0.
+    /// Label, mirror and second header offsets that fit on the disk, ascending, without 0.
     static func anchors(_ size: UInt64) -> [UInt64] {
-        (labelOffsets.dropFirst() + mirrorOffsets).filter { $0 + 4096 <= size }.sorted()
+        (labelOffsets.dropFirst() + mirrorOffsets + [secondHeaderOffset]).filter { $0 + 4096 <= size }.sorted()
     }
 
     /// What is read to say "blank": 1 MiB at the head, at each anchor and at the tail.
@@ -47,6 +51,25 @@ package enum DiskLayout {
             return (start > mebibyte ? start - mebibyte : 0, start + 2 * mebibyte)
         }
         return merged(ranges, size: size)
+    }
+
+    /// Both ends of a disk of which the rest is looked at in samples only.
+    static func ends(_ size: UInt64) -> (head: [WipeReport.Area], tail: [WipeReport.Area]) {
+        let head = merged([(0, endLength)], size: size)
+        return (head, merged([tail(size, endLength)], size: size).filter { $0.offset >= endLength })
+    }
+
+    /// Pieces of 1 MiB that a seed chooses: from each run of `100 / share` pieces one, so that they are spread evenly and nobody can know
+    /// them before the seed. `share` in percent; 0 chooses none, 100 all.
+    static func sample(_ size: UInt64, share: Int, seed: Digest) -> [WipeReport.Area] {
+        guard share > 0, size >= mebibyte else { return [] }
+        let run = UInt64(max(1, 100 / share))
+        let pieces = size / mebibyte
+        return stride(from: UInt64(0), to: pieces, by: UInt64.Stride(run)).map { start in
+            let choice = Digest.sha256(seed.bytes + withUnsafeBytes(of: start.bigEndian, Array.init)).bytes.prefix(8)
+            let piece = start + choice.reduce(UInt64(0)) { $0 << 8 | UInt64($1) } % min(run, pieces - start)
+            return WipeReport.Area(offset: piece * mebibyte, length: mebibyte)
+        }
     }
 
     /// Sorted, without overlaps, cut at the end of the disk.

@@ -9,6 +9,7 @@ package enum DiskWipeError: Error, Hashable, Sendable, CustomStringConvertible {
     case changedWhileRead(disk: String)
     case storeUnusable(path: String, problem: String)
     case storeWrite(path: String, errno: Int32)
+    case onlySignedArming(path: String, problem: String)
     case socketPath(String)
     case socket(doing: String, on: String, errno: Int32)
     case frameTooLong(bytes: Int, limit: Int)
@@ -16,6 +17,8 @@ package enum DiskWipeError: Error, Hashable, Sendable, CustomStringConvertible {
     case connectionEnded(path: String)
     case timedOut(path: String, waited: Duration)
     case unexpectedAnswer(String)
+    case hypervisor(path: String, problem: String)
+    case stopping
     case hardening(errno: Int32)
 
     package var description: String {
@@ -27,9 +30,13 @@ package enum DiskWipeError: Error, Hashable, Sendable, CustomStringConvertible {
         case .changedWhileRead(let disk):
             "\(disk) became another disk while it was read; ask for the inventory again"
         case .storeUnusable(let path, let problem):
-            "the replay store \(path) cannot be used: \(problem); no disk is wiped until `meshgate-agent wiper arm` makes a new one"
+            "the replay store \(path) cannot be used: \(problem); no disk is wiped until a new one is armed: `meshgate wipe arm NODE` "
+                + "at the coordinator, or, where there never was one, `meshgate-agent wiper arm` here"
         case .storeWrite(let path, let number):
             "cannot record in the replay store \(path): \(explain(number)); no disk is wiped until that works"
+        case .onlySignedArming(let path, let problem):
+            "\(path) is not sound (\(problem)), and there was a store here before: only a message that an approver signs begins a new one; "
+                + "`meshgate wipe arm NODE` at the coordinator writes and hands it in"
         case .socketPath(let path):
             "\"\(path)\" is no path for a Unix socket (absolute, at most 107 bytes)"
         case .socket(let doing, let on, let number):
@@ -44,6 +51,11 @@ package enum DiskWipeError: Error, Hashable, Sendable, CustomStringConvertible {
             "the wiper at \(path) said nothing for \(waited); look at its log"
         case .unexpectedAnswer(let what):
             "the wiper answered something else than was asked: \(what); use programs of the same version"
+        case .hypervisor(let path, let problem):
+            "cannot read what Proxmox knows of its guests in \(path): \(problem); is this a Proxmox host, and may the wiper's user read there "
+                + "(group www-data)?"
+        case .stopping:
+            "the wiper is stopping; ask again when it is back"
         case .hardening(let number):
             "cannot give up privileges before touching disks: \(explain(number))"
         }

@@ -11,6 +11,13 @@ package enum Hardening {
         guard code == 0 else { throw DiskWipeError.hardening(errno: -code) }
     }
 
+    /// Gives up every capability of this thread and of all that it starts: to be called before there is another thread. Where a container
+    /// grants everything to its processes, as Talos does, this is what confines the wiper.
+    package static func dropCapabilities() throws {
+        let code = meshgate_drop_capabilities()
+        guard code == 0 else { throw DiskWipeError.hardening(errno: -code) }
+    }
+
     /// The effective capabilities as a mask; a wiper outside a lab should have none. `nil` when the kernel does not tell.
     package static func effectiveCapabilities() -> UInt64? {
         guard let bytes = (try? LinuxFileStore().read("/proc/self/status", limit: 64 << 10)) ?? nil else { return nil }

@@ -11,7 +11,8 @@ struct HeldDisk {
     let facts: BlockDevice.Facts
     let disk: SysfsDisk
 
-    static func hold(_ wanted: DiskIdentity, inventory: DiskInventory) throws(Refused) -> HeldDisk {
+    /// `largest`: a disk above this size in bytes is refused.
+    static func hold(_ wanted: DiskIdentity, inventory: DiskInventory, largest: UInt64? = nil) throws(Refused) -> HeldDisk {
         let candidates: [DiskInventory.Candidate]
         do {
             candidates = try inventory.candidates()
@@ -20,6 +21,13 @@ struct HeldDisk {
         }
         let candidate = try DiskMatch.find(wanted, among: candidates)
         try refuseUnfit(candidate)
+        if let largest, candidate.disk.identity.sizeInBytes > largest {
+            throw Refused(.tooLarge, "\(candidate.name) has \(candidate.disk.identity.sizeInBytes) bytes, and this host wipes up to \(largest)")
+        }
+        // A lab's machines have no disk to start from.
+        if candidates.count == 1, candidate.disk.identity.kind != .loop {
+            throw Refused(.onlyDisk, "\(candidate.name) is the only disk of this machine, so it is taken for the one that it starts from")
+        }
         let device = try open(candidate, inventory)
         let held = try agree(candidate, wanted, device, inventory)
         guard device.lock() else {
@@ -44,6 +52,14 @@ struct HeldDisk {
                 .fingerprintMismatch,
                 "the content of \(name) changed since the inventory (\(content.fingerprint.short) instead of \(terms.fingerprint.short)); "
                     + "now it holds \(now); take a new inventory and sign again")
+        }
+        let found = WarrantTerms.holds(content.signatures)
+        guard found == terms.holds else {
+            let news = found.filter { !terms.holds.contains($0) }
+            throw Refused(
+                .contentsMismatch,
+                "\(name) does not hold what the warrant lists"
+                    + (news.isEmpty ? "" : "; not listed: \(news.joined(separator: "; "))") + "; take a new inventory and sign again")
         }
         guard content.untouchable.isEmpty else {
             throw Refused(.foreignContent, "\(name) is never wiped: \(content.untouchable.joined(separator: "; "))")

@@ -15,9 +15,10 @@ struct ReplayHistory: Hashable, Sendable {
     }
     struct Broken: Error, Hashable { let problem: String }
 
+    /// Absent before the first record.
+    private(set) var id: ReplayStoreID?
     private(set) var count: UInt64 = 0
     private(set) var head = Digest.zero
-    private(set) var armedAt = Timestamp(milliseconds: 0)
     /// The latest wall time in any record: the clock must not fall behind it.
     private(set) var highWater = Timestamp(milliseconds: 0)
     private(set) var entries: [WarrantID: Entry] = [:]
@@ -46,7 +47,7 @@ struct ReplayHistory: Hashable, Sendable {
         switch record.kind {
         case .armed:
             guard count == 0 else { throw Broken(problem: "record \(count) arms a store that is armed") }
-            armedAt = record.time
+            id = ReplayStoreID(record.id.text)
         case .claimed:
             guard count > 0, entries[record.id] == nil else { throw Broken(problem: "record \(count) claims \(record.id) again") }
             entries[record.id] = Entry(claimed: record.time, fate: .running)
@@ -63,6 +64,8 @@ struct ReplayHistory: Hashable, Sendable {
         guard entries[record.id]?.fate == .running else { throw Broken(problem: "record \(count) ends what is not running") }
         entries[record.id]?.fate = fate
     }
+
+    var mark: ReplayStoreMark? { id.map { ReplayStoreMark(id: $0, records: count) } }
 
     /// Claims without an end.
     var running: [WarrantID] { entries.filter { $0.value.fate == .running }.map(\.key).sorted() }

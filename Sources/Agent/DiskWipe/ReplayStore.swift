@@ -3,10 +3,11 @@
 internal import Glibc
 package import MeshModel
 package import MeshSystem
+internal import MeshTrust
 internal import Synchronization
 
 /// Remembers every warrant that was ever claimed here, so that none is carried out twice. When it is missing, shortened or damaged, no disk
-/// is wiped: the store is disarmed until an admin arms a new one.
+/// is wiped: the store is disarmed until a signed message arms a new one. Only where there never was one, an admin at the host begins it.
 ///
 /// `records` is append-only and synced record by record; `head` remembers count and hash, so that a shortened file is noticed.
 package final class ReplayStore: Sendable {
@@ -32,6 +33,8 @@ package final class ReplayStore: Sendable {
         var history: ReplayHistory?
         var problem: String?
         var records: Int32 = -1
+        /// The id that a new store would get.
+        var challenge: ReplayStoreID?
     }
 
     package let directory: String
@@ -39,6 +42,7 @@ package final class ReplayStore: Sendable {
     private let now: NowSource
     private let state: Mutex<State>
     private static let largestFile = 64 << 20
+    private static let leastRoom: UInt64 = 64 << 10
 
     /// Opens the store and ends what a dead wiper left open as interrupted. A store that cannot be trusted opens disarmed; only a directory
     /// that cannot be made or that another process uses throws.
@@ -48,6 +52,8 @@ package final class ReplayStore: Sendable {
         try LinuxFileStore().createDirectory(directory)
         lock = try DirectoryLock(directory: directory)
         state = Mutex(Self.load(directory))
+        let challenge = try Self.newID()
+        state.withLock { $0.challenge = challenge }
         do {
             for id in state.withLock({ $0.history?.running ?? [] }) {
                 try end(id, .interrupted, offset: ReplayRecord.unknownOffset)
@@ -62,8 +68,8 @@ package final class ReplayStore: Sendable {
         state.withLock { if $0.records >= 0 { close($0.records) } }
     }
 
-    /// Begins a new store, once at install. A store that is there and sound is left alone; a damaged one is moved aside first, and every
-    /// warrant issued before this moment is void.
+    /// Begins the first store of a host, at install. A sound one is left alone. Where there are traces of an earlier one, nothing but a
+    /// signed message helps: whoever can delete a file must not thereby revive spent warrants.
     package static func arm(directory: String, now: NowSource = SystemClock.now) throws {
         let files = LinuxFileStore()
         try files.createDirectory(directory)
@@ -71,20 +77,62 @@ package final class ReplayStore: Sendable {
         defer { lock.release() }
         let loaded = load(directory)
         if loaded.records >= 0 { close(loaded.records) }
-        if loaded.problem == nil { return }
-        if let damaged = try files.read(path(directory), limit: largestFile) {
-            try files.write(damaged, to: "\(path(directory)).damaged-\(now().wall.milliseconds)")
+        guard let problem = loaded.problem else { return }
+        let traces = try (files.list(directory) ?? []).filter { $0 == "head" || $0.hasPrefix("records") }
+        guard traces.isEmpty else { throw DiskWipeError.onlySignedArming(path: path(directory), problem: problem) }
+        try begin(directory, try newID(), at: now().wall)
+    }
+
+    /// Begins a new store because a person said so; a damaged one is moved aside. Every warrant for the old one is void.
+    func arm(under arming: VerifiedArming) throws {
+        let challenge = try Self.newID()
+        try state.withLock { state in
+            guard state.problem != nil, arming.terms.store == state.challenge else {
+                throw Self.unusable(directory, "it is armed, or was to be armed under another id")
+            }
+            if state.records >= 0 { close(state.records) }
+            state.records = -1
+            let files = LinuxFileStore()
+            if let damaged = try files.read(Self.path(directory), limit: Self.largestFile) {
+                try files.write(damaged, to: "\(Self.path(directory)).damaged-\(now().wall.milliseconds)")
+            }
+            try Self.begin(directory, arming.terms.store, at: now().wall)
+            state = Self.load(directory)
+            state.challenge = challenge
         }
-        guard let id = WarrantID(try KernelEntropy().hexID()) else { throw unusable(directory, "no random id could be made") }
-        let record = ReplayRecord(kind: .armed, number: 0, time: now().wall, id: id, previous: .zero)
+    }
+
+    private static func begin(_ directory: String, _ id: ReplayStoreID, at time: Timestamp) throws {
+        guard let warrant = WarrantID(id.text) else { throw unusable(directory, "its id is malformed") }
+        let record = ReplayRecord(kind: .armed, number: 0, time: time, id: warrant, previous: .zero)
         // The head first: a crash in between leaves a head without records, which is disarmed.
         try writeHead(directory, count: 1, head: ReplayRecord.hash(of: record.encoded) ?? .zero)
-        try files.write(record.encoded, to: path(directory))
+        try LinuxFileStore().write(record.encoded, to: path(directory))
+    }
+
+    private static func newID() throws -> ReplayStoreID {
+        guard let id = ReplayStoreID(try KernelEntropy().hexID()) else { throw DiskWipeError.storeUnusable(path: "-", problem: "no random id") }
+        return id
+    }
+
+    /// Which store this is and how long it has become; `nil` while disarmed.
+    package var mark: ReplayStoreMark? { state.withLock { $0.problem == nil ? $0.history?.mark : nil } }
+    /// What a message must name that arms this wiper.
+    package var challenge: ReplayStoreID? { state.withLock { $0.challenge } }
+    /// Why the records of one more wipe might not fit; a wipe whose end cannot be told is not begun.
+    var noRoomBecause: String? {
+        let count = state.withLock { $0.history?.count ?? 0 }
+        guard count + 2 < UInt64(Self.largestFile / ReplayRecord.size) else {
+            return "the replay store \(Self.path(directory)) is full with \(count) records; arm a new one"
+        }
+        var room = statvfs()
+        guard statvfs(directory, &room) == 0 else { return "cannot tell how much room \(directory) has: \(explain(errno))" }
+        let free = UInt64(room.f_bavail) * UInt64(room.f_frsize)
+        return free >= Self.leastRoom ? nil : "\(directory) has \(free) bytes left, and records need \(Self.leastRoom); make room"
     }
 
     /// Why nothing may be wiped; `nil` when the store is armed.
     package var disarmedBecause: String? { state.withLock { $0.problem } }
-    package var armedAt: Timestamp? { state.withLock { $0.history?.armedAt } }
     /// The latest time ever recorded: a clock that is behind it cannot judge when a warrant ends.
     package var highWater: Timestamp? { state.withLock { $0.history?.highWater } }
     /// What became of a warrant here; `nil` when it was never claimed.
@@ -147,7 +195,10 @@ package final class ReplayStore: Sendable {
         let path = path(directory)
         do {
             guard let bytes = try LinuxFileStore().read(path, limit: largestFile) else {
-                return State(problem: "there is no replay store at \(path); arm one with `meshgate-agent wiper arm`")
+                return State(
+                    problem:
+                        "there is no replay store at \(path); `meshgate wipe arm NODE` at the coordinator begins one, or, where there never "
+                        + "was one, `meshgate-agent wiper arm` here")
             }
             let history = try ReplayHistory(replaying: bytes, expected: try readHead(directory))
             let file = open(path, O_WRONLY | O_APPEND | O_DSYNC | O_CLOEXEC | O_NOFOLLOW)

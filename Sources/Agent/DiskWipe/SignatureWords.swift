@@ -25,12 +25,15 @@ struct SignatureWords {
         return labels.enumerated().map { index, entry in
             let (offset, result) = entry
             let what: String
+            var owner: String?
             switch result {
-            case .success(let label): what = label.words
+            case .success(let label):
+                what = label.words
+                owner = label.clusterID.map { plainWords($0, limit: 64) }
             case .failure(let damage): what = "damaged BlueStore label (\(damage))"
             }
             let suffix = index == 0 ? "label\(labels.count == 1 ? "" : "s") at \(places)" : "copy at \(DiskLayout.words(offset))"
-            return DiskFact.Signature(kind: Self.blueStore, offset: offset, words: "\(what), \(suffix)")
+            return DiskFact.Signature(kind: Self.blueStore, offset: offset, words: "\(what), \(suffix)", owner: owner)
         }
     }
 

@@ -16,6 +16,8 @@ struct SysfsDisk: Hashable, Sendable {
     /// The kernel's own name, such as `loop3`; a node in /dev may be called otherwise.
     let kernelName: String
     let identity: DiskIdentity
+    /// In bytes; absent when the kernel does not tell.
+    let physicalSectorSize: UInt64?
     let readOnly: Bool
     let rotational: Bool
     let removable: Bool
@@ -40,6 +42,7 @@ struct SysfsDisk: Hashable, Sendable {
             kind: kind, serial: Self.serial(kind, directory), wwid: Self.wwid(kind, directory),
             sizeInBytes: (directory.number("size") ?? 0) * 512, sectorSize: directory.number("queue/logical_block_size") ?? 512,
             path: Self.hardwarePath(directory.path, root: root.path), sequence: directory.number("diskseq") ?? 0)
+        physicalSectorSize = directory.number("queue/physical_block_size")
         readOnly = directory.number("ro") != 0
         rotational = directory.number("queue/rotational") == 1
         removable = directory.number("removable") == 1

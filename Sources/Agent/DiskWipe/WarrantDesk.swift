@@ -18,6 +18,7 @@ struct WarrantDesk: Sendable {
         guard !envelope.text.isEmpty, !envelope.signatures.isEmpty else {
             throw Refused(.warrantMissing, "the order carries no signed warrant; a person must sign one with ssh-keygen -Y sign")
         }
+        if let problem = configuration.unfitBecause { throw Refused(.tooPrivileged, problem) }
         let signers = try signers()
         let time = try trustedTime()
         let warrant: VerifiedWarrant
@@ -47,14 +48,51 @@ struct WarrantDesk: Sendable {
             throw Refused(
                 .warrantOtherNode, "the warrant was made for boot \(terms.boot), this host runs boot \(boot); take a new inventory")
         }
+        guard let mark = store.mark, terms.store.id == mark.id else {
+            throw Refused(
+                .storeMismatch,
+                "the warrant is for the replay store \(terms.store.id), this wiper keeps \(store.mark?.id.text ?? "none"); take a new "
+                    + "inventory and sign again")
+        }
+        guard mark.records >= terms.store.records else {
+            throw Refused(
+                .storeMismatch,
+                "the replay store has \(mark.records) records and had \(terms.store.records) when the warrant was written: it was set back "
+                    + "to an earlier day, with a snapshot or a backup, so what was spent since is unknown; arm it anew")
+        }
         let time = try trustedTime()
         guard terms.notBefore <= time else { throw Refused(.warrantNotYetValid, "the warrant is not valid before \(terms.notBefore)") }
         guard time < terms.notAfter else { throw Refused(.warrantExpired, "the warrant expired at \(terms.notAfter)") }
-        if let armedAt = store.armedAt, terms.notBefore < armedAt {
-            throw Refused(
-                .disarmed,
-                "the warrant is from before this replay store was armed (\(armedAt)), so nobody knows if it was spent; sign a new one")
+    }
+
+    /// Judges a message that arms this wiper: the same signers, this host, this boot, and the store that we named ourselves.
+    func judgeArming(_ envelope: WarrantEnvelope) throws(Refused) -> VerifiedArming {
+        guard !envelope.text.isEmpty, !envelope.signatures.isEmpty else {
+            throw Refused(.warrantMissing, "the message is not signed; a person must sign it with ssh-keygen -Y sign")
         }
+        let signers = try signers()
+        let arming: VerifiedArming
+        do throws(WarrantRefusal) {
+            arming = try WarrantVerifier.verifyArming(envelope, signers: signers, now: now().wall)
+        } catch {
+            throw Refused(code(error), "\(error)")
+        }
+        let terms = arming.terms
+        guard terms.node == configuration.node else {
+            throw Refused(.warrantOtherNode, "the message is for node \(terms.node), this is \(configuration.node)")
+        }
+        let key = try nodeKey()
+        guard terms.nodeKey == key else {
+            throw Refused(.warrantOtherNode, "the message is for the agent key \(terms.nodeKey.short), this node's key is \(key.short)")
+        }
+        guard terms.boot == boot else {
+            throw Refused(.warrantOtherNode, "the message was made for boot \(terms.boot), this host runs boot \(boot)")
+        }
+        guard store.disarmedBecause != nil else { throw Refused(.storeMismatch, "the wiper is armed already; there is nothing to do") }
+        guard terms.store == store.challenge else {
+            throw Refused(.storeMismatch, "the message is for another start of this wiper; ask for a new one and sign that")
+        }
+        return arming
     }
 
     /// The clock, never earlier than what was already recorded: a step back must not revive an expired warrant.

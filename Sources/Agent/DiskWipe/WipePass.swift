@@ -2,6 +2,7 @@
 
 internal import Glibc
 internal import MeshModel
+internal import MeshTrust
 
 /// Why a wipe that had begun did not reach its end.
 enum WipeStop: Error {
@@ -15,10 +16,13 @@ final class WipePass {
     private let device: BlockDevice
     private let wanted: BlockDevice.Facts
     private let stop: StopSignal
-    private let progress: (UInt64) -> Void
+    private let progress: (TaskProgress.Phase, UInt64) -> Void
     private let buffer = AlignedBuffer(count: WipePass.chunk)
+    private var pace: Pace
     private(set) var bytesWritten: UInt64 = 0
     private(set) var bytesVerified: UInt64 = 0
+    /// What the device was asked to forget, and said yes to.
+    private(set) var bytesDiscarded: UInt64 = 0
     private var unsynchronised: UInt64 = 0
 
     private static let chunk = 4 << 20
@@ -26,7 +30,11 @@ final class WipePass {
     private static let rangeChunk: UInt64 = 64 << 20
     private static let synchroniseEvery: UInt64 = 256 << 20
 
-    init(_ device: BlockDevice, _ wanted: BlockDevice.Facts, stop: StopSignal, progress: @escaping (UInt64) -> Void) {
+    init(
+        _ device: BlockDevice, _ wanted: BlockDevice.Facts, rate: UInt64?, stop: StopSignal,
+        progress: @escaping (TaskProgress.Phase, UInt64) -> Void
+    ) {
+        pace = Pace(rate)
         self.device = device
         self.wanted = wanted
         self.stop = stop
@@ -40,7 +48,7 @@ final class WipePass {
         for area in areas {
             var done: UInt64 = 0
             while done < area.length {
-                let rest = WipeReport.Area(offset: area.offset + done, length: min(Self.rangeChunk, area.length - done))
+                let rest = WipeReport.Area(offset: area.offset + done, length: pace.piece(min(Self.rangeChunk, area.length - done)))
                 try check()
                 if byRange { byRange = try zeroedByDevice(rest) }
                 let length = byRange ? rest.length : min(rest.length, UInt64(Self.chunk))
@@ -79,29 +87,47 @@ final class WipePass {
             let area = WipeReport.Area(offset: offset, length: min(Self.rangeChunk, size - offset))
             guard (try? device.discard(area)) != nil else { return }
             offset += area.length
+            bytesDiscarded = offset
         }
         try synchronise()
     }
 
-    /// Offset of the first byte that does not read as zero; `nil` when all of the areas do. Reads from the medium.
-    func firstNonzeroByte(_ areas: [WipeReport.Area]) throws(WipeStop) -> UInt64? {
-        bytesVerified = 0
+    /// Reads the areas from the medium and says where the first byte was that is not zero. Without `hashing` only zeroes are looked for, at
+    /// the device's own speed; their hash says nothing.
+    func readBack(_ name: String, _ areas: [WipeReport.Area], hashing: Bool) throws(WipeStop) -> Stratum {
+        var hasher = SHA256Hasher()
+        let before = bytesVerified
+        let nonzero = try firstNonzeroByte(areas) { if hashing { hasher.update($0) } }
+        return Stratum(
+            name: name, ranges: areas.count, bytes: bytesVerified - before, sha256: hashing ? hasher.finish() : nil, firstNonzero: nonzero)
+    }
+
+    /// A look before the last one: what it reads does not count as verified.
+    func isZero(_ areas: [WipeReport.Area]) throws(WipeStop) -> Bool {
+        defer { bytesVerified = 0 }
+        return try firstNonzeroByte(areas) { _ in } == nil
+    }
+
+    private func firstNonzeroByte(_ areas: [WipeReport.Area], _ use: (UnsafeRawBufferPointer) -> Void) throws(WipeStop) -> UInt64? {
         defer { clear() }
         for area in areas {
             var done: UInt64 = 0
             while done < area.length {
                 try check()
                 let offset = area.offset + done
-                let count = Int(min(UInt64(Self.chunk), area.length - done))
+                let count = Int(pace.piece(min(UInt64(Self.chunk), area.length - done)))
                 do throws(BlockDevice.Failure) {
                     try device.read(into: buffer, count: count, at: offset)
                 } catch {
                     throw failure(error, at: offset)
                 }
-                if let index = firstNonzero(UnsafeRawBufferPointer(rebasing: buffer.bytes[..<count])) { return offset + UInt64(index) }
+                let bytes = UnsafeRawBufferPointer(rebasing: buffer.bytes[..<count])
+                if let index = firstNonzero(bytes) { return offset + UInt64(index) }
+                use(bytes)
                 bytesVerified += UInt64(count)
                 done += UInt64(count)
-                progress(bytesWritten + bytesVerified)
+                progress(.verifying, bytesWritten + bytesVerified)
+                pace.spend(UInt64(count)) { stop.isSet }
             }
         }
         return nil
@@ -123,7 +149,8 @@ final class WipePass {
         bytesWritten += length
         unsynchronised += length
         if unsynchronised >= Self.synchroniseEvery { try synchronise() }
-        progress(bytesWritten)
+        progress(.writing, bytesWritten)
+        pace.spend(length) { stop.isSet }
     }
 
     func synchronise() throws(WipeStop) {

@@ -7,12 +7,12 @@ package import MeshTrust
 /// Makes one disk blank under one warrant. The only code of the product that writes to a device.
 ///
 ///     judge warrant -> find disk by identity -> open O_EXCL -> descriptor and sysfs agree -> flock -> content equals warrant
-///       -> CLAIMED is on the medium -> write -> fsync -> read back -> no signature left -> DONE
+///       -> room for records -> CLAIMED is on the medium -> write -> fsync -> read back -> no signature left -> DONE
 ///
 /// Everything left of the claim refuses with not a byte written. One descriptor is held from the open to the end.
 package struct Wiper: Sendable {
     /// Bytes written and read back so far, and how many there will be at most.
-    package typealias Progress = @Sendable (_ bytes: UInt64, _ total: UInt64) -> Void
+    package typealias Progress = @Sendable (_ phase: TaskProgress.Phase, _ bytes: UInt64, _ total: UInt64) -> Void
 
     private let configuration: WiperConfiguration
     private let store: ReplayStore
@@ -25,7 +25,7 @@ package struct Wiper: Sendable {
     }
 
     /// Verifies the warrant on this host, then wipes. Blocks until the end; `stop` interrupts after the current chunk.
-    package func wipe(_ envelope: WarrantEnvelope, stop: StopSignal = StopSignal(), progress: @escaping Progress = { _, _ in })
+    package func wipe(_ envelope: WarrantEnvelope, stop: StopSignal = StopSignal(), progress: @escaping Progress = { _, _, _ in })
         -> TaskReport.Result
     {
         do throws(Refused) {
@@ -36,20 +36,32 @@ package struct Wiper: Sendable {
     }
 
     /// Wipes the disk that the warrant names. The permission is the argument: nobody can call this without one.
-    package func wipe(under warrant: VerifiedWarrant, stop: StopSignal = StopSignal(), progress: @escaping Progress = { _, _ in })
+    package func wipe(under warrant: VerifiedWarrant, stop: StopSignal = StopSignal(), progress: @escaping Progress = { _, _, _ in })
         -> TaskReport.Result
     {
         let terms = warrant.terms
         do throws(Refused) {
             try desk.admit(terms)
-            let held = try HeldDisk.hold(terms.disk, inventory: configuration.inventory)
+            let held = try HeldDisk.hold(terms.disk, inventory: configuration.inventory, largest: configuration.manners.largestDisk)
             let content = try held.content(matching: terms)
-            if stop.isSet { throw Refused(.busy, "the wiper is stopping") }
+            if stop.isSet { throw Refused(.stopping, "the wiper is stopping; nothing was begun") }
+            if let problem = store.noRoomBecause { throw Refused(.storeFull, problem) }
             try desk.admit(terms)
             try claim(terms, held)
+            configuration.manners.adoptPriority()
             return .wiped(carryOut(terms, held, content, stop, progress))
         } catch {
             return .refused(error.refusal)
+        }
+    }
+
+    /// Begins a new replay store under a signed message, when there is none that can be trusted.
+    func arm(_ envelope: WarrantEnvelope) throws(Refused) {
+        let arming = try desk.judgeArming(envelope)
+        do {
+            try store.arm(under: arming)
+        } catch {
+            throw Refused(.disarmed, "\(error)")
         }
     }
 
@@ -64,38 +76,39 @@ package struct Wiper: Sendable {
     private func carryOut(
         _ terms: WarrantTerms, _ held: HeldDisk, _ content: DiskContent, _ stop: StopSignal, _ progress: @escaping Progress
     ) -> WipeReport {
-        let plan = WipePlan(terms.method, held, content)
-        let pass = WipePass(held.device, held.facts, stop: stop) { progress(min($0, plan.total), plan.total) }
+        let plan = WipePlan(terms, held, content)
+        let pass = WipePass(held.device, held.facts, rate: configuration.manners.rate, stop: stop) { phase, bytes in
+            progress(phase, min(bytes, plan.total), plan.total)
+        }
         var report = WipeReport(
             warrant: terms.id, disk: terms.disk, method: terms.method, ending: .cleared, signaturesBefore: content.signatures,
-            bytesWritten: 0,
-            bytesVerified: 0, areas: plan.areas)
-        switch end(of: plan, pass, held) {
-        case nil: break
-        case .failed(let problem):
-            report.ending = .failed
-            report.problem = problem
-        case .interrupted:
-            report.ending = .interrupted
-            report.problem = "stopped on request after \(pass.bytesWritten) bytes; sign a new warrant to wipe this disk"
+            bytesWritten: 0, bytesVerified: 0, areas: plan.areas)
+        do throws(WipeStop) {
+            report.strata = try carryOut(plan, pass, held)
+        } catch {
+            switch error {
+            case .failed(let problem):
+                report.ending = .failed
+                report.problem = problem
+            case .interrupted:
+                report.ending = .interrupted
+                let discarded = pass.bytesDiscarded > 0 ? ", and after \(pass.bytesDiscarded) bytes were discarded" : ""
+                report.problem =
+                    "stopped on request after \(pass.bytesWritten) bytes were written\(discarded); sign a new warrant to wipe this disk"
+            }
         }
         report.bytesWritten = pass.bytesWritten
         report.bytesVerified = pass.bytesVerified
         return record(report)
     }
 
-    /// `nil` when the disk is proven blank. A stop on request still brings to the medium what was written.
-    private func end(of plan: WipePlan, _ pass: WipePass, _ held: HeldDisk) -> WipeStop? {
+    /// A stop on request still brings to the medium what was written.
+    private func carryOut(_ plan: WipePlan, _ pass: WipePass, _ held: HeldDisk) throws(WipeStop) -> [Stratum] {
         do throws(WipeStop) {
-            do throws(WipeStop) {
-                try plan.carryOut(pass, held)
-                return nil
-            } catch {
-                if case .interrupted = error { try pass.synchronise() }
-                throw error
-            }
+            return try plan.carryOut(pass, held)
         } catch {
-            return error
+            if case .interrupted = error { try pass.synchronise() }
+            throw error
         }
     }
 

@@ -5,8 +5,7 @@ internal import MeshSystem
 
 /// Asks the wiper process. Each call is one connection and one thread while it lasts.
 package struct WiperClient: Sendable {
-    /// Bytes done so far, and how many there will be at most.
-    package typealias Progress = @Sendable (_ bytes: UInt64, _ total: UInt64) -> Void
+    package typealias Progress = Wiper.Progress
 
     private let socketPath: String
     private let patience: Duration
@@ -17,20 +16,39 @@ package struct WiperClient: Sendable {
         self.patience = patience
     }
 
-    package func inventory() async throws -> [DiskFact] {
-        var disks: [DiskFact] = []
-        for response in try await request(.inventory) {
-            guard case .disks(let part, _) = response else { throw Self.unexpected(response) }
-            disks += part
+    /// The disks, and whether the wiper is armed.
+    package func inventory() async throws -> [Fact] { try await facts(.inventory) }
+
+    /// Whether the disks read as zero where the seed says.
+    package func blankness(_ checks: [BlanknessCheck], seed: Digest) async throws -> [Fact] {
+        try await facts(.blankness(checks, seed: seed))
+    }
+
+    /// What this host, as a hypervisor, knows of its guests' disks.
+    package func virtualDisks(serials: [String]) async throws -> [Fact] { try await facts(.virtualDisks(serials: serials)) }
+
+    private func facts(_ request: WiperRequest) async throws -> [Fact] {
+        var facts: [Fact] = []
+        for response in try await self.request(request) {
+            guard case .facts(let part, _) = response else { throw Self.unexpected(response) }
+            facts += part
         }
-        return disks
+        return facts
     }
 
     /// What became of the order. The wipe goes on when the caller does not wait for it.
-    package func wipe(_ envelope: WarrantEnvelope, node: NodeID, progress: @escaping Progress = { _, _ in }) async throws
+    package func wipe(_ envelope: WarrantEnvelope, node: NodeID, progress: @escaping Progress = { _, _, _ in }) async throws
         -> TaskReport.Result
     {
         guard case .result(let result)? = try await request(.wipe(envelope, node: node), progress: progress).last else {
+            throw DiskWipeError.unexpectedAnswer("no result")
+        }
+        return result
+    }
+
+    /// Hands over a signed message that arms the wiper.
+    package func arm(_ envelope: WarrantEnvelope, node: NodeID) async throws -> TaskReport.Result {
+        guard case .result(let result)? = try await request(.arm(envelope, node: node)).last else {
             throw DiskWipeError.unexpectedAnswer("no result")
         }
         return result
@@ -42,7 +60,7 @@ package struct WiperClient: Sendable {
     }
 
     /// Every answer but progress, up to the final one. A request that the wiper could not answer throws.
-    package func request(_ request: WiperRequest, progress: @escaping Progress = { _, _ in }) async throws -> [WiperResponse] {
+    package func request(_ request: WiperRequest, progress: @escaping Progress = { _, _, _ in }) async throws -> [WiperResponse] {
         let (socketPath, patience) = (socketPath, patience)
         return try await OwnThread.run(named: "wiper-client") {
             let socket = try WiperSocket.connect(socketPath)
@@ -50,9 +68,9 @@ package struct WiperClient: Sendable {
             var answers: [WiperResponse] = []
             while let response = try socket.receive(WiperResponse.self, patience: patience) {
                 switch response {
-                case .progress(let bytes, let total): progress(bytes, total)
+                case .progress(let phase, let bytes, let total): progress(phase, bytes, total)
                 case .failed(let problem): throw DiskWipeError.unexpectedAnswer(problem)
-                case .disks, .result, .status: answers.append(response)
+                case .facts, .result, .status: answers.append(response)
                 }
                 if response.isFinal { return answers }
             }

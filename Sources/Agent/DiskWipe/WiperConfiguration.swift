@@ -18,12 +18,18 @@ package struct WiperConfiguration: Hashable, Sendable {
     package var sysroot: String
     package var devroot: String
     package var procroot: String
+    /// Where Proxmox keeps the configuration of its guests; a host without it is no hypervisor.
+    package var hypervisorRoot: String
     /// For labs and tests only.
     package var allowLoop: Bool
+    package var manners: WipeManners
+    /// Why this process may not wipe at all, found at its start: it has more rights than it needs.
+    package var unfitBecause: String?
 
     package init(
         node: NodeID, nodeKeyPath: String, signersPath: String, storeDirectory: String, socketPath: String, allowedUsers: Set<UInt32>,
-        socketGroup: UInt32? = nil, sysroot: String = "/sys", devroot: String = "/dev", procroot: String = "/proc", allowLoop: Bool = false
+        socketGroup: UInt32? = nil, sysroot: String = "/sys", devroot: String = "/dev", procroot: String = "/proc",
+        hypervisorRoot: String = "/etc/pve", allowLoop: Bool = false, manners: WipeManners = WipeManners(), unfitBecause: String? = nil
     ) {
         self.node = node
         self.nodeKeyPath = nodeKeyPath
@@ -35,7 +41,10 @@ package struct WiperConfiguration: Hashable, Sendable {
         self.sysroot = sysroot
         self.devroot = devroot
         self.procroot = procroot
+        self.hypervisorRoot = hypervisorRoot
         self.allowLoop = allowLoop
+        self.manners = manners
+        self.unfitBecause = unfitBecause
     }
 
     package var inventory: DiskInventory {

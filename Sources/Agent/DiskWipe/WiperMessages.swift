@@ -4,16 +4,20 @@ package import MeshModel
 
 /// What the agent's network process may ask the wiper. It can ask for nothing else.
 package enum WiperRequest: Hashable, Sendable, Codable {
+    /// The disks, and whether this wiper is armed.
     case inventory
+    case blankness([BlanknessCheck], seed: Digest)
+    case virtualDisks(serials: [String])
     case wipe(WarrantEnvelope, node: NodeID)
+    case arm(WarrantEnvelope, node: NodeID)
     case status
 }
 
-/// What the wiper answers: any number of `progress` or `disks` with `more`, then one final answer.
+/// What the wiper answers: any number of `progress` or `facts` with `more`, then one final answer.
 package enum WiperResponse: Hashable, Sendable, Codable {
-    /// A part of the inventory; `more` parts follow.
-    case disks([DiskFact], more: Bool)
-    case progress(bytes: UInt64, total: UInt64)
+    /// Some of the facts; `more` follow.
+    case facts([Fact], more: Bool)
+    case progress(TaskProgress.Phase, bytes: UInt64, total: UInt64)
     case result(TaskReport.Result)
     case status(WiperStatus)
     /// The request could not be answered; the text says why.
@@ -21,7 +25,7 @@ package enum WiperResponse: Hashable, Sendable, Codable {
 
     var isFinal: Bool {
         switch self {
-        case .disks(_, let more): !more
+        case .facts(_, let more): !more
         case .progress: false
         case .result, .status, .failed: true
         }
@@ -39,11 +43,14 @@ package struct WiperStatus: Hashable, Sendable, Codable {
             self.fate = fate
         }
     }
+    /// Its replay store; `nil` while it is disarmed.
+    package var store: ReplayStoreMark?
     /// Why nothing may be wiped; `nil` when the replay store is armed.
     package var disarmedBecause: String?
     /// Those that did not end well first, then the others, at most 200.
     package var claims: [Claim]
-    package init(disarmedBecause: String?, claims: [Claim]) {
+    package init(store: ReplayStoreMark?, disarmedBecause: String?, claims: [Claim]) {
+        self.store = store
         self.disarmedBecause = disarmedBecause
         self.claims = claims
     }

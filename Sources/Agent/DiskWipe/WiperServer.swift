@@ -20,6 +20,7 @@ package final class WiperServer: Sendable {
     private let stopSignal = StopSignal()
     private let wakeup: Int32
     private let live = Mutex(Live())
+    private let turns: WipeTurns
 
     private struct Live {
         var connections = 0
@@ -29,7 +30,7 @@ package final class WiperServer: Sendable {
         var listening = false
     }
 
-    private static let mostConnections = 16
+    private static let mostConnections = 32
     private static let requestPatience = Duration.seconds(10)
 
     /// Opens the replay store and the socket. Nothing is answered before `run`.
@@ -40,6 +41,7 @@ package final class WiperServer: Sendable {
         self.log = log
         store = try ReplayStore(directory: configuration.storeDirectory, now: now)
         wiper = Wiper(configuration: configuration, store: store, boot: boot, now: now)
+        turns = WipeTurns(configuration.manners.atOnce)
         listener = try WiperSocket.listen(configuration.socketPath, group: configuration.socketGroup)
         wakeup = meshgate_wakeup()
         guard wakeup >= 0 else { throw DiskWipeError.socket(doing: "make a wakeup", on: configuration.socketPath, errno: -wakeup) }
@@ -51,7 +53,8 @@ package final class WiperServer: Sendable {
     package var status: WiperStatus {
         let claims = store.fates.map { WiperStatus.Claim(warrant: $0.key, fate: $0.value) }
         let sorted = claims.sorted { ($0.fate == .done ? 1 : 0, $0.warrant) < ($1.fate == .done ? 1 : 0, $1.warrant) }
-        return WiperStatus(disarmedBecause: store.disarmedBecause, claims: Array(sorted.prefix(200)))
+        return WiperStatus(
+            store: store.mark, disarmedBecause: configuration.unfitBecause ?? store.disarmedBecause, claims: Array(sorted.prefix(200)))
     }
 
     /// Serves until `stop` or cancellation, then returns when the last running wipe has finished its chunk and recorded its end.
@@ -133,9 +136,14 @@ package final class WiperServer: Sendable {
         do {
             guard let request = try socket.receive(WiperRequest.self, patience: Self.requestPatience) else { return }
             switch request {
-            case .inventory: try sendInventory(socket)
+            case .inventory: try send(try configuration.inventory.disks().map(Fact.disk) + [.wiper(fact)], to: socket)
+            case .blankness(let checks, let seed): try send(blankness(checks, seed, socket), to: socket)
+            case .virtualDisks(let serials):
+                let witness = HypervisorWitness(root: configuration.hypervisorRoot)
+                try send(try witness.disks(lookingInto: Set(serials)).map(Fact.virtualDisk), to: socket)
             case .status: try socket.send(WiperResponse.status(status))
             case .wipe(let envelope, let node): try socket.send(WiperResponse.result(wipe(envelope, node, socket)))
+            case .arm(let envelope, let node): try socket.send(WiperResponse.result(arm(envelope, node)))
             }
         } catch let error as DiskWipeError {
             log("request failed", ["problem": "\(error)"])
@@ -146,22 +154,49 @@ package final class WiperServer: Sendable {
         }
     }
 
-    /// In parts, because a frame is limited and the number of disks is not.
-    private func sendInventory(_ socket: WiperSocket) throws {
-        var disks = try configuration.inventory.disks()[...]
+    /// One fact at a time, because a frame is limited and the number of disks is not.
+    private func send(_ facts: [Fact], to socket: WiperSocket) throws {
+        var rest = facts[...]
         repeat {
-            let part = disks.prefix(1)
-            disks = disks.dropFirst(part.count)
-            try socket.send(WiperResponse.disks(part.map(Self.shortened), more: !disks.isEmpty))
-        } while !disks.isEmpty
+            let part = rest.prefix(1)
+            rest = rest.dropFirst(part.count)
+            try socket.send(WiperResponse.facts(part.map(Self.shortened), more: !rest.isEmpty))
+        } while !rest.isEmpty
     }
 
-    /// Keeps one disk within a frame: the first findings say what matters.
-    private static func shortened(_ disk: DiskFact) -> DiskFact {
-        var disk = disk
-        disk.signatures = Array(disk.signatures.prefix(64))
+    /// Keeps one disk within a frame: the first users say what matters. Findings are bounded where they are made.
+    private static func shortened(_ fact: Fact) -> Fact {
+        guard case .disk(var disk) = fact else { return fact }
         disk.users = disk.users.prefix(64).map { plainWords($0, limit: 200) }
-        return disk
+        return .disk(disk)
+    }
+
+    private var fact: WiperFact {
+        WiperFact(
+            store: configuration.unfitBecause == nil ? store.mark : nil, disarmed: configuration.unfitBecause ?? store.disarmedBecause,
+            challenge: store.disarmedBecause == nil ? nil : store.challenge)
+    }
+
+    private func blankness(_ checks: [BlanknessCheck], _ seed: Digest, _ socket: WiperSocket) -> [Fact] {
+        let report = ProgressReport(socket)
+        let proof = BlanknessProof(inventory: configuration.inventory, manners: configuration.manners, stop: stopSignal) {
+            report.say(.verifying, $0, $1)
+        }
+        return checks.map { .blankness(proof.take($0, seed: seed)) }
+    }
+
+    private func arm(_ envelope: WarrantEnvelope, _ node: NodeID) -> TaskReport.Result {
+        guard node == configuration.node else {
+            return .refused(TaskRefusal(.wrongNode, "the order is for node \(node), this is \(configuration.node)"))
+        }
+        do throws(Refused) {
+            try wiper.arm(envelope)
+            log("wiper armed", ["store": store.mark?.id.text ?? "-"])
+            return .facts([.wiper(fact)])
+        } catch {
+            log("arming refused", ["reason": error.refusal.description])
+            return .refused(error.refusal)
+        }
     }
 
     private func wipe(_ envelope: WarrantEnvelope, _ node: NodeID, _ socket: WiperSocket) -> TaskReport.Result {
@@ -173,7 +208,10 @@ package final class WiperServer: Sendable {
         }
         defer { live.withLock { _ = $0.wipes.remove(envelope.text) } }
         let report = ProgressReport(socket)
-        let result = wiper.wipe(envelope, stop: stopSignal) { report.say($0, $1) }
+        // Waiting comes before judging: a warrant that expires in the queue is refused.
+        turns.take()
+        let result = wiper.wipe(envelope, stop: stopSignal) { report.say($0, $1, $2) }
+        turns.giveBack()
         switch result {
         case .refused(let refusal): log("wipe refused", ["reason": refusal.description])
         case .wiped(let wiped):
@@ -190,7 +228,6 @@ package final class WiperServer: Sendable {
 
     private func shortened(_ result: TaskReport.Result) -> TaskReport.Result {
         guard case .wiped(var report) = result else { return result }
-        report.signaturesBefore = Array(report.signaturesBefore.prefix(64))
         report.areas = Array(report.areas.prefix(256))
         return .wiped(report)
     }
@@ -212,7 +249,7 @@ private final class ProgressReport: Sendable {
     private let next = Mutex<ContinuousClock.Instant?>(.now)
     init(_ socket: WiperSocket) { self.socket = socket }
 
-    func say(_ bytes: UInt64, _ total: UInt64) {
+    func say(_ phase: TaskProgress.Phase, _ bytes: UInt64, _ total: UInt64) {
         let now = ContinuousClock.now
         let due = next.withLock { next in
             guard let time = next, now >= time else { return false }
@@ -221,7 +258,7 @@ private final class ProgressReport: Sendable {
         }
         guard due else { return }
         do {
-            try socket.send(WiperResponse.progress(bytes: bytes, total: total), patience: .milliseconds(200))
+            try socket.send(WiperResponse.progress(phase, bytes: bytes, total: total), patience: .milliseconds(200))
         } catch {
             next.withLock { $0 = nil }
         }

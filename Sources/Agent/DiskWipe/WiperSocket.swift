@@ -5,10 +5,10 @@ internal import FoundationEssentials
 internal import Glibc
 internal import MeshModel
 
-/// One end of the Unix socket between agent and wiper: JSON messages, each after its length (u32, big endian), at most 64 KiB.
+/// One end of the Unix socket between agent and wiper: JSON messages, each after its length (u32, big endian), at most 256 KiB.
 /// Blocking, for one thread at a time; the descriptor is closed with the value.
 final class WiperSocket: Sendable {
-    static let limit = 64 << 10
+    static let limit = 256 << 10
     let descriptor: Int32
     private let path: String
 

@@ -35,7 +35,8 @@ package struct HostProber: Sendable {
             case .clock(let asked): return [.clock(clockFact(asked: asked, received: received))]
             case .reach(let targets, let attempts, let timeout):
                 return try await ConnectSweep(targets: targets, attempts: attempts, timeout: timeout.duration).facts()
-            case .disks: throw HostProbeError.notAnsweredHere("disks", by: "the wiper, which alone may open them")
+            case .disks, .blankness, .virtualDisks:
+                throw HostProbeError.notAnsweredHere(probe.kind.rawValue, by: "the wiper, which alone may open them")
             }
         } catch {
             return [.unavailable(String(describing: error))]

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import AgentLink
+import DiskWipe
 import Logging
 import MeshModel
 
@@ -12,6 +13,10 @@ enum SettingKey: String, CaseIterable {
     case wiperState = "wiper-state"
     case nodeKey = "node-key"
     case agentUser = "agent-user"
+    case wipeRate = "wipe-rate"
+    case wipePriority = "wipe-priority"
+    case wipesAtOnce = "wipes-at-once"
+    case largestWipe = "largest-wipe"
     case logLevel = "log-level"
 
     var environmentName: String { "MESHGATE_AGENT_" + rawValue.uppercased().map { $0 == "-" ? "_" : String($0) }.joined() }
@@ -38,6 +43,8 @@ struct AgentSettings: Equatable {
     var nodeKey = "/run/meshgate-agent/node-key"
     /// Whom the wiper listens to besides its own user.
     var agentUser: String?
+    /// How considerate wipes are towards others on this host.
+    var manners = WipeManners()
     var logLevel = Logger.Level.info
 
     /// All faults at once, each with its place.
@@ -68,6 +75,13 @@ struct AgentSettings: Equatable {
         wiperState = path(.wiperState) ?? wiperState
         nodeKey = path(.nodeKey) ?? nodeKey
         agentUser = take(.agentUser, wanted: "a user's name or number") { $0.isEmpty || $0.utf8.contains(0) ? nil : $0 }
+        let priorities = WipeManners.Priority.allCases.map(\.rawValue).joined(separator: ", ")
+        manners = WipeManners(
+            priority: take(.wipePriority, wanted: "one of \(priorities)") { WipeManners.Priority(rawValue: $0) } ?? manners.priority,
+            rate: take(.wipeRate, wanted: "bytes a second, such as 200MiB") { ByteCount($0).flatMap { $0.bytes > 0 ? $0.bytes : nil } },
+            atOnce: take(.wipesAtOnce, wanted: "a number from 1 to 16") { Int($0).flatMap { (1...16).contains($0) ? $0 : nil } }
+                ?? manners.atOnce,
+            largestDisk: take(.largestWipe, wanted: ByteCount.form) { ByteCount($0)?.bytes })
         let levels = Logger.Level.allCases.map(\.rawValue).joined(separator: ", ")
         logLevel = take(.logLevel, wanted: "one of \(levels)") { Logger.Level(rawValue: $0) } ?? logLevel
         guard faults.isEmpty else { throw Faults(faults: faults) }

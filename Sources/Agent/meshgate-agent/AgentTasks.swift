@@ -11,16 +11,27 @@ struct AgentTasks: TaskHandler {
     let prober: HostProber
     let wiperSocket: String
 
-    func perform(_ task: NodeTask) async -> TaskReport.Result {
+    func perform(_ task: NodeTask, progress: @escaping @Sendable (TaskProgress) -> Void) async -> TaskReport.Result {
+        let disks = DiskFacts(socket: wiperSocket)
         switch task.order {
-        case .probe(.disks): .facts(await DiskFacts(socket: wiperSocket).forCoordinator())
-        case .probe(let probe): .facts(await prober.answer(probe))
-        case .wipe(let envelope): await wipe(envelope)
+        case .probe(.disks): return .facts(await disks.forCoordinator())
+        case .probe(.blankness(let checks, let seed)): return .facts(await disks.blankness(checks, seed: seed))
+        case .probe(.virtualDisks(let serials)): return .facts(await disks.virtualDisks(serials: serials))
+        case .probe(let probe): return .facts(await prober.answer(probe))
+        case .wipe(let envelope):
+            return await asking("the wipe's end is not known") { client in
+                try await client.wipe(envelope, node: node) { phase, done, total in
+                    progress(TaskProgress(task: task.id, phase: phase, done: done, total: total))
+                }
+            }
+        case .arm(let envelope): return await asking("whether the wiper is armed is not known") { try await $0.arm(envelope, node: node) }
         }
     }
 
     /// A wiper that cannot be asked before it began is a refusal. Once it was asked, only its account or "unknown" is true.
-    private func wipe(_ envelope: WarrantEnvelope) async -> TaskReport.Result {
+    private func asking(
+        _ unknown: String, _ order: (WiperClient) async throws -> TaskReport.Result
+    ) async -> TaskReport.Result {
         let client = WiperClient(socketPath: wiperSocket)
         do {
             _ = try await client.status()
@@ -28,9 +39,9 @@ struct AgentTasks: TaskHandler {
             return .refused(TaskRefusal(.unsupported, "this host's wiper cannot be asked: \(error)"))
         }
         do {
-            return try await client.wipe(envelope, node: node)
+            return try await order(client)
         } catch {
-            return .failed("the wipe's end is not known: \(error); look at the disk before anything else")
+            return .failed("\(unknown): \(error); look at the host before anything else")
         }
     }
 }

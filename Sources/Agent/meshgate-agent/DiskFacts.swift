@@ -10,9 +10,17 @@ struct DiskFacts {
     let socket: String
 
     /// What the wiper says; this process has no devices.
-    func forCoordinator() async -> [Fact] {
+    func forCoordinator() async -> [Fact] { await told { try await $0.inventory() } }
+
+    /// Whether what was wiped reads as zero where the seed says.
+    func blankness(_ checks: [BlanknessCheck], seed: Digest) async -> [Fact] { await told { try await $0.blankness(checks, seed: seed) } }
+
+    /// The disks of this hypervisor's guests.
+    func virtualDisks(serials: [String]) async -> [Fact] { await told { try await $0.virtualDisks(serials: serials) } }
+
+    private func told(_ ask: (WiperClient) async throws -> [Fact]) async -> [Fact] {
         do {
-            return try await WiperClient(socketPath: socket).inventory().map(Fact.disk)
+            return try await ask(WiperClient(socketPath: socket))
         } catch {
             return [.unavailable("cannot tell about the disks: \(error)")]
         }

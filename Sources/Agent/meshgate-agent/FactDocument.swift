@@ -35,6 +35,10 @@ struct FactDocument: Encodable {
             switch fact {
             case .host(let value): try put("host", value)
             case .disk(let value): try put("disk", value)
+            case .wiper(let value): try put("wiper", value)
+            case .blankness(let value): try put("blankness", value)
+            case .wipe(let value): try put("wipe", value)
+            case .virtualDisk(let value): try put("virtualDisk", value)
             case .link(let value): try put("link", value)
             case .route(let value): try put("route", value)
             case .reach(let value): try put("reach", value)

@@ -11,13 +11,14 @@ enum FactText {
             case .host(let host): sections.append(self.host(host))
             case .clock(let clock): sections.append(self.clock(clock))
             case .kernel(let kernel): sections.append(self.kernel(kernel))
-            case .disk, .link, .route, .reach: break  // One table of all of them, below.
-            // A coordinator's facts; an agent never has them.
-            case .cluster, .provision, .connectivity: break
+            case .disk, .virtualDisk, .link, .route, .reach: break  // One table of all of them, below.
+            case .wiper(let wiper): sections.append(wiper.disarmed.map { "wiper: DISARMED, \(printable($0))\n" } ?? "wiper: armed\n")
+            // A coordinator's facts, and those that nobody asks for by hand.
+            case .cluster, .provision, .connectivity, .blankness, .wipe: break
             case .unavailable(let why): sections.append("not available: \(printable(why))\n")
             }
         }
-        let tables = [disks(facts), links(facts), routes(facts), reach(facts)].compactMap(\.self)
+        let tables = [disks(facts), virtualDisks(facts), links(facts), routes(facts), reach(facts)].compactMap(\.self)
         return (tables + sections).joined(separator: "\n")
     }
 
@@ -62,6 +63,20 @@ enum FactText {
             ]
         }
         return TextTable("DISK", "SIZE", "KIND", "SERIAL", "USE", "CONTENT", rows: rows).text
+    }
+
+    private static func virtualDisks(_ facts: [Fact]) -> String? {
+        let disks = facts.compactMap { if case .virtualDisk(let disk) = $0 { disk } else { nil } }
+        guard !disks.isEmpty else { return nil }
+        let rows = disks.map { disk in
+            let content = disk.signatures.map { "\($0.kind)@\(ByteCount(bytes: $0.offset))" }.joined(separator: " ")
+            return [
+                String(disk.vmid), disk.machine, disk.slot, disk.serial ?? "-", disk.volume,
+                disk.sizeInBytes.map { ByteCount(bytes: $0).description } ?? "-", disk.discards ? "on" : "ignored",
+                disk.unread.map { "not read: \($0)" } ?? (disk.blank ? "blank" : content.isEmpty ? "not blank" : content),
+            ]
+        }
+        return TextTable("VM", "NAME", "SLOT", "SERIAL", "VOLUME", "SIZE", "DISCARD", "CONTENT", rows: rows).text
     }
 
     private static func links(_ facts: [Fact]) -> String? {

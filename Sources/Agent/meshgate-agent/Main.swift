@@ -25,7 +25,8 @@ struct MeshgateAgent: AsyncParsableCommand {
               A flag wins over MESHGATE_AGENT_... in the environment, and that over
               \(AgentSettings.defaultFile), which has lines of `key = value`.
               Keys: coordinator, node, state, join-token-file, log-level, node-key,
-              wiper-socket, and for the wiper also wiper-state, signers, agent-user.
+              wiper-socket, and for the wiper also wiper-state, signers, agent-user,
+              wipe-rate, wipe-priority, wipes-at-once, largest-wipe.
 
             \(AgentFailure.table)
 
@@ -37,7 +38,7 @@ struct MeshgateAgent: AsyncParsableCommand {
 
     static func main() async {
         do {
-            try ProcessManners.adopt()
+            try ProcessManners.adopt(ProgramArguments.list)
             var command = try parseAsRoot(ProgramArguments.list)
             if var waiting = command as? any AsyncParsableCommand { try await waiting.run() } else { try command.run() }
         } catch let failure as AgentFailure {

@@ -16,17 +16,23 @@ struct ProbeCommand: AsyncParsableCommand {
               meshgate-agent probe links
               meshgate-agent probe reach 192.168.15.11:6443 '[fd00::11]:6443' --attempts 2 --timeout 2s
               meshgate-agent probe disks --output json
+              meshgate-agent probe virtual-disks OSD-E-1 OSD-E-2       (on a Proxmox host)
 
+            `virtual-disks` lists the disks of a Proxmox host's guests, and looks into the volumes with the serials that are named.
             Disks are asked of the wiper where one runs; without one they are read here, which needs root or the group disk.
             The exit code is 69 when something could not be told.
             """)
 
-    enum Kind: String, ExpressibleByArgument, CaseIterable { case host, disks, links, reach, clock, kernel }
+    enum Kind: String, ExpressibleByArgument, CaseIterable {
+        case host, disks
+        case virtualDisks = "virtual-disks"
+        case links, reach, clock, kernel
+    }
     enum Output: String, ExpressibleByArgument, CaseIterable { case text, json }
 
-    @Argument(help: "What to look at: host, disks, links, reach, clock or kernel.")
+    @Argument(help: "What to look at: host, disks, virtual-disks, links, reach, clock or kernel.")
     var kind: Kind
-    @Argument(help: ArgumentHelp("For reach: where to connect to, such as 192.168.15.11:6443.", valueName: "address:port"))
+    @Argument(help: ArgumentHelp("For reach: where to connect to, such as 192.168.15.11:6443. For virtual-disks: serials.", valueName: "address:port"))
     var targets: [String] = []
     @Option(name: .shortAndLong, help: "text for people, json for programs.")
     var output = Output.text
@@ -50,15 +56,23 @@ struct ProbeCommand: AsyncParsableCommand {
     }
 
     private func answer(_ probe: NodeTask.Probe, _ settings: AgentSettings) async throws -> [Fact] {
-        guard case .disks = probe else { return await HostProber(agentVersion: MeshgateAgent.version).answer(probe) }
-        return await DiskFacts(socket: settings.wiperSocket).forPeople()
+        let disks = DiskFacts(socket: settings.wiperSocket)
+        switch probe {
+        case .disks: return await disks.forPeople()
+        case .virtualDisks(let serials): return await disks.virtualDisks(serials: serials)
+        case .host, .links, .reach, .clock, .kernel, .blankness:
+            return await HostProber(agentVersion: MeshgateAgent.version).answer(probe)
+        }
     }
 
     private func probe() throws -> NodeTask.Probe {
-        guard targets.isEmpty || kind == .reach else { throw ValidationError("only `probe reach` takes addresses") }
+        guard targets.isEmpty || kind == .reach || kind == .virtualDisks else {
+            throw ValidationError("only `probe reach` takes addresses, and `probe virtual-disks` serials")
+        }
         switch kind {
         case .host: return .host
         case .disks: return .disks
+        case .virtualDisks: return .virtualDisks(serials: targets)
         case .links: return .links
         case .kernel: return .kernel
         case .clock: return .clock(asked: SystemClock.now().wall)

@@ -7,7 +7,9 @@ import Glibc
 enum ProcessManners {
     /// Private files, no death by a closed pipe, no core dump, no new privileges, and a crash that starts no other program beside our keys
     /// (the Swift runtime's backtracer) unless somebody set SWIFT_BACKTRACE.
-    static func adopt() throws {
+    ///
+    /// The wiper gives up its capabilities too, and at once: they are a thread's own, and there is only this thread yet.
+    static func adopt(_ arguments: [String]) throws {
         umask(0o077)
         signal(SIGPIPE, SIG_IGN)
         if getenv("SWIFT_BACKTRACE") == nil {
@@ -15,6 +17,7 @@ enum ProcessManners {
         }
         do {
             try Hardening.apply()
+            if arguments.starts(with: ["wiper", "serve"]), Hardening.effectiveCapabilities() != 0 { try Hardening.dropCapabilities() }
         } catch {
             throw AgentFailure(.internalError, "\(error)")
         }

@@ -16,6 +16,7 @@ struct WiperCommand: AsyncParsableCommand {
             EXAMPLES
               meshgate-agent wiper arm                          (once, at install)
               meshgate-agent wiper serve --node wrk-e-1
+              meshgate-agent wiper serve --node wrk-e-1 --wipe-rate 200MiB --wipe-priority idle --wipes-at-once 2
               meshgate-agent wiper status
 
             Who may sign is in \(AgentSettings().signers), OpenSSH's allowed_signers format. It comes with the host's own configuration,
@@ -37,6 +38,16 @@ struct WiperCommand: AsyncParsableCommand {
         var nodeKey: String?
         @Option(help: "The agent's user, by name or number; our own unless given.")
         var agentUser: String?
+        @Option(help: ArgumentHelp("The most that one wipe writes and reads in a second, such as 200MiB; no limit unless given.", valueName: "bytes"))
+        var wipeRate: String?
+        @Option(help: "How a wipe competes for the disk: normal, low (the default) or idle.")
+        var wipePriority: String?
+        @Option(help: "Wipes at the same time, 1 to 16; further ones wait. 4 unless given.")
+        var wipesAtOnce: String?
+        @Option(help: ArgumentHelp("Refuse disks above this size.", valueName: "size"))
+        var largestWipe: String?
+        @Option(help: ArgumentHelp("For labs: where Proxmox keeps its configuration.", valueName: "directory"))
+        var hypervisorRoot = "/etc/pve"
         @Flag(help: "For labs: loop devices count as disks.")
         var allowLoopDisks = false
         @Option(help: ArgumentHelp("For labs: where the devices are.", valueName: "directory"))
@@ -46,7 +57,8 @@ struct WiperCommand: AsyncParsableCommand {
         func run() async throws {
             let settings = try common.resolve([
                 .node: node, .wiperSocket: wiperSocket, .wiperState: wiperState, .signers: signers, .nodeKey: nodeKey,
-                .agentUser: agentUser,
+                .agentUser: agentUser, .wipeRate: wipeRate, .wipePriority: wipePriority, .wipesAtOnce: wipesAtOnce,
+                .largestWipe: largestWipe,
             ])
             let logger = settings.logger("wiper")
             let configuration = try configuration(settings)
@@ -57,9 +69,7 @@ struct WiperCommand: AsyncParsableCommand {
             } catch {
                 throw AgentFailure(.inputOutput, "cannot start the wiper: \(error)")
             }
-            if Hardening.effectiveCapabilities() ?? 0 != 0 {
-                logger.warning("wiper has capabilities it does not need", metadata: ["remedy": "run it as a user of group disk"])
-            }
+            if let problem = configuration.unfitBecause { logger.error("wiper will not wipe", metadata: ["problem": "\(problem)"]) }
             logger.info("wiper serving", metadata: ["socket": "\(settings.wiperSocket)", "node": "\(settings.node?.text ?? "-")"])
             try await runUntilSignal(WiperService(server: server))
             logger.info("wiper stopped")
@@ -74,14 +84,25 @@ struct WiperCommand: AsyncParsableCommand {
             return WiperConfiguration(
                 node: node, nodeKeyPath: settings.nodeKey, signersPath: settings.signers, storeDirectory: settings.wiperState,
                 socketPath: settings.wiperSocket, allowedUsers: [geteuid(), user?.id ?? geteuid()],
-                socketGroup: another ? user?.group : nil, devroot: devroot, allowLoop: allowLoopDisks)
+                socketGroup: another ? user?.group : nil, devroot: devroot, hypervisorRoot: hypervisorRoot, allowLoop: allowLoopDisks,
+                manners: settings.manners, unfitBecause: tooPrivileged)
+        }
+
+        /// Capabilities were given up at the start; a process that still has some is not what it was meant to be.
+        private var tooPrivileged: String? {
+            guard let capabilities = Hardening.effectiveCapabilities() else { return "the kernel does not tell which capabilities it has" }
+            guard capabilities != 0 else { return nil }
+            return "the wiper still has capabilities (0x\(String(capabilities, radix: 16))); run it as `wiper serve` and as a user of group disk"
         }
     }
 
     struct Arm: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
-            abstract: "Begin the record of spent warrants; needed once, and again when it was damaged.",
-            discussion: "A sound record is left alone. After this, warrants that were signed earlier are void.")
+            abstract: "Begin the record of spent warrants; needed once, when the wiper is installed.",
+            discussion: """
+                A sound record is left alone. Where there was one that is damaged now, only a message signed by an approver begins a new one:
+                `meshgate wipe arm NODE` at the coordinator writes and hands it in.
+                """)
         @Option(help: ArgumentHelp("Where spent warrants are remembered.", valueName: "directory"), completion: .directory)
         var wiperState: String?
         @OptionGroup var common: SettingsOptions

@@ -95,6 +95,11 @@ package final class EventFeed: Sendable {
         for subscriber in subscribers { note(subscriber.offer(events, limit: bufferLimit)) }
     }
 
+    /// Tells those who follow at this moment how far a step has come.
+    package func tell(_ progress: FeedProgress) {
+        for subscriber in state.withLock({ Array($0.subscribers.values) }) { subscriber.tell(progress) }
+    }
+
     /// Lets followers see that the line is alive. Called every few seconds.
     package func beat(at time: Timestamp) {
         let (head, subscribers) = state.withLock { ($0.head, Array($0.subscribers.values)) }

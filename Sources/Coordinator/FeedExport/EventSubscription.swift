@@ -96,6 +96,17 @@ package final class EventSubscription: Sendable {
         return loss
     }
 
+    /// Only the newest of a step is kept, and none while events wait that the follower has not read.
+    func tell(_ progress: FeedProgress) {
+        wake { state in
+            guard state.isLive, !state.isOver, state.lost == nil else { return }
+            state.buffer.removeAll { if case .progress(let old) = $0 { old.step == progress.step } else { false } }
+            if state.buffer.count < Self.mostWaitingForProgress { state.buffer.append(.progress(progress)) }
+        }
+    }
+
+    private static let mostWaitingForProgress = 64
+
     func beat(_ item: FeedItem) {
         wake { state in
             if state.isLive, !state.isOver, state.lost == nil, state.buffer.isEmpty { state.buffer.append(item) }

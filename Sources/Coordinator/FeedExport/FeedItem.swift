@@ -8,8 +8,24 @@ package enum FeedItem: Hashable, Sendable {
     /// The follower was too slow and is cut off: the events `from` to `through` were not kept for it. Nothing comes after this; the
     /// follower asks again after the last event it has, and the journal still holds them all.
     case gap(from: UInt64, through: UInt64)
+    /// How far a step has come. It is in no journal: a follower that is busy or away misses it, and the next one says more.
+    case progress(FeedProgress)
     /// Nothing happened for a while; `head` is the last event there is.
     case beat(head: UInt64, at: Timestamp)
+}
+
+/// Progress of one step at one moment.
+package struct FeedProgress: Hashable, Sendable {
+    package var step: StepID
+    package var node: NodeID
+    package var at: Timestamp
+    package var progress: StepProgress
+    package init(step: StepID, node: NodeID, at: Timestamp, progress: StepProgress) {
+        self.step = step
+        self.node = node
+        self.at = at
+        self.progress = progress
+    }
 }
 
 /// How items are written.
@@ -40,6 +56,7 @@ package enum FeedFormat: String, Hashable, Sendable, CaseIterable {
         case (.sse, .event(let event)): "id: \(event.sequence)\nevent: \(event.kind)\ndata: \(event.json)\n\n"
         // Without an id: the follower's place stays at the last event it has.
         case (.sse, .gap): "event: gap\ndata: \(Self.json(item))\n\n"
+        case (.sse, .progress): "event: progress\ndata: \(Self.json(item))\n\n"
         case (.sse, .beat): ": beat\n\n"
         }
     }
@@ -54,6 +71,16 @@ package enum FeedFormat: String, Hashable, Sendable, CaseIterable {
             object.add("through", through)
             object.add("lost", through - from + 1)
             object.add("text", "this reader was too slow; ask again since \(from - 1)")
+        case .progress(let progress):
+            object.add("kind", "progress")
+            object.add("time", progress.at.description)
+            object.add("step", progress.step.text)
+            object.add("node", progress.node.text)
+            object.add("phase", progress.progress.phase.rawValue)
+            object.add("done", progress.progress.done)
+            object.add("total", progress.progress.total)
+            object.add("bytesPerSecond", progress.progress.rate)
+            object.add("secondsLeft", progress.progress.remaining.map { UInt64(clamping: $0.components.seconds) })
         case .beat(let head, let time):
             object.add("kind", "beat")
             object.add("head", head)

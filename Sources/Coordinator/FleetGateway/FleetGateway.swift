@@ -96,7 +96,9 @@ package final class FleetGateway: Sendable {
     }
 
     private func listen(on group: any EventLoopGroup) async throws -> any Channel {
-        let surroundings = SessionSurroundings(configuration: configuration, roster: roster) { [begin] in begin.yield($0) }
+        let surroundings = SessionSurroundings(
+            configuration: configuration, roster: roster, begin: { [begin] in begin.yield($0) },
+            progressed: { [inbox] in inbox.progressed($0, of: $1) })
         let (roster, tls, log) = (roster, tls, log)
         return try await ServerBootstrap(group: group)
             .serverChannelOption(.backlog, value: 4096)

@@ -11,6 +11,8 @@ package protocol FleetInbox: Sendable {
     /// Makes the report durable and returns the end of the journal with it; only then does the acknowledgement leave. The same report may come
     /// again (same node and sequence) and is then only answered. An error closes the session, and the agent will send the report again.
     func reported(_ report: TaskReport, receivedAt: Moment) async throws -> JournalHead
+    /// How far an order of the node has come. It comes straight from the event loop: it must not wait, and what it tells may be lost.
+    func progressed(_ progress: TaskProgress, of node: NodeID)
     /// Something that a person should know.
     func alarm(_ alarm: FleetAlarm) async
 }

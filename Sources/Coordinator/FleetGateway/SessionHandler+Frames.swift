@@ -42,6 +42,7 @@ extension SessionHandler {
         case (.joining(let key), .join(let join)): enrol(context, join, key)
         case (.live(let peer), .report(let report)): receive(context, report, peer, size)
         case (.live, .heartbeat(let heartbeat)): beat(context, heartbeat)
+        case (.live(let peer), .progress(let progress)): surroundings.progressed(progress, peer.node)
         case (.closed, _): break
         case (.handshaking, _), (.greeting, _), (.checking, _), (.joining, _), (.enrolling, _), (.live, _):
             let words = "a frame came that has no place in this part of a session"

@@ -11,6 +11,8 @@ struct SessionSurroundings: Sendable {
     let roster: FleetRoster
     /// Starts asynchronous work of a session: greeting, enrolling, draining.
     let begin: @Sendable (SessionWork) -> Void
+    /// Hands on how far an order of a node has come.
+    let progressed: @Sendable (TaskProgress, NodeID) -> Void
 }
 
 /// Work of one session that may wait.

@@ -4,13 +4,13 @@ import MeshModel
 
 /// Rules about disks. A disk is found by its serial (or by its size when the plan gives none), never by its name.
 extension Judge {
-    private enum Search {
+    enum Search {
         case one(DiskFact)
         case none(Reason)
         case several(Reason)
     }
 
-    private func find(_ disk: Requirement.PlannedDisk, on node: NodeID, _ found: Found, _ say: Findings) -> Search {
+    func find(_ disk: Requirement.PlannedDisk, on node: NodeID, _ found: Found, _ say: Findings) -> Search {
         let disks = found.disks(node)
         let matches: [DiskFact]
         if let serial = disk.serial {
@@ -74,9 +74,10 @@ extension Judge {
         case .none(let reason), .several(let reason): return .hold([reason])
         case .one(let fact):
             if fact.blank { return .pass }
-            if let ceph = found.cluster(cluster)?.ceph.values, ceph.contains(where: { $0.phase == "Ready" && $0.osds > 0 }),
-                fact.signatures.contains(where: { $0.kind.hasPrefix("ceph") })
-            {
+            let serving = found.cluster(cluster)?.ceph.values.filter { $0.phase == "Ready" && $0.osds > 0 } ?? []
+            let labels = fact.signatures.filter { $0.kind.hasPrefix("ceph") }
+            // A label of another Ceph cluster serves nobody here; where either side does not tell whose it is, the cluster's health decides.
+            if serving.contains(where: { ceph in labels.contains { $0.owner == nil || ceph.fsid == nil || $0.owner == ceph.fsid } }) {
                 return .pass
             }
             if let problem = fact.unreadable {

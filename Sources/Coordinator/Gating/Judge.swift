@@ -100,6 +100,10 @@ package struct Judge: Sendable {
         case .diskIdentity(let node, let disk): return diskIdentity(node, disk, found, say)
         case .diskUnused(let node, let disk): return diskUnused(node, disk, found, say)
         case .diskBlank(let node, let disk, let cluster): return diskBlank(node, disk, cluster, found, say)
+        case .diskWitness(let node, let disk, let hypervisor): return diskWitness(node, disk, hypervisor, found, say)
+        case .osdRetired(let node, let disk, _): return osdRetired(node, disk, found, say)
+        case .blankProven(let node, let disk, let share): return blankProven(node, disk, share, found, say)
+        case .wiperArmed(let node): return wiperArmed(node, found, say)
         case .warranted(let step, let node, let disk): return warranted(step, node, disk, say)
         case .clustersDistinct(let names): return clustersDistinct(names, found, say)
         case .nodesRegistered(let name, let nodes, let ranges): return nodesRegistered(name, nodes, ranges, found, say)
@@ -137,6 +141,10 @@ struct Found {
 
     func disks(_ node: NodeID) -> [DiskFact] {
         of(node, .disks).compactMap { if case .disk(let disk) = $0 { disk } else { nil } }
+    }
+
+    func virtualDisks(_ hypervisor: NodeID) -> [VirtualDiskFact] {
+        of(hypervisor, .virtualDisks).compactMap { if case .virtualDisk(let disk) = $0 { disk } else { nil } }
     }
 
     func links(_ node: NodeID) -> [LinkFact] {

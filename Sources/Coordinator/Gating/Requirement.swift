@@ -15,6 +15,13 @@ package enum Requirement: Hashable, Sendable, Codable {
     case diskUnused(NodeID, PlannedDisk)
     /// Blank, or already used by the storage cluster of `cluster` when that one is healthy.
     case diskBlank(NodeID, PlannedDisk, cluster: ClusterName)
+    /// The node's hypervisor knows the same disk: by serial and size, and by its content.
+    case diskWitness(NodeID, PlannedDisk, hypervisor: NodeID)
+    /// No running Ceph cluster of the mesh owns what is on the disk.
+    case osdRetired(NodeID, PlannedDisk, cluster: ClusterName)
+    /// After a wipe: the disk reads as zero where the coordinator chose to look, `share` percent of it at least.
+    case blankProven(NodeID, PlannedDisk, share: Int)
+    case wiperArmed(NodeID)
     case warranted(StepID, NodeID, PlannedDisk)
     case clustersDistinct([ClusterName])
     case nodesRegistered(ClusterName, [NodeID], podCIDRs: [CIDR])
@@ -48,6 +55,10 @@ package enum Requirement: Hashable, Sendable, Codable {
     private enum DiskIdentityCodingKeys: String, CodingKey { case _0 = "node", _1 = "disk" }
     private enum DiskUnusedCodingKeys: String, CodingKey { case _0 = "node", _1 = "disk" }
     private enum DiskBlankCodingKeys: String, CodingKey { case _0 = "node", _1 = "disk", cluster }
+    private enum DiskWitnessCodingKeys: String, CodingKey { case _0 = "node", _1 = "disk", hypervisor }
+    private enum OsdRetiredCodingKeys: String, CodingKey { case _0 = "node", _1 = "disk", cluster }
+    private enum BlankProvenCodingKeys: String, CodingKey { case _0 = "node", _1 = "disk", share }
+    private enum WiperArmedCodingKeys: String, CodingKey { case _0 = "node" }
     private enum WarrantedCodingKeys: String, CodingKey { case _0 = "step", _1 = "node", _2 = "disk" }
     private enum ClustersDistinctCodingKeys: String, CodingKey { case _0 = "clusters" }
     private enum NodesRegisteredCodingKeys: String, CodingKey { case _0 = "cluster", _1 = "nodes", podCIDRs }
@@ -86,7 +97,10 @@ package enum Requirement: Hashable, Sendable, Codable {
         case .link: .link
         case .address: .address
         case .reaches: .reach
-        case .diskIdentity: .diskIdentity
+        case .diskIdentity, .diskWitness: .diskIdentity
+        case .osdRetired: .osdRetired
+        case .blankProven: .blankProven
+        case .wiperArmed: .wiperArmed
         case .diskUnused: .diskUnused
         case .diskBlank: .diskBlank
         case .warranted: .warrant
@@ -117,8 +131,11 @@ package enum Requirement: Hashable, Sendable, Codable {
         case .kernelFit(let node, _): [EvidenceKey(.node(node), .kernel)]
         case .link(let node, _, _, _), .address(let node, _): [EvidenceKey(.node(node), .links)]
         case .reaches(let node, _): [EvidenceKey(.node(node), .reach)]
-        case .diskIdentity(let node, _), .diskUnused(let node, _): [EvidenceKey(.node(node), .disks)]
-        case .diskBlank(let node, _, let cluster): [EvidenceKey(.node(node), .disks), EvidenceKey(.cluster(cluster), .cluster)]
+        case .diskIdentity(let node, _), .diskUnused(let node, _), .wiperArmed(let node): [EvidenceKey(.node(node), .disks)]
+        case .diskWitness(let node, _, let hypervisor):
+            [EvidenceKey(.node(node), .disks), EvidenceKey(.node(hypervisor), .virtualDisks)]
+        case .blankProven(let node, _, _): [EvidenceKey(.node(node), .blankness)]
+        case .diskBlank(let node, _, let cluster), .osdRetired(let node, _, let cluster): [EvidenceKey(.node(node), .disks), EvidenceKey(.cluster(cluster), .cluster)]
         case .warranted: []
         case .clustersDistinct(let names), .datapathParity(let names), .clusterIDs(let names, _), .meshConnected(let names):
             names.map { EvidenceKey(.cluster($0), .cluster) }

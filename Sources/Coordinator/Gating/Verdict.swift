@@ -52,7 +52,7 @@ package struct Reason: Hashable, Sendable, Codable {
         // world
         case absent, mismatch, inUse, notBlank, unreachable, skewed, unhealthy, unfit
         // people
-        case needsWarrant
+        case needsWarrant, disarmed
     }
     package var gate: GateID
     package var subject: Subject
@@ -86,7 +86,10 @@ package enum GateID: String, Hashable, Sendable, Codable, CaseIterable, Comparab
     case diskIdentity = "G-DSK-01"
     case diskBlank = "G-DSK-02"
     case diskUnused = "G-DSK-04"
+    case osdRetired = "G-DSK-05"
     case warrant = "G-DSK-06"
+    case blankProven = "G-DSK-07"
+    case wiperArmed = "G-DSK-08"
     case nodesRegistered = "G-K8S-01"
     case kubeProxyAbsent = "G-K8S-02"
     case clusterIdentity = "G-K8S-03"
@@ -116,7 +119,10 @@ package enum GateID: String, Hashable, Sendable, Codable, CaseIterable, Comparab
         case .link: "the planned interface is there and has carrier"
         case .address: "the node has its planned address"
         case .reach: "the node reaches its peers"
-        case .diskIdentity: "the disk is the planned one"
+        case .diskIdentity: "the disk is the planned one, for the node and for its hypervisor"
+        case .osdRetired: "no running Ceph cluster owns the disk"
+        case .blankProven: "the wiped disk reads as zero where a seed says"
+        case .wiperArmed: "the node's wiper is armed"
         case .diskBlank: "the disk is blank, or serves its storage cluster"
         case .diskUnused: "nothing uses the disk"
         case .warrant: "a person has signed a warrant for this disk"

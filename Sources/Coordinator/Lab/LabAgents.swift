@@ -55,6 +55,35 @@ package struct LabAgents: Sendable {
         }
     }
 
+    /// The hypervisor's own agent: the same program, on this machine itself, with no disk that it could wipe.
+    package func installHypervisor(token: String) throws {
+        let home = hypervisorHome
+        try LabFiles.makeDirectory(home)
+        try LabFiles.makeDirectory(home + "/dev")
+        let settings = [
+            "coordinator": coordinator, "node": LabTopology.hypervisor, "state": home + "/state", "join-token-file": home + "/join-token",
+            "wiper-socket": home + "/wiper.sock", "wiper-state": home + "/wiper", "node-key": home + "/run/node-key",
+            "signers": paths.allowedSigners,
+        ]
+        try LabFiles.write(token + "\n", to: home + "/join-token", mode: 0o600)
+        let text = settings.sorted { $0.key < $1.key }.map { "\($0.key) = \($0.value)\n" }.joined()
+        try LabFiles.write(text, to: home + "/agent.conf")
+        try LabHypervisor(topology: topology, paths: paths).write()
+    }
+
+    package func startHypervisor() throws {
+        let home = hypervisorHome
+        try processes.start(
+            "wiper-\(LabTopology.hypervisor)", program,
+            [
+                "wiper", "serve", "--config", home + "/agent.conf", "--devroot", home + "/dev", "--hypervisor-root", paths.hypervisor,
+            ], in: .rootNamespace)
+        try processes.start(
+            "agent-\(LabTopology.hypervisor)", program, ["run", "--config", home + "/agent.conf"], in: .rootNamespace)
+    }
+
+    private var hypervisorHome: String { paths.agents + "/" + LabTopology.hypervisor }
+
     /// Stops the agent, not the wiper.
     package func stopAgent(on node: LabTopology.Node) throws { try processes.stop(agentName(node)) }
 

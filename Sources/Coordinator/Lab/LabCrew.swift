@@ -49,7 +49,12 @@ struct LabCrew: Sendable {
             let skew = plan.skews.first { $0.node == node.name }?.seconds ?? 0
             try agents.start(on: node, skewSeconds: skew, isAlone: plan.mode == .loopback)
         }
-        let wanted = Set(topology.nodes.map(\.name.text))
+        var wanted = Set(topology.nodes.map(\.name.text))
+        if plan.mode == .full, let hypervisor = NodeID(LabTopology.hypervisor) {
+            try agents.installHypervisor(token: try await product.invite(hypervisor))
+            try agents.startHypervisor()
+            wanted.insert(hypervisor.text)
+        }
         _ = try await LabPatience.value(
             "see every agent connected", for: .seconds(60),
             remedy: "see \(paths.logs); a firewall of this machine must let \(topology.managementBridge) in"
@@ -98,7 +103,7 @@ struct LabCrew: Sendable {
     }
 
     /// What a person looks at before signing.
-    private static let shownFields: Set<Substring> = ["node", "disk-serial", "disk-size", "method", "not-after"]
+    private static let shownFields: Set<Substring> = ["node", "disk-serial", "disk-size", "holds-1", "method", "not-after"]
 
     private func repairVLANs(_ story: LabStory) async throws {
         for node in topology.nodes {

@@ -9,7 +9,7 @@ package struct LabMeshFile: Hashable, Sendable {
 
     package init(_ topology: LabTopology) { self.topology = topology }
 
-    /// The mesh as an admin would describe it; no hypervisors, as a lab has none.
+    /// The mesh as an admin would describe it. The one hypervisor is this machine, which has the nodes' disks as images.
     package var mesh: String {
         """
         # The mesh of this lab. Real agents, disks and networks; the clusters behind the API servers are stand-ins.
@@ -22,6 +22,12 @@ package struct LabMeshFile: Hashable, Sendable {
 
           networks:
         \(topology.clusters.map(network).joined(separator: "\n"))
+
+          hypervisors:
+            - name: \(LabTopology.hypervisor)
+              kind: proxmox
+              address: \(topology.coordinator)
+              bridges: [ \(topology.clusters.map { "{ name: \($0.bridge), network: \($0.network) }" }.joined(separator: ", ")) ]
 
           clusters:
         \(topology.clusters.map(cluster).joined(separator: "\n"))
@@ -67,6 +73,7 @@ package struct LabMeshFile: Hashable, Sendable {
     private func node(_ node: LabTopology.Node, _ cluster: LabTopology.Cluster) -> String {
         var lines = [
             "        - name: \(node.name)", "          role: \(node.role.rawValue)", "          address: \(node.address)",
+            "          hypervisor: \(LabTopology.hypervisor)",
             "          interfaces: [ { name: \(LabTopology.nic), network: \(cluster.network), mac: \"\(node.mac)\" } ]",
         ]
         if let disk = node.disk {

@@ -20,6 +20,8 @@ package struct LabPaths: Hashable, Sendable {
     package var kubeconfig: String { directory + "/kubeconfig" }
     package var terraform: String { directory + "/terraform" }
     package var manifests: String { directory + "/manifests" }
+    /// What Proxmox keeps in /etc/pve.
+    package var hypervisor: String { directory + "/pve" }
     package var allowedSigners: String { directory + "/allowed_signers" }
 
     package func image(_ disk: LabTopology.Disk) -> String { "\(disks)/\(disk.serial).img" }
@@ -29,6 +31,6 @@ package struct LabPaths: Hashable, Sendable {
 
     /// Every directory that `up` makes.
     package var all: [String] {
-        [directory, disks, logs, processes, bin, world, coordinatorState, agents, approver, terraform, manifests]
+        [directory, disks, logs, processes, bin, world, coordinatorState, agents, approver, terraform, manifests, hypervisor, hypervisor + "/qemu-server"]
     }
 }

@@ -65,6 +65,8 @@ package struct LabTopology: Hashable, Sendable {
 
     package static let regions = ["east", "west", "north", "south"]
     package static let nic = "ens18"
+    /// The host that gives every node its disk, as far as the lab has one: its configuration, and a look at the images by an agent of its own.
+    package static let hypervisor = "pve-1"
     package static let managementNIC = "mgmt0"
 
     package var fabric: String { "\(prefix)-fabric" }

@@ -123,7 +123,7 @@ func diskSerials(_ spec: MeshSpec) -> [Finding] {
                 guard disk.use != .none else { return nil }
                 return .error(
                     "L-DISK-1", place, "disk \(disk.name) of \"\(node.name)\" has no serial; \"\(disk.name)\" is only probe order",
-                    fix: "serial: \(String("\(node.name)-\(disk.name)".suffix(20)))")
+                    fix: serialFix(String("\(node.name)-\(disk.name)".suffix(20))))
             }
             if !isSerial(serial) {
                 return .error(
@@ -138,6 +138,25 @@ func diskSerials(_ spec: MeshSpec) -> [Finding] {
             }
             return nil
         }
+    }
+}
+
+/// Both halves: what mesh.yaml says, and what makes it so in the machine.
+private func serialFix(_ serial: String) -> String {
+    "serial: \(serial), and `serial = \"\(serial)\"` in the disk block of the machine in Terraform (Proxmox shows it to the guest, up to 20 bytes)"
+}
+
+/// L-DISK-3
+func diskWitnesses(_ spec: MeshSpec) -> [Finding] {
+    guard (spec.policy.wipes ?? MeshSpec.Wipes()).witnesses > 1 else { return [] }
+    return spec.eachNode { node, _, path in
+        guard node.hypervisor == nil, let index = node.disks.firstIndex(where: { $0.use != .none }) else { return [] }
+        return [
+            Finding(
+                rule: "L-DISK-3", severity: .info, path: "\(path).disks[\(index)]",
+                message: "nobody but \"\(node.name)\" itself can say which of its disks is \(node.disks[index].name), because it names no hypervisor",
+                fix: "hypervisor: the host of its machine, with an agent on it")
+        ]
     }
 }
 

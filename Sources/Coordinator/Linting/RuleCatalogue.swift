@@ -15,7 +15,8 @@ private let checks: [@Sendable (MeshSpec) -> [Finding]] = [
     meshEndpoints, podRangesDiffer, rangesDiffer, serviceRangesDiffer, podRangeSizes, nativeRouting, networksDiffer, gateways,
     nodeAddresses,
     addressesDiffer, datapathParity, tunnelMTU, kubeProxies, apiWithoutKubeProxy, l2Requirements, l2Rates, gatewayVersions, talosVersion,
-    guessedInterfaces, vlans, bridgesCarry, macsDiffer, controlPlaneCounts, endpointsAreNodes, diskSerials, diskSizes, hypervisorLoads,
+    guessedInterfaces, vlans, bridgesCarry, macsDiffer, controlPlaneCounts, endpointsAreNodes, diskSerials, diskSizes, diskWitnesses,
+    hypervisorLoads,
     controlPlanesSpread, rookCharts, rookNodes, pinnedSources, digitalOceanDriver,
 ]
 
@@ -42,6 +43,7 @@ package let ruleCatalogue: [Rule] = [
     Rule(id: "L-CTX-2", severity: .error, summary: "Clusters have contexts of their own"),
     Rule(id: "L-DISK-1", severity: .error, summary: "Each data disk has a serial that no other disk has"),
     Rule(id: "L-DISK-2", severity: .error, summary: "Each disk is larger than 1GiB"),
+    Rule(id: "L-DISK-3", severity: .info, summary: "Each data disk has a second witness, the hypervisor"),
     Rule(id: "L-DP-1", severity: .error, summary: "Datapath settings are equal on all clusters"),
     Rule(id: "L-DP-2", severity: .error, summary: "A pod packet with its overhead fits every link"),
     Rule(id: "L-EP-1", severity: .warning, summary: "The API endpoint does not depend on one node"),

@@ -143,13 +143,24 @@ struct SpecReader {
 
     private func readPolicy(_ spec: Section) -> MeshSpec.Policy {
         var policy = MeshSpec.Policy()
-        guard let section = spec.section("policy", "\"policy\"", keys: ["evidence", "warrants", "parallelism"]) else { return policy }
+        guard let section = spec.section("policy", "\"policy\"", keys: ["evidence", "warrants", "wipes", "parallelism"]) else { return policy }
         let evidence = section.section("evidence", "\"evidence\"", keys: ["maxAge"])
         let warrants = section.section("warrants", "\"warrants\"", keys: ["signatures"])
+        if let wipes = section.section("wipes", "\"wipes\"", keys: ["witnesses", "readBack", "sample"]) { policy.wipes = readWipes(wipes) }
         policy.evidenceMaxAge = evidence?.optional("maxAge", .age) ?? policy.evidenceMaxAge
         policy.warrantSignatures = warrants?.optional("signatures", .integer(1...2)) ?? policy.warrantSignatures
         policy.parallelism = section.optional("parallelism", .integer(1...1024)) ?? policy.parallelism
         return policy
+    }
+}
+
+extension SpecReader {
+    fileprivate func readWipes(_ section: Section) -> MeshSpec.Wipes {
+        var wipes = MeshSpec.Wipes()
+        wipes.witnesses = section.optional("witnesses", .integer(1...2)) ?? wipes.witnesses
+        wipes.readBack = section.optional("readBack", Form<ByteCount>.value) ?? wipes.readBack
+        wipes.sample = section.optional("sample", .integer(1...100, "a share in percent")) ?? wipes.sample
+        return wipes
     }
 }
 

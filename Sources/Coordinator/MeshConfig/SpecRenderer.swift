@@ -134,6 +134,9 @@ extension YAMLWriter {
         line(1, "policy:")
         line(2, "evidence: \(flow([("maxAge", spec.policy.evidenceMaxAge)]))")
         line(2, "warrants: \(flow([("signatures", spec.policy.warrantSignatures)]))")
+        if let wipes = spec.policy.wipes {
+            line(2, "wipes: \(flow([("witnesses", wipes.witnesses), ("readBack", wipes.readBack), ("sample", wipes.sample)]))")
+        }
         field(2, "parallelism", spec.policy.parallelism)
     }
 }

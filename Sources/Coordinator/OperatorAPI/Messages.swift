@@ -38,9 +38,11 @@ package struct StepReply: Hashable, Sendable, Codable {
     /// Why it is held or failed.
     package var reasons: [Reason]
     package var detail: String
+    /// Of a step that runs, when its agent tells.
+    package var progress: StepProgress?
     package init(
         id: StepID, title: String, state: String, since: Timestamp?, attempts: Int, driver: String, after: [StepID], reasons: [Reason],
-        detail: String
+        detail: String, progress: StepProgress? = nil
     ) {
         self.id = id
         self.title = title
@@ -51,6 +53,7 @@ package struct StepReply: Hashable, Sendable, Codable {
         self.after = after
         self.reasons = reasons
         self.detail = detail
+        self.progress = progress
     }
 }
 
@@ -222,8 +225,17 @@ package struct WipeReply: Hashable, Sendable, Codable {
     package var plannedSerial: String?
     package var plannedSize: ByteCount
     package var method: WarrantTerms.Method
+    /// How what was written is read back.
+    package var verification: WarrantTerms.Verification
     /// The disk as the node's last inventory shows it.
     package var disk: DiskFact?
+    /// The node's hypervisor, when it is to confirm the disk, and what it says.
+    package var hypervisor: NodeID?
+    package var witness: VirtualDiskFact?
+    /// The node's wiper.
+    package var wiper: WiperFact?
+    /// Why the wipe could not begin now, warrant apart.
+    package var obstacles: [Reason]
     /// The text to sign; absent while something of it is not known, and `missing` says what.
     package var warrant: String?
     package var missing: [String]
@@ -231,7 +243,8 @@ package struct WipeReply: Hashable, Sendable, Codable {
     package var submitted: WarrantID?
     package init(
         step: StepID, node: NodeID, state: String, plannedSerial: String?, plannedSize: ByteCount, method: WarrantTerms.Method,
-        disk: DiskFact?, warrant: String?, missing: [String], submitted: WarrantID?
+        verification: WarrantTerms.Verification = .full, disk: DiskFact?, hypervisor: NodeID? = nil, witness: VirtualDiskFact? = nil,
+        wiper: WiperFact? = nil, obstacles: [Reason] = [], warrant: String?, missing: [String], submitted: WarrantID?
     ) {
         self.step = step
         self.node = node
@@ -239,7 +252,12 @@ package struct WipeReply: Hashable, Sendable, Codable {
         self.plannedSerial = plannedSerial
         self.plannedSize = plannedSize
         self.method = method
+        self.verification = verification
         self.disk = disk
+        self.hypervisor = hypervisor
+        self.witness = witness
+        self.wiper = wiper
+        self.obstacles = obstacles
         self.warrant = warrant
         self.missing = missing
         self.submitted = submitted
@@ -259,6 +277,31 @@ package struct WarrantRequest: Hashable, Sendable, Codable {
         self.step = step
         self.envelope = envelope
     }
+}
+
+/// Whether a node's wiper is armed: `GET /v1/nodes/{node}/arming`, and the answer to `POST /v1/nodes/{node}/arm`.
+package struct ArmingReply: Hashable, Sendable, Codable {
+    package var node: NodeID
+    /// Its replay store; absent while it is disarmed.
+    package var store: ReplayStoreMark?
+    /// Why nothing is wiped there.
+    package var disarmed: String?
+    /// The canonical text to sign; absent when it is armed, or while something of it is not known.
+    package var text: String?
+    package var missing: [String]
+    package init(node: NodeID, store: ReplayStoreMark?, disarmed: String?, text: String?, missing: [String]) {
+        self.node = node
+        self.store = store
+        self.disarmed = disarmed
+        self.text = text
+        self.missing = missing
+    }
+}
+
+/// `POST /v1/nodes/{node}/arm`.
+package struct ArmRequest: Hashable, Sendable, Codable {
+    package var envelope: WarrantEnvelope
+    package init(envelope: WarrantEnvelope) { self.envelope = envelope }
 }
 
 /// `POST /v1/overrides`.

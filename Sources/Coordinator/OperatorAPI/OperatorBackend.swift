@@ -42,6 +42,10 @@ package protocol OperatorBackend: Sendable {
     func explain(_ step: StepID) async throws -> ExplainReply
     func invite(_ node: NodeID, _ request: InviteRequest, by caller: Caller) async throws -> InviteReply
     func revoke(_ node: NodeID, _ request: RevokeRequest, by caller: Caller) async throws -> RevokeReply
+    /// Asks the node's wiper whether it is armed, and writes what a person must sign to arm it.
+    func arming(_ node: NodeID) async throws -> ArmingReply
+    /// Hands a signed message to the node's wiper and waits for its answer.
+    func arm(_ node: NodeID, _ request: ArmRequest, by caller: Caller) async throws -> ArmingReply
     func wipes() async throws -> WipesReply
     func submit(_ request: WarrantRequest, by caller: Caller) async throws -> DoneReply
     func override(_ request: OverrideRequest, by caller: Caller) async throws -> DoneReply

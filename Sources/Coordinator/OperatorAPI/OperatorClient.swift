@@ -44,6 +44,8 @@ package struct OperatorClient: Sendable {
     package func revoke(_ node: NodeID, _ request: RevokeRequest) async throws -> RevokeReply {
         try await post(.revoke, request, node: node)
     }
+    package func arming(_ node: NodeID) async throws -> ArmingReply { try await get(.arming, node: node) }
+    package func arm(_ node: NodeID, _ request: ArmRequest) async throws -> ArmingReply { try await post(.arm, request, node: node) }
     package func submit(_ request: WarrantRequest) async throws -> DoneReply { try await post(.warrants, request) }
     package func override(_ request: OverrideRequest) async throws -> DoneReply { try await post(.overrides, request) }
     package func metrics() async throws -> String { try await send(request(.metrics)).text }
@@ -117,8 +119,10 @@ package struct OperatorClient: Sendable {
         return .cut(after: from - 1, words: mark.text ?? "this reader was too slow")
     }
 
-    private func get<Reply: Decodable>(_ route: OperatorRoute, query: [String: String] = [:]) async throws -> Reply {
-        try decode(route, try await send(request(route, query: query)))
+    private func get<Reply: Decodable>(
+        _ route: OperatorRoute, node: NodeID? = nil, query: [String: String] = [:]
+    ) async throws -> Reply {
+        try decode(route, try await send(request(route, node: node, query: query)))
     }
 
     private func post<Reply: Decodable>(_ route: OperatorRoute, _ body: some Encodable, node: NodeID? = nil) async throws -> Reply {

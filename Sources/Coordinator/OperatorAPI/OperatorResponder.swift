@@ -105,6 +105,8 @@ struct OperatorResponder: Sendable {
         case .nodes: return try Self.json(await backend.nodes())
         case .invite: return try Self.json(await backend.invite(try asked.nodeID(), try asked.decode(), by: asked.caller))
         case .revoke: return try Self.json(await backend.revoke(try asked.nodeID(), try asked.decode(), by: asked.caller))
+        case .arming: return try Self.json(await backend.arming(try asked.nodeID()))
+        case .arm: return try Self.json(await backend.arm(try asked.nodeID(), try asked.decode(), by: asked.caller))
         case .wipes: return try Self.json(await backend.wipes())
         case .warrants: return try Self.json(await backend.submit(try asked.decode(), by: asked.caller))
         case .overrides: return try Self.json(await backend.override(try asked.decode(), by: asked.caller))

@@ -43,6 +43,8 @@ package struct Step: Hashable, Sendable, Codable {
     package var gates: [Requirement]
     /// What is true when it is done: judged before (then there is nothing to do) and after (an exit code is not evidence).
     package var done: [Requirement]
+    /// What must be shown besides `done` once it was carried out, and only then: too costly for a look before. Absent for nearly all steps.
+    package var proof: [Requirement]?
     /// What it would destroy, in words; empty for nearly all steps.
     package var destroys: [String]
     /// How long the action may take.
@@ -52,7 +54,7 @@ package struct Step: Hashable, Sendable, Codable {
 
     package init(
         id: StepID, title: String, place: Subject, action: Action, after: [StepID] = [], gates: [Requirement] = [],
-        done: [Requirement], destroys: [String] = [], deadline: TimeSpan = TimeSpan(.seconds(900)),
+        done: [Requirement], proof: [Requirement]? = nil, destroys: [String] = [], deadline: TimeSpan = TimeSpan(.seconds(900)),
         settling: TimeSpan = TimeSpan(.seconds(120))
     ) {
         self.id = id
@@ -62,6 +64,7 @@ package struct Step: Hashable, Sendable, Codable {
         self.after = after
         self.gates = gates
         self.done = done
+        self.proof = proof
         self.destroys = destroys
         self.deadline = deadline
         self.settling = settling

@@ -6,7 +6,7 @@ package import MeshModel
 /// Turns a spec into a plan. Steps grow with clusters and disks, never with pairs of clusters.
 package struct Planner: Sendable {
     /// See `Plan.Body.planner`.
-    package static let version = 1
+    package static let version = 2
 
     private let spec: MeshSpec
 
@@ -150,16 +150,32 @@ package struct Planner: Sendable {
     private func wipeStep(_ disk: MeshSpec.Node.Disk, of node: MeshSpec.Node, in cluster: MeshSpec.Cluster) -> Step {
         let planned = Requirement.PlannedDisk(name: disk.name, serial: disk.serial, size: disk.size)
         let id = wipeStepID(disk, of: node, in: cluster)
+        var gates: [Requirement] = [
+            .bootStable(node.name), .clockWithin(node.name, TimeSpan(.seconds(60))), .wiperArmed(node.name),
+            .diskIdentity(node.name, planned),
+        ]
+        if let hypervisor = node.hypervisor, wipes.witnesses > 1 {
+            gates.append(.diskWitness(node.name, planned, hypervisor: hypervisor))
+        }
+        gates += [
+            .diskUnused(node.name, planned), .osdRetired(node.name, planned, cluster: cluster.name), .warranted(id, node.name, planned),
+        ]
         return Step(
             id: id,
             title: "wipe \(disk.name) (serial \(disk.serial ?? "none"), \(disk.size)) of \(node.name), method \(disk.wipe.rawValue)",
             place: .node(node.name), action: .wipe(node.name, planned, disk.wipe), after: [StepID(cluster.name.text, "nodes")],
-            gates: [
-                .bootStable(node.name), .clockWithin(node.name, TimeSpan(.seconds(60))), .diskIdentity(node.name, planned),
-                .diskUnused(node.name, planned), .warranted(id, node.name, planned),
-            ],
-            done: [.diskIdentity(node.name, planned), .diskBlank(node.name, planned, cluster: cluster.name)],
-            destroys: ["everything on disk \(disk.serial ?? disk.name) (\(disk.size)) of \(node.name)"], deadline: TimeSpan(.seconds(7200)))
+            gates: gates, done: [.diskIdentity(node.name, planned), .diskBlank(node.name, planned, cluster: cluster.name)],
+            proof: [.blankProven(node.name, planned, share: wipes.share(disk.wipe))],
+            destroys: ["everything on disk \(disk.serial ?? disk.name) (\(disk.size)) of \(node.name)"], deadline: wipeTime(disk),
+            settling: wipeTime(disk))
+    }
+
+    private var wipes: MeshSpec.Wipes { spec.policy.wipes ?? MeshSpec.Wipes() }
+
+    /// Two hours, and longer for a disk that is written wholly: a slow one does 50 MB a second, once to write it and once to read it back.
+    private func wipeTime(_ disk: MeshSpec.Node.Disk) -> TimeSpan {
+        let seconds = disk.wipe == .labels ? 0 : Int64(clamping: disk.size.bytes / 25_000_000)
+        return TimeSpan(.seconds(max(7200, seconds)))
     }
 
     private func wipeStepID(_ disk: MeshSpec.Node.Disk, of node: MeshSpec.Node, in cluster: MeshSpec.Cluster) -> StepID {

@@ -56,11 +56,12 @@ package struct Play: Sendable {
         let machineBoot = world.machines[node]?.boot ?? 1
         let terms = WarrantTerms(
             mesh: plan.spec.name, id: id, plan: plan.digest, step: step, node: node, nodeKey: .zero,
-            boot: RehearsedWorld.bootID(node, machineBoot),
+            boot: RehearsedWorld.bootID(node, machineBoot), store: RehearsedWorld.store,
             disk: DiskIdentity(
                 kind: .virtio, serial: disk.serial, wwid: nil, sizeInBytes: disk.size.bytes, sectorSize: 512, path: "0000:00:0a.0",
                 sequence: 1),
-            fingerprint: .zero, method: method, notBefore: now.wall, notAfter: now.wall + .seconds(3600))
+            holds: [], fingerprint: .zero, method: method,
+            verification: (plan.spec.policy.wipes ?? MeshSpec.Wipes()).verification(method, size: disk.size.bytes), notBefore: now.wall, notAfter: now.wall + .seconds(3600))
         return take(
             .warrant(step: step, id: id, notAfter: terms.notAfter, envelope: WarrantEnvelope(text: terms.text, signatures: ["rehearsed"])))
     }
@@ -75,7 +76,7 @@ package struct Play: Sendable {
             guard let run = machine.run?.id else { continue }
             take(.outcome(run: run, step: item.step.id, attempt: item.attempt, outcome))
         }
-        for order in machine.probesDue(now: now) {
+        for order in machine.probesDue(now: now, seed: .zero) {
             if let evidence = world.answer(order, now: now) { take(.evidence(evidence)) }
         }
         take(.tick)

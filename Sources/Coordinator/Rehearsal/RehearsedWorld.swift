@@ -52,7 +52,8 @@ package struct RehearsedWorld: Sendable {
 
     package init(spec: MeshSpec) {
         self.spec = spec
-        machines = Dictionary(spec.members.map { ($0.node.name, Machine()) }, uniquingKeysWith: { first, _ in first })
+        let names = spec.members.map(\.node.name) + spec.hypervisors.map(\.name)
+        machines = Dictionary(names.map { ($0, Machine()) }, uniquingKeysWith: { first, _ in first })
         clusters = Dictionary(spec.clusters.map { ($0.name, ClusterState()) }, uniquingKeysWith: { first, _ in first })
     }
 
@@ -102,7 +103,11 @@ package struct RehearsedWorld: Sendable {
                         hostname: node.text, bootID: boot, uptime: TimeSpan(machine.uptime), kernelRelease: "6.12.0", machine: "x86_64",
                         agentVersion: "0.1.0"))
             ]
-        case .disks: return planned(node).disks.map { .disk(disk($0, machine)) }
+        case .disks:
+            let armed = WiperFact(store: Self.store, disarmed: nil, challenge: nil)
+            return planned(node).disks.map { .disk(disk($0, machine)) } + [.wiper(armed)]
+        case .blankness(let checks, let seed): return checks.map { .blankness(proof($0, seed, machine)) }
+        case .virtualDisks: return virtualDisks(of: node)
         case .links: return links(node)
         case .reach(let targets, let attempts, _):
             return targets.map { target in
@@ -114,6 +119,31 @@ package struct RehearsedWorld: Sendable {
             return [.clock(ClockFact(asked: asked, received: seen, replied: seen, arrived: now.wall, synchronised: true))]
         case .kernel: return [.kernel(kernel)]
         case nil: return []
+        }
+    }
+
+    /// Every rehearsed wiper keeps the same store: nothing here asks which.
+    package static let store: ReplayStoreMark = {
+        guard let id = ReplayStoreID(String(repeating: "5", count: 32)) else { preconditionFailure("a constant follows its own grammar") }
+        return ReplayStoreMark(id: id, records: 1)
+    }()
+
+    private func proof(_ check: BlanknessCheck, _ seed: Digest, _ machine: Machine) -> BlanknessFact {
+        let isBlank = machine.contents[check.disk.serial ?? ""] == nil
+        let stratum = Stratum(name: "labels", ranges: 1, bytes: 4096, sha256: nil, firstNonzero: isBlank ? nil : 0)
+        return BlanknessFact(disk: check.disk, seed: seed, share: check.share, strata: [stratum], signatures: [])
+    }
+
+    /// The disks of the guests that the spec puts on this hypervisor.
+    private func virtualDisks(of hypervisor: NodeID) -> [Fact] {
+        spec.members.filter { $0.node.hypervisor == hypervisor }.enumerated().flatMap { index, member in
+            member.node.disks.enumerated().map { number, disk in
+                .virtualDisk(
+                    VirtualDiskFact(
+                        vmid: UInt64(100 + index), machine: member.node.name.text, slot: "virtio\(number + 1)", serial: disk.serial,
+                        volume: "rehearsed:\(disk.serial ?? disk.name)", sizeInBytes: disk.size.bytes, discards: false, readOnly: false,
+                        fingerprint: nil, signatures: [], blank: false, unread: "a rehearsed volume"))
+            }
         }
     }
 

@@ -21,37 +21,47 @@ extension RunMachine {
     /// The same while nothing but a person's signature is missing.
     package static let slowRecheck = Duration.seconds(30)
 
-    /// The probes that are due at `now`: for steps whose turn it is, and once for all others, so that `explain` can tell early.
-    package func probesDue(now: Moment) -> [ProbeOrder] {
+    /// How often a disk that could not be proven blank is read again.
+    package static let proofRecheck = Duration.seconds(60)
+
+    /// The probes that are due at `now`: for steps whose turn it is, and once for all others, so that `explain` can tell early. `seed` chooses
+    /// where a wiped disk is read; nobody may have known it before.
+    package func probesDue(now: Moment, seed: Digest) -> [ProbeOrder] {
         guard let run, !run.isOver else { return [] }
         let maxAge = run.plan.spec.policy.evidenceMaxAge.duration
         var dueAfter: [EvidenceKey: Duration] = [:]
-        var targets: [NodeID: Set<ReachTarget>] = [:]
+        var subjects = ProbeSubjects()
         for record in run.steps where !record.status.isOver {
-            for requirement in record.step.gates + record.step.done {
+            for requirement in record.step.gates + record.step.done + proofsWanted(record) {
                 for key in requirement.needs {
                     let limit = patience(record, key: key, ready: run.predecessorsDone(record.step), maxAge: maxAge)
                     dueAfter[key] = min(dueAfter[key] ?? limit, limit)
                 }
-                if case .reaches(let node, let wanted) = requirement { targets[node, default: []].formUnion(wanted) }
+                subjects.take(requirement, evidence)
             }
         }
-        return dueAfter.filter { isDue($0.key, after: $0.value, now: now) }.keys.sorted().map { key in
-            ProbeOrder(key: key, probe: probe(for: key, targets: targets, now: now))
+        return dueAfter.filter { isDue($0.key, after: $0.value, now: now) }.keys.sorted().compactMap { key in
+            guard case .node(let node) = key.subject else { return ProbeOrder(key: key, probe: nil) }
+            return subjects.probe(key.probe, of: node, now: now, seed: seed).map { ProbeOrder(key: key, probe: $0) }
         }
+    }
+
+    /// A proof is asked for only when the step was carried out.
+    private func proofsWanted(_ record: RunStatus.StepRecord) -> [Requirement] {
+        if case .verifying = record.status { record.step.proof ?? [] } else { [] }
     }
 
     /// How old an answer may grow before it is asked for again.
     private func patience(_ record: RunStatus.StepRecord, key: EvidenceKey, ready: Bool, maxAge: Duration) -> Duration {
         switch record.status {
-        case .verifying: return Self.recheck
+        case .verifying: return key.probe == .blankness ? Self.proofRecheck : Self.recheck
         case .held(.unknown, _): return Self.recheck
         case .held(let verdict, _):
             // What holds the step is looked at often; so is what it changes.
             let concerned = verdict.reasons.filter { $0.subject == key.subject }
             if concerned.isEmpty { return maxAge / 2 }
             // A person takes their time.
-            return concerned.allSatisfy { $0.code == .needsWarrant } ? Self.slowRecheck : Self.recheck
+            return concerned.allSatisfy { $0.code == .needsWarrant || $0.code == .disarmed } ? Self.slowRecheck : Self.recheck
         case .waiting: return ready ? Self.recheck : maxAge / 2
         case .running, .done, .failed: return maxAge / 2
         }
@@ -63,17 +73,39 @@ extension RunMachine {
         case .missing, .stale, .otherBoot: true
         }
     }
+}
 
-    private func probe(for key: EvidenceKey, targets: [NodeID: Set<ReachTarget>], now: Moment) -> NodeTask.Probe? {
-        guard case .node(let node) = key.subject else { return nil }
-        switch key.probe {
-        case .host: return .host
-        case .disks: return .disks
-        case .links: return .links
-        case .reach: return .reach((targets[node] ?? []).sorted(), attempts: 2, timeout: TimeSpan(.milliseconds(1500)))
-        case .clock: return .clock(asked: now.wall)
-        case .kernel: return .kernel
-        case .cluster, .provision, .connectivity: return nil
+/// What questions need to know besides their kind, gathered from the requirements that ask them.
+private struct ProbeSubjects {
+    private var targets: [NodeID: Set<ReachTarget>] = [:]
+    private var serials: [NodeID: Set<String>] = [:]
+    private var checks: [NodeID: [BlanknessCheck]] = [:]
+
+    mutating func take(_ requirement: Requirement, _ evidence: EvidenceTable) {
+        switch requirement {
+        case .reaches(let node, let wanted): targets[node, default: []].formUnion(wanted)
+        case .diskWitness(_, let disk, let hypervisor): if let serial = disk.serial { serials[hypervisor, default: []].insert(serial) }
+        case .blankProven(let node, let disk, let share):
+            // The disk instance of the last inventory, and only once nobody holds it: a proof must never get in the way of a wipe.
+            let disks = evidence.newest[EvidenceKey(.node(node), .disks)]?.facts.compactMap { if case .disk(let fact) = $0 { fact } else { nil } }
+            let matches = (disks ?? []).filter { disk.serial == nil ? $0.name == disk.name : $0.identity.serial == disk.serial }
+            if matches.count == 1, matches[0].exclusiveOpen { checks[node, default: []].append(BlanknessCheck(disk: matches[0].identity, share: share)) }
+        default: break
+        }
+    }
+
+    /// `nil` for what cannot be asked yet, or is no question to an agent.
+    func probe(_ kind: ProbeKind, of node: NodeID, now: Moment, seed: Digest) -> NodeTask.Probe? {
+        switch kind {
+        case .host: .host
+        case .disks: .disks
+        case .links: .links
+        case .reach: .reach((targets[node] ?? []).sorted(), attempts: 2, timeout: TimeSpan(.milliseconds(1500)))
+        case .clock: .clock(asked: now.wall)
+        case .kernel: .kernel
+        case .blankness: checks[node].map { .blankness($0, seed: seed) }
+        case .virtualDisks: .virtualDisks(serials: (serials[node] ?? []).sorted())
+        case .cluster, .provision, .connectivity, .wipe: nil
         }
     }
 }

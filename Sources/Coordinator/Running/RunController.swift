@@ -11,6 +11,7 @@ package final class RunController: Sendable {
     private let journal: any Journal
     private let hands: any Hands
     private let now: @Sendable () -> Moment
+    private let seed: @Sendable () throws -> Digest
     private let committed: @Sendable ([JournalRecord]) -> Void
     private let shared: Mutex<Shared>
     private let wakeUps: AsyncStream<Void>
@@ -45,14 +46,16 @@ package final class RunController: Sendable {
 
     /// - Parameters:
     ///   - machine: the state after replay.
+    ///   - seed: 32 unguessable bytes at each call.
     ///   - committed: told of every record after it is durable, in order, from the loop; it must not wait.
     package init(
         machine: RunMachine, head: JournalHead, journal: any Journal, hands: any Hands, now: @escaping @Sendable () -> Moment,
-        committed: @escaping @Sendable ([JournalRecord]) -> Void
+        seed: @escaping @Sendable () throws -> Digest, committed: @escaping @Sendable ([JournalRecord]) -> Void
     ) {
         self.journal = journal
         self.hands = hands
         self.now = now
+        self.seed = seed
         self.committed = committed
         shared = Mutex(Shared(snapshot: machine, head: head))
         (wakeUps, wakeUp) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(1))
@@ -100,7 +103,7 @@ package final class RunController: Sendable {
         let machine = snapshot
         guard let run = machine.run, !run.isOver else { return }
         let moment = now()
-        let orders = machine.probesDue(now: moment)
+        let orders = machine.probesDue(now: moment, seed: try seed())
         guard !orders.isEmpty else { return }
         await hands.observe(orders, context: HandsContext(plan: run.plan, run: run.id, epoch: machine.epoch, now: moment))
     }

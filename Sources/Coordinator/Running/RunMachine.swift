@@ -192,7 +192,7 @@ package struct RunMachine: Sendable {
     /// The world decides whether an attempt succeeded, by evidence taken after the report.
     private func settled(_ record: RunStatus.StepRecord, _ outcome: Outcome, _ since: Moment, now: Moment) -> [JournalEntry] {
         let id = record.step.id
-        var wanted = record.step.done
+        var wanted = record.step.done + (record.step.proof ?? [])
         if case .unknown = outcome, record.step.action.mustNotRepeat {
             // A disk looks blank long before its wipe has ended; while somebody holds it, the wipe goes on.
             wanted += record.step.gates.filter { $0.gate == .diskUnused }
@@ -209,6 +209,11 @@ package struct RunMachine: Sendable {
                 return [.stepFailed(step: id, attempt: record.attempts, problem: "\(why), and no report has come since")]
             }
             return seen ? [.stepReturned(step: id, attempt: record.attempts)] : []
+        }
+        // A denial is no matter of waiting: what was to be is seen not to be.
+        if case .deny(let reasons) = verdict {
+            let words = reasons.prefix(3).map(\.detail).joined(separator: "; ")
+            return [.stepFailed(step: id, attempt: record.attempts, problem: "it was reported as done (\(outcome.words)), but \(words)")]
         }
         guard now.age(of: since) > record.step.settling.duration else { return [] }
         let reasons = verdict.reasons.prefix(3).map(\.detail).joined(separator: "; ")
@@ -277,7 +282,7 @@ package struct RunMachine: Sendable {
                 let settled: Bool
                 switch reason.code {
                 case .stale, .skewed, .unfit: settled = false
-                case .missing, .rebooted, .unavailable, .absent, .mismatch, .inUse, .notBlank, .unreachable, .unhealthy, .needsWarrant:
+                case .missing, .rebooted, .unavailable, .absent, .mismatch, .inUse, .notBlank, .unreachable, .unhealthy, .needsWarrant, .disarmed:
                     settled = true
                 }
                 return [reason.gate.rawValue, reason.subject.description, reason.code.rawValue, settled ? reason.detail : ""]
@@ -302,6 +307,10 @@ package struct RunMachine: Sendable {
             if terms.disk.serial != disk.serial { return .warrantMismatch(step, "it names disk \(terms.disk.serial ?? "without serial")") }
             if terms.disk.sizeInBytes != disk.size.bytes { return .warrantMismatch(step, "it names a disk of another size") }
             if terms.method != method { return .warrantMismatch(step, "it allows method \(terms.method.rawValue) only") }
+            let verification = (run.plan.spec.policy.wipes ?? MeshSpec.Wipes()).verification(method, size: disk.size.bytes)
+            if terms.verification != verification {
+                return .warrantMismatch(step, "it asks for verification \(terms.verification.rawValue) and the plan for \(verification.rawValue)")
+            }
             return nil
         } catch {
             return .warrantMismatch(step, "\(error)")

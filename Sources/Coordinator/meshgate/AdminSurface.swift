@@ -18,13 +18,14 @@ struct AdminSurface {
 
     static func open(
         _ settings: Coordinator.Settings, trust: Trust, controller: RunController, gateway: FleetGateway, feed: EventFeed,
-        now: @escaping NowSource, startedAt: Timestamp, log: Logger
+        progress: ProgressBoard, answers: AnswerDesk, now: @escaping NowSource, startedAt: Timestamp, log: Logger
     ) throws -> AdminSurface {
         let listeners = Listeners(settings)
         let metrics = Metrics(controller: controller, gateway: gateway, roll: trust.roll, feed: feed, now: now)
         let backend = CoordinatorBackend(
             mesh: settings.mesh, controller: controller, gateway: gateway, authority: trust.authority, tokens: trust.tokens,
-            roll: trust.roll, entropy: KernelEntropy(), now: now, startedAt: startedAt,
+            roll: trust.roll, entropy: KernelEntropy(), now: now, startedAt: startedAt, progress: progress,
+            answers: answers,
             addresses: .init(agents: { listeners.agents(bound: try? await gateway.boundAddress()) }, http: { listeners.http }),
             metricsPage: { await metrics.page() })
         let server = OperatorServer(

@@ -63,6 +63,7 @@ struct Coordinator: Sendable {
                     + "restore the journal from a backup, or begin with another --state-dir and invite the agents anew")
         }
         let hub = Hub()
+        let (progress, answers) = (ProgressBoard(), AnswerDesk())
 
         let tools = Toolbox(
             runner: ProcessCommandRunner(), http: try CurlHTTPClient(), files: files, now: now, searchPath: settings.searchPath,
@@ -86,17 +87,20 @@ struct Coordinator: Sendable {
                 return record.attempts == task.attempt && record.status.isActive
             }, log: log)
         let controller = RunController(
-            machine: machine, head: journal.head, journal: journal, hands: hands, now: now, committed: { feed.publish($0) })
+            machine: machine, head: journal.head, journal: journal, hands: hands, now: now,
+            seed: { try Digest(KernelEntropy().bytes(32)) ?? .zero }, committed: { feed.publish($0) })
         hub.set(controller)
 
         let gateway = FleetGateway(
             configuration: trust.gatewayConfiguration(settings, controller: controller, journal: journal, boot: boot, now: now),
-            inbox: FleetDesk(controller: controller, released: { hands.release($0) }, log: log),
+            inbox: FleetDesk(
+                controller: controller, released: { hands.release($0) }, answers: answers, progress: progress, feed: feed, now: now, log: log),
             enroller: trust.enroller(controller: controller, now: now), log: log)
         hub.set(gateway)
         let started = now().wall
         let surface = try AdminSurface.open(
-            settings, trust: trust, controller: controller, gateway: gateway, feed: feed, now: now, startedAt: started, log: log)
+            settings, trust: trust, controller: controller, gateway: gateway, feed: feed, progress: progress, answers: answers, now: now,
+            startedAt: started, log: log)
         return Coordinator(
             settings: settings, controller: controller,
             services: [

@@ -22,6 +22,8 @@ struct CoordinatorBackend: OperatorBackend {
     let entropy: any Entropy
     let now: NowSource
     let startedAt: Timestamp
+    let progress: ProgressBoard
+    let answers: AnswerDesk
     let addresses: Addresses
     let metricsPage: @Sendable () async -> String
 
@@ -41,19 +43,21 @@ struct CoordinatorBackend: OperatorBackend {
         return StatusReply(
             version: Version.text, mesh: mesh, epoch: machine.epoch.number, startedAt: startedAt, agents: await addresses.agents(),
             http: await addresses.http(), journal: controller.head, nodes: try await nodes().nodes,
-            run: machine.run.map { StatusView.run($0, machine: machine, now: now()) })
+            run: machine.run.map { StatusView.run($0, machine: machine, now: now(), progress: progress.progress) })
     }
 
     func nodes() async throws -> NodesReply {
         let sessions = Dictionary(await gateway.sessions().map { ($0.node, $0) }, uniquingKeysWith: { first, _ in first })
         let members = controller.snapshot.run?.plan.spec.members ?? []
         let clusters = Dictionary(members.map { ($0.node.name, $0.cluster.name) }, uniquingKeysWith: { first, _ in first })
-        let all = Set(sessions.keys).union(clusters.keys).union(roll.nodes).sorted()
+        let hypervisors = Set((controller.snapshot.run?.plan.spec.hypervisors ?? []).map(\.name))
+        let all = Set(sessions.keys).union(clusters.keys).union(hypervisors).union(roll.nodes).sorted()
         return NodesReply(
             nodes: all.map { node in
                 let session = sessions[node]
                 return NodeReply(
-                    name: node, cluster: clusters[node], planned: clusters[node] != nil, connected: session != nil, address: session?.from,
+                    name: node, cluster: clusters[node], planned: clusters[node] != nil || hypervisors.contains(node),
+                    connected: session != nil, address: session?.from,
                     agentVersion: session?.agentVersion, connectedSince: session?.since.wall, certificateSerial: session?.peer.serial,
                     certificateEnds: session?.peer.notAfter)
             })
@@ -155,88 +159,6 @@ struct CoordinatorBackend: OperatorBackend {
         return RevokeReply(node: node, serials: serials)
     }
 
-    // MARK: wipes
-
-    func wipes() async throws -> WipesReply {
-        let machine = controller.snapshot
-        guard let run = machine.run else { throw InputRefusal.noRun }
-        let moment = now()
-        return WipesReply(
-            wipes: try run.steps.compactMap { record in
-                guard case .wipe(let node, let disk, let method) = record.step.action else { return nil }
-                let fact = Self.disk(disk, on: node, machine)
-                let draft = WarrantDraft(mesh: mesh, run: run, step: record.step.id, node: node, method: method)
-                let (text, missing) = draft.text(
-                    disk: fact, problem: Self.diskProblem(node, machine), boot: machine.evidence.boots[node], nodeKey: roll.key(of: node),
-                    id: try entropy.hexID(), now: moment.wall)
-                return WipeReply(
-                    step: record.step.id, node: node, state: record.status.word, plannedSerial: disk.serial, plannedSize: disk.size,
-                    method: method, disk: fact, warrant: text, missing: missing, submitted: machine.warrants[record.step.id]?.note.id)
-            })
-    }
-
-    func submit(_ request: WarrantRequest, by caller: Caller) async throws -> DoneReply {
-        let terms: WarrantTerms
-        do {
-            terms = try WarrantTerms(parsing: request.envelope.text)
-        } catch {
-            throw BackendRefusal(.badRequest, code: "warrantMalformed", "the warrant's text cannot be used: \(error)")
-        }
-        guard !request.envelope.signatures.isEmpty else {
-            throw BackendRefusal(
-                .badRequest, code: "warrantUnsigned", "the warrant carries no signature",
-                remedy: "sign its text with `ssh-keygen -Y sign -n \(WarrantTerms.namespace) -f KEY FILE`")
-        }
-        guard now().wall < terms.notAfter else {
-            throw BackendRefusal(
-                .badRequest, code: "warrantExpired", "the warrant expired at \(terms.notAfter)", remedy: "request a new one and sign it")
-        }
-        return DoneReply(
-            journal: try await submit(.warrant(step: request.step, id: terms.id, notAfter: terms.notAfter, envelope: request.envelope)))
-    }
-
-    /// Why the node could not tell about its disks.
-    private static func diskProblem(_ node: NodeID, _ machine: RunMachine) -> String? {
-        let facts = machine.evidence.newest[EvidenceKey(.node(node), .disks)]?.facts ?? []
-        return facts.lazy.compactMap { if case .unavailable(let words) = $0 { words } else { nil } }.first
-    }
-
-    private static func disk(_ planned: Requirement.PlannedDisk, on node: NodeID, _ machine: RunMachine) -> DiskFact? {
-        let facts = machine.evidence.newest[EvidenceKey(.node(node), .disks)]?.facts ?? []
-        let disks = facts.compactMap { if case .disk(let disk) = $0 { disk } else { nil } }
-        let matches = disks.filter { planned.serial == nil ? $0.name == planned.name : $0.identity.serial == planned.serial }
-        return matches.count == 1 ? matches[0] : nil
-    }
-
     /// Refusals pass through: the surface knows their codes.
-    private func submit(_ input: Input) async throws -> JournalHead { try await controller.submit(input) }
-}
-
-/// The text of a warrant for one wipe step, when all it names is known.
-struct WarrantDraft {
-    var mesh: String
-    var run: RunStatus
-    var step: StepID
-    var node: NodeID
-    var method: WarrantTerms.Method
-
-    /// How long a warrant asked for now is good.
-    static let life = Duration.seconds(1800)
-    /// A node's clock may be a little behind ours. More would make a warrant older than the arming of a wiper that has just begun.
-    static let backdate = Duration.seconds(-2)
-
-    func text(
-        disk: DiskFact?, problem: String?, boot: BootID?, nodeKey: Digest?, id: String, now: Timestamp
-    ) -> (text: String?, missing: [String]) {
-        var missing: [String] = []
-        if disk == nil { missing.append(problem.map { "\(node) says: \($0)" } ?? "the disk is not in \(node)'s last inventory") }
-        if disk != nil, disk?.fingerprint == nil { missing.append("the disk's content could not be read") }
-        if boot == nil { missing.append("\(node) has not reported yet") }
-        if nodeKey == nil { missing.append("no agent is enrolled as \(node)") }
-        guard let disk, let fingerprint = disk.fingerprint, let boot, let nodeKey, let id = WarrantID(id) else { return (nil, missing) }
-        let terms = WarrantTerms(
-            mesh: mesh, id: id, plan: run.plan.digest, step: step, node: node, nodeKey: nodeKey, boot: boot, disk: disk.identity,
-            fingerprint: fingerprint, method: method, notBefore: now + Self.backdate, notAfter: now + Self.life)
-        return (terms.text, [])
-    }
+    func submit(_ input: Input) async throws -> JournalHead { try await controller.submit(input) }
 }

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import FeedExport
 import FleetGateway
 import Logging
 import MeshModel
+import MeshSystem
 import Planning
 import Running
 
@@ -10,7 +12,17 @@ import Running
 struct FleetDesk: FleetInbox {
     let controller: RunController
     let released: @Sendable (EvidenceKey) -> Void
+    let answers: AnswerDesk
+    let progress: ProgressBoard
+    let feed: EventFeed
+    let now: NowSource
     let log: Logger
+
+    func progressed(_ news: TaskProgress, of node: NodeID) {
+        let moment = now()
+        guard let (step, shown) = progress.take(news, of: node, machine: controller.snapshot, now: moment) else { return }
+        feed.tell(FeedProgress(step: step, node: node, at: moment.wall, progress: shown))
+    }
 
     func sessionOpened(_ session: SessionStatus) async {
         do {
@@ -25,11 +37,15 @@ struct FleetDesk: FleetInbox {
     }
 
     func reported(_ report: TaskReport, receivedAt: Moment) async throws -> JournalHead {
+        answers.take(report)
         let takenAt = receivedAt.advanced(by: .zero - report.age.duration)
         switch report.result {
         case .facts(let facts): return try await evidence(report, facts, takenAt)
         case .refused(let refusal): return try await refused(report, refusal, takenAt)
-        case .wiped(let wipe): return try await ended(report, Self.outcome(of: wipe))
+        case .wiped(let wipe):
+            // The account is evidence: counts, ranges and hashes stay in the journal, whatever becomes of the step.
+            if isExpected(report) { try await controller.submit(.evidence(account(wipe, report, takenAt))) }
+            return try await ended(report, Self.outcome(of: wipe))
         case .failed(let problem):
             if report.probe != nil { return try await evidence(report, [.unavailable(problem)], takenAt) }
             return try await ended(report, .failed(problem))
@@ -67,9 +83,23 @@ struct FleetDesk: FleetInbox {
         case .overloaded: return controller.head
         case .wrongNode, .oldEpoch, .deadlinePassed, .unsupported, .warrantMissing, .warrantMalformed, .warrantSignature, .warrantExpired,
             .warrantNotYetValid, .warrantOtherNode, .disarmed, .signersMissing, .clockUnsure, .noSuchDisk, .ambiguousDisk, .notWholeDisk,
-            .readOnly, .identityMismatch, .inUse, .fingerprintMismatch, .foreignContent:
+            .readOnly, .identityMismatch, .inUse, .fingerprintMismatch, .foreignContent, .onlyDisk, .tooLarge, .contentsMismatch,
+            .storeMismatch, .storeFull, .tooPrivileged, .stopping:
             return try await ended(report, .refused(words))
         }
+    }
+
+    private func account(_ wipe: WipeReport, _ report: TaskReport, _ takenAt: Moment) -> Evidence {
+        Evidence(
+            subject: .node(report.node), probe: .wipe, bootID: report.bootID, takenAt: takenAt, facts: [.wipe(wipe)], task: report.task)
+    }
+
+    /// Whether the report ends a wipe that this node was ordered to do in the present run.
+    private func isExpected(_ report: TaskReport) -> Bool {
+        guard let task = StepTask(report.task), let run = controller.snapshot.run, run.id == task.run,
+            case .wipe(let node, _, _)? = run[task.step]?.step.action
+        else { return false }
+        return node == report.node
     }
 
     /// An agent ends the wipe that it was ordered to do and nothing else: another node's step, or one that a tool carries out, is not its

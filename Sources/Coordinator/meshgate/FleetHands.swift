@@ -32,8 +32,9 @@ final class FleetHands: Hands, Service {
         case probe(NodeTask)
     }
 
-    /// A probe without an answer is asked again after this.
+    /// A probe without an answer is asked again after this; one that reads a disk takes its time.
     private static let probePatience: Int64 = 15_000
+    private static let proofPatience: Int64 = 600_000
     private static let resend = Duration.seconds(20)
     /// Probes may be answered by a node whose clock is wrong: that is one of the things they are to find out.
     private static let probeDeadline = Duration.seconds(3600)
@@ -90,7 +91,8 @@ final class FleetHands: Hands, Service {
     /// Our own looks have their drivers' deadlines and always end; two of a kind at once would get in each other's way.
     private func claim(_ key: EvidenceKey, expires: Bool, now: Moment) -> Bool {
         inFlight.withLock { inFlight in
-            if let since = inFlight[key], !expires || now.boot - since < Self.probePatience { return false }
+            let patience = key.probe == .blankness ? Self.proofPatience : Self.probePatience
+            if let since = inFlight[key], !expires || now.boot - since < patience { return false }
             inFlight[key] = now.boot
             return true
         }

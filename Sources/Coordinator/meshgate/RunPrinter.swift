@@ -41,7 +41,7 @@ final class RunPrinter: Sendable {
         if redraws { return redraw(run) }
         let changes = state.withLock { state -> [StepReply] in
             run.steps.filter { step in
-                let key = step.state + step.reasons.map { $0.gate.rawValue + $0.code.rawValue + "\($0.subject)" }.joined()
+                let key = step.state + (step.progress.map { "\($0.phase)\($0.percent / 10)" } ?? "") + step.reasons.map { $0.gate.rawValue + $0.code.rawValue + "\($0.subject)" }.joined()
                 if state.shown[step.id] == key || (state.shown[step.id] == nil && step.state == "waiting") { return false }
                 state.shown[step.id] = key
                 return true
@@ -53,7 +53,7 @@ final class RunPrinter: Sendable {
                 emit(
                     Line(
                         event: "step", run: run.id, step: step.id, state: step.state, title: step.title, reasons: step.reasons,
-                        detail: step.detail))
+                        detail: step.detail, progress: step.progress))
             case .text: Terminal.say(text(step))
             }
         }
@@ -80,6 +80,7 @@ final class RunPrinter: Sendable {
     private func text(_ step: StepReply) -> String {
         var line = "\(mark(step.state)) \(step.id): \(step.state)"
         if !step.detail.isEmpty { line += " (\(step.detail))" }
+        if let progress = step.progress { line += ", \(ProgressText(progress).words)" }
         for reason in step.reasons.prefix(3) { line += "\n    \(reason.gate.rawValue) \(reason.detail)" }
         if step.reasons.count > 3 { line += "\n    and \(step.reasons.count - 3) more; `meshgate explain \(step.id)`" }
         return line
@@ -131,7 +132,8 @@ final class RunPrinter: Sendable {
                 let short = step.id.text.dropFirst(name.count + 1)
                 let reason =
                     step.reasons.first.map { ": \($0.gate.rawValue) \($0.detail)" } ?? (step.detail.isEmpty ? "" : ": \(step.detail)")
-                let text = Words.wrap("\(short) \(step.state)\(reason)", columns: max(20, columns - 5), lines: 3)
+                let progress = step.progress.map { " " + ProgressText($0).bar(width: 12) + " " + ProgressText($0).words } ?? ""
+                let text = Words.wrap("\(short) \(step.state)\(progress)\(reason)", columns: max(20, columns - 5), lines: 3)
                 lines.append("  \(mark(step.state)) " + text[0])
                 lines += text.dropFirst().map { "      " + $0 }
             }
@@ -157,11 +159,13 @@ final class RunPrinter: Sendable {
         var detail: String?
         var ending: String?
         var changed: Int?
+        var progress: StepProgress?
         var text: String?
 
         init(
             event: String, run: RunID? = nil, following: Bool? = nil, step: StepID? = nil, state: String? = nil, title: String? = nil,
-            reasons: [Reason]? = nil, detail: String? = nil, ending: String? = nil, changed: Int? = nil, text: String? = nil
+            reasons: [Reason]? = nil, detail: String? = nil, ending: String? = nil, changed: Int? = nil, progress: StepProgress? = nil,
+            text: String? = nil
         ) {
             self.event = event
             self.run = run
@@ -173,6 +177,7 @@ final class RunPrinter: Sendable {
             self.detail = detail
             self.ending = ending
             self.changed = changed
+            self.progress = progress
             self.text = text
         }
     }

@@ -8,10 +8,18 @@ import Running
 
 /// The run's state in the words of the admin surface.
 enum StatusView {
-    static func run(_ run: RunStatus, machine: RunMachine, now: Moment) -> RunReply {
+    /// `progress`: what agents told of steps that run.
+    static func run(_ run: RunStatus, machine: RunMachine, now: Moment, progress: (StepTask) -> StepProgress?) -> RunReply {
         RunReply(
             id: run.id, plan: run.plan.digest, by: run.by, startedAt: run.startedAt.wall, endedAt: run.endedAt?.wall,
-            ending: run.ending?.rawValue, changed: run.changed, steps: run.steps.map { step($0, machine: machine, now: now) })
+            ending: run.ending?.rawValue, changed: run.changed,
+            steps: run.steps.map { record in
+                var reply = step(record, machine: machine, now: now)
+                if case .running = record.status {
+                    reply.progress = progress(StepTask(run: run.id, step: record.step.id, attempt: record.attempts))
+                }
+                return reply
+            })
     }
 
     static func step(_ record: RunStatus.StepRecord, machine: RunMachine, now: Moment) -> StepReply {

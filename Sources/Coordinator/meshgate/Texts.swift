@@ -41,7 +41,7 @@ struct StatusText {
         lines.append("\(run.id) by \(run.by), \(run.ending ?? "going on"), since \(run.startedAt), plan \(run.plan.short)")
         var table = Table()
         for step in run.steps {
-            table.rows.append([step.state, step.id.text, step.reasons.first.map { "\($0.gate.rawValue) \($0.detail)" } ?? step.detail])
+            table.rows.append([step.state, step.id.text, step.reasons.first.map { "\($0.gate.rawValue) \($0.detail)" } ?? step.progress.map { ProgressText($0).words } ?? step.detail])
         }
         // A reason that does not fit is cut on a terminal; `explain` has all of it.
         let columns = Terminal.isInteractive ? Terminal.size.columns : Int.max
@@ -104,44 +104,5 @@ struct ExplainText {
             lines.append("              and \(gate.reasons.count - Self.mostReasons) more; `--output json` lists all")
         }
         return lines
-    }
-}
-
-/// One wipe for people who are to sign it.
-struct WipeText {
-    let wipe: WipeReply
-    init(_ wipe: WipeReply) { self.wipe = wipe }
-
-    var text: String {
-        var table = Table(rows: [
-            ["step", "\(wipe.step) (\(wipe.state))"],
-            ["planned", "disk with serial \(wipe.plannedSerial ?? "none"), \(wipe.plannedSize), on \(wipe.node)"],
-        ])
-        if let disk = wipe.disk {
-            let identity = disk.identity
-            table.rows.append([
-                "found",
-                "\(disk.name): \(identity.kind.rawValue), serial \(identity.serial ?? "none"), \(ByteCount(bytes: identity.sizeInBytes)), \(identity.path), diskseq \(identity.sequence)",
-            ])
-            table.rows.append([
-                "in use",
-                disk.users.isEmpty
-                    ? (disk.exclusiveOpen ? "no" : "yes, the kernel refuses an exclusive open") : disk.users.joined(separator: ", "),
-            ])
-            let contents =
-                disk.blank ? ["blank"] : disk.signatures.isEmpty ? ["data without a known signature"] : disk.signatures.map(\.words)
-            for (index, words) in contents.enumerated() { table.rows.append([index == 0 ? "contents" : "", words]) }
-        } else {
-            table.rows.append(["found", "nothing yet"])
-        }
-        table.rows.append(["method", wipe.method.rawValue + ", then read back; NIST SP 800-88 \"Clear\""])
-        if wipe.disk?.blank == true {
-            table.rows.append(["lost", "nothing: it is blank, and the step will be skipped"])
-        } else {
-            table.rows.append(["lost", Terminal.paint("everything on it", .red)])
-        }
-        if let id = wipe.submitted { table.rows.append(["warrant", "\(id) is handed in"]) }
-        if !wipe.missing.isEmpty { table.rows.append(["missing", wipe.missing.joined(separator: "; ")]) }
-        return table.text + "\n"
     }
 }

@@ -1,187 +1,180 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import ArgumentParser
+import Glibc
 import MeshModel
 import MeshSystem
-import MeshTrust
 import OperatorAPI
 
 /// `meshgate wipe`: what would be lost, the warrant to sign, and handing it in.
 struct WipeCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "wipe", abstract: "Warrants for the plan's wipes: plan, request, submit, verify.",
+        commandName: "wipe", abstract: "Warrants for the plan's wipes: plan, request, submit, verify, arm.",
         discussion: """
             Example, with the key of an approver whom the hosts' allowed_signers file names:
               meshgate wipe plan
               meshgate wipe request talos-east/wrk-e-1/wipe-vdb > w.txt
               ssh-keygen -Y sign -n meshgate-wipe -f ~/.ssh/id_ed25519 w.txt
               meshgate wipe submit talos-east/wrk-e-1/wipe-vdb --warrant w.txt --signature w.txt.sig
+
+            Several at once, signed on another machine:
+              meshgate wipe request --all --out warrants
+              for text in warrants/*.txt; do ssh-keygen -Y sign -n meshgate-wipe -f KEY "$text"; done
+              meshgate wipe submit --from warrants
+
+            `meshgate approve` does it all in one go.
             """,
-        subcommands: [PlanWipes.self, Request.self, Submit.self, Verify.self], defaultSubcommand: PlanWipes.self)
+        subcommands: [PlanWipes.self, Request.self, Submit.self, VerifyWarrantCommand.self, ArmWiperCommand.self],
+        defaultSubcommand: PlanWipes.self)
 
     struct PlanWipes: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
-            commandName: "plan", abstract: "Show each disk: identity, contents, method, and what would be lost.",
-            discussion: "Example:\n  meshgate wipe plan")
+            commandName: "plan", abstract: "Show each disk: identity, contents, witnesses, method, and what would be lost.",
+            discussion: "Example:\n  meshgate wipe plan\n  meshgate wipe plan --output json")
         @OptionGroup var connection: ConnectionOptions
         @OptionGroup var output: OutputOption
         func run() async throws {
             try await asking(connection) { client in
                 let reply = try await client.wipes()
-                Terminal.say(
-                    output.output == .json ? try CanonicalJSON.text(reply) : reply.wipes.map { WipeText($0).text }.joined(separator: "\n"))
+                switch output.output {
+                case .json: Terminal.say(try CanonicalJSON.text(reply))
+                case .text where reply.wipes.isEmpty: Terminal.say("the plan wipes no disk")
+                case .text: Terminal.say(reply.wipes.map { WipeText($0).text }.joined(separator: "\n"))
+                }
             }
         }
     }
 
     struct Request: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
-            abstract: "Print the canonical text of the warrant for one wipe step, to be signed.",
-            discussion: "Example:\n  meshgate wipe request talos-east/wrk-e-1/wipe-vdb > w.txt")
-        @Argument(help: "The wipe step.") var step: String
+            abstract: "Write the canonical text of the warrant for a wipe step, to be signed; one text for each disk.",
+            discussion: """
+                Example:
+                  meshgate wipe request talos-east/wrk-e-1/wipe-vdb > w.txt
+                  meshgate wipe request --all --out warrants       one file for each disk that is to be wiped
+
+                A warrant is good for half an hour from now.
+                """)
+        @OptionGroup var selection: WipeSelection
+        @Option(help: "Write one file for each step into this directory, instead of one text to standard output.", completion: .directory)
+        var out: String?
         @OptionGroup var connection: ConnectionOptions
+
+        func validate() throws {
+            try selection.check()
+            guard out != nil || (selection.steps.count == 1 && !selection.all) else {
+                throw ValidationError("several warrants need --out DIRECTORY: each disk has a text of its own")
+            }
+        }
+
         func run() async throws {
-            try await asking(connection) { client in Terminal.raw(try await warrantText(step, client)) }
+            try await asking(connection) { client in
+                let wipes = try selection.choose(from: try await client.wipes().wipes)
+                let texts = try wipes.map { ($0.step, try warrantText($0)) }
+                guard let out else { return Terminal.raw(texts[0].1) }
+                let directory = absolute(out)
+                try LinuxFileStore().createDirectory(directory)
+                for (step, text) in texts {
+                    let path = directory + "/" + step.text.map { $0 == "/" ? "_" : String($0) }.joined() + ".txt"
+                    try LinuxFileStore().write(Array(text.utf8), to: path)
+                    Terminal.say(path)
+                }
+            }
         }
     }
 
     struct Submit: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
-            abstract: "Hand in a signed warrant.",
-            discussion: "Example:\n  meshgate wipe submit talos-east/wrk-e-1/wipe-vdb --warrant w.txt --signature w.txt.sig")
-        @Argument(help: "The wipe step.") var step: String
-        @Option(help: "The signed text, unchanged.", completion: .file()) var warrant: String
-        @Option(help: "An SSH signature over it; once per signer.", completion: .file()) var signature: [String]
+            abstract: "Hand in a signed warrant, or a directory of them.",
+            discussion: """
+                Example:
+                  meshgate wipe submit talos-east/wrk-e-1/wipe-vdb --warrant w.txt --signature w.txt.sig
+                  meshgate wipe submit --from warrants     NAME.txt with NAME.txt.sig, and NAME.txt.OTHER.sig of a second signer
+                """)
+        @Argument(help: "The wipe step.") var step: String?
+        @Option(help: "The signed text, unchanged.", completion: .file()) var warrant: String?
+        @Option(help: "An SSH signature over it; once per signer.", completion: .file()) var signature: [String] = []
+        @Option(help: "Hand in every signed text of this directory.", completion: .directory) var from: String?
         @OptionGroup var connection: ConnectionOptions
+
+        func validate() throws {
+            if from != nil {
+                guard step == nil, warrant == nil, signature.isEmpty else { throw ValidationError("--from takes no step and no other file") }
+            } else {
+                guard step != nil, warrant != nil, !signature.isEmpty else {
+                    throw ValidationError("name the step, --warrant and --signature; or a directory with --from")
+                }
+            }
+        }
+
         func run() async throws {
             try await asking(connection) { client in
-                let envelope = WarrantEnvelope(text: try readText(warrant), signatures: try signature.map(readText))
-                _ = try await client.submit(WarrantRequest(step: try stepID(step), envelope: envelope))
-                Terminal.say("the warrant for \(step) is handed in; the agent judges it before it touches the disk")
+                for (step, envelope) in try envelopes() {
+                    _ = try await client.submit(WarrantRequest(step: step, envelope: envelope))
+                    Terminal.say("the warrant for \(step) is handed in; the agent judges it before it touches the disk")
+                }
             }
         }
-    }
 
-    struct Verify: AsyncParsableCommand {
-        static let configuration = CommandConfiguration(
-            abstract: "Judge a signed warrant here, as an agent would.",
-            discussion: "Example:\n  meshgate wipe verify --warrant w.txt --signature w.txt.sig --allowed-signers allowed_signers --explain"
-        )
-        @Option(help: "The signed text.", completion: .file()) var warrant: String
-        @Option(help: "A signature over it; once per signer.", completion: .file()) var signature: [String]
-        @Option(help: "The file that the hosts have.", completion: .file()) var allowedSigners: String
-        @Flag(help: "Say line by line what it permits.") var explain = false
-        func run() async throws {
-            try await reporting {
-                let envelope = WarrantEnvelope(text: try readText(warrant), signatures: try signature.map(readText))
-                let signers: AllowedSigners
-                do {
-                    signers = try AllowedSigners(parsing: try readText(allowedSigners))
-                } catch {
-                    throw Failure(.badInput, "\(allowedSigners): \(error)")
+        private func envelopes() throws -> [(StepID, WarrantEnvelope)] {
+            if let step, let warrant {
+                return [(try stepID(step), WarrantEnvelope(text: try readText(warrant), signatures: try signature.map(readText)))]
+            }
+            let directory = absolute(from ?? ".")
+            let names = try LinuxFileStore().list(directory) ?? []
+            let texts = names.filter { $0.hasSuffix(".txt") }
+            guard !texts.isEmpty else { throw Failure(.badInput, "there is no .txt file in \(directory)") }
+            return try texts.map { name in
+                let signatures = names.filter { $0.hasPrefix(name + ".") && $0.hasSuffix(".sig") }
+                guard !signatures.isEmpty else {
+                    throw Failure(.badInput, "\(directory)/\(name) has no signature beside it (\(name).sig); nothing was handed in")
                 }
+                let text = try readText("\(directory)/\(name)")
                 do {
-                    let verified = try WarrantVerifier.verify(envelope, signers: signers, now: SystemClock.now().wall)
-                    Terminal.say(
-                        Terminal.paint("valid", .green)
-                            + ", signed by \(verified.signers.map { $0.principals.joined(separator: ",") }.joined(separator: " and "))")
-                    if explain { Terminal.raw(verified.terms.text) }
-                } catch {
-                    throw Failure(.no, "not valid: \(error)")
+                    let terms = try WarrantTerms(parsing: text)
+                    return (terms.step, WarrantEnvelope(text: text, signatures: try signatures.map { try readText("\(directory)/\($0)") }))
+                } catch let malformed as WarrantTerms.Malformed {
+                    throw Failure(.badInput, "\(directory)/\(name) is not a warrant: \(malformed); nothing was handed in")
                 }
             }
         }
     }
 }
 
-/// `meshgate approve`: request, sign and submit in one go, with the disk shown and its serial typed.
-struct ApproveCommand: AsyncParsableCommand {
-    static let configuration = CommandConfiguration(
-        commandName: "approve", abstract: "Show a disk, ask for its serial, sign the warrant with ssh-keygen and hand it in.",
-        discussion: "Example:\n  meshgate approve talos-east/wrk-e-1/wipe-vdb --key ~/.ssh/id_ed25519")
-    @Argument(help: "The wipe step.") var step: String
-    @Option(help: "Your approver key (or its .pub, when an agent or a security key holds it).", completion: .file()) var key: String
-    @Option(help: "The disk's serial, instead of being asked for it.") var serial: String?
-    @OptionGroup var connection: ConnectionOptions
+/// Which wipe steps are meant.
+struct WipeSelection: ParsableArguments {
+    @Argument(help: "The wipe steps.") var steps: [String] = []
+    @Flag(help: "Every wipe that still needs a warrant.") var all = false
 
-    func run() async throws {
-        try await asking(connection) { client in
-            let wipe = try await findWipe(step, client)
-            Terminal.say(WipeText(wipe).text)
-            guard let text = wipe.warrant else {
-                throw Failure(.no, "no warrant can be written yet: \(wipe.missing.joined(separator: "; "))")
+    func check() throws {
+        guard all != !steps.isEmpty else { throw ValidationError("name wipe steps, or --all (see `meshgate wipe plan`)") }
+    }
+
+    func choose(from wipes: [WipeReply]) throws -> [WipeReply] {
+        guard !all else {
+            let open = wipes.filter { ["waiting", "held"].contains($0.state) && $0.submitted == nil && $0.disk?.blank != true }
+            guard !open.isEmpty else { throw Failure(.no, "no wipe needs a warrant now; `meshgate wipe plan` shows why") }
+            return open
+        }
+        return try steps.map { step in
+            let id = try stepID(step)
+            guard let wipe = wipes.first(where: { $0.step == id }) else {
+                let known = wipes.map(\.step.text).joined(separator: ", ")
+                throw Failure(.no, "the run has no wipe step \(step); it has: \(known.isEmpty ? "none" : known)")
             }
-            let terms = try WarrantReading.terms(text, shownAs: wipe)
-            let wanted = terms.disk.serial ?? terms.disk.path
-            Terminal.say(
-                "the warrant: wipe the disk with serial \(wanted), \(ByteCount(bytes: terms.disk.sizeInBytes)), on \(terms.node), until \(terms.notAfter)"
-            )
-            let typed: String
-            if let serial {
-                typed = serial
-            } else {
-                Terminal.raw("Everything on it will be lost. Type the disk's serial to go on: ")
-                typed = readLine(strippingNewline: true) ?? ""
-            }
-            guard typed == wanted else { throw Failure(.no, "\"\(typed)\" is not the serial; nothing was signed") }
-            let signature = try await sign(text)
-            _ = try await client.submit(WarrantRequest(step: wipe.step, envelope: WarrantEnvelope(text: text, signatures: [signature])))
-            Terminal.say("signed and handed in; follow it with `meshgate status`")
+            return wipe
         }
     }
-
-    /// The text goes to ssh-keygen by standard input, and the signature comes back the same way: no file of it is left.
-    private func sign(_ text: String) async throws -> String {
-        var passed: [String: String] = [:]
-        for name in ["HOME", "SSH_AUTH_SOCK", "SSH_ASKPASS", "DISPLAY", "PATH"] { passed[name] = environment(name) }
-        let result = try await ProcessCommandRunner().run(
-            Invocation(
-                "ssh-keygen", ["-Y", "sign", "-n", WarrantTerms.namespace, "-f", absolute(key)], environment: passed,
-                standardInput: Array(text.utf8), deadline: .seconds(120)))
-        guard result.succeeded else { throw Failure(.no, "ssh-keygen did not sign: \(result.errorText)") }
-        return result.outputText
-    }
 }
 
-private func findWipe(_ step: String, _ client: OperatorClient) async throws -> WipeReply {
-    let id = try stepID(step)
-    let wipes = try await client.wipes().wipes
-    guard let wipe = wipes.first(where: { $0.step == id }) else {
-        let known = wipes.map(\.step.text).joined(separator: ", ")
-        throw Failure(.no, "the run has no wipe step \(step); it has: \(known.isEmpty ? "none" : known)")
+func warrantText(_ wipe: WipeReply) throws -> String {
+    guard let text = wipe.warrant else {
+        throw Failure(.no, "no warrant can be written yet for \(wipe.step): \(wipe.missing.joined(separator: "; "))")
     }
-    return wipe
-}
-
-private func warrantText(_ step: String, _ client: OperatorClient) async throws -> String {
-    let wipe = try await findWipe(step, client)
-    guard let text = wipe.warrant else { throw Failure(.no, "no warrant can be written yet: \(wipe.missing.joined(separator: "; "))") }
     return text
 }
 
 func readText(_ path: String) throws -> String {
     guard let bytes = try readInput(path, limit: 1 << 20) else { throw Failure(.badInput, "there is no file \(path)") }
     return String(decoding: bytes, as: UTF8.self)
-}
-
-/// What is about to be signed, read by the signer's own program. A coordinator that shows one disk and asks a signature for another must not
-/// get it: the text is what counts on the host.
-enum WarrantReading {
-    static func terms(_ text: String, shownAs wipe: WipeReply) throws -> WarrantTerms {
-        let terms: WarrantTerms
-        do {
-            terms = try WarrantTerms(parsing: text)
-        } catch {
-            throw Failure(.no, "the coordinator's warrant text is not in the right form (\(error)); nothing was signed")
-        }
-        guard terms.step == wipe.step, terms.node == wipe.node, terms.method == wipe.method, terms.disk == wipe.disk?.identity,
-            terms.fingerprint == wipe.disk?.fingerprint
-        else {
-            throw Failure(
-                .no,
-                "the warrant text names \(terms.step), disk \(terms.disk.serial ?? "without serial") of \(terms.node), and not the disk that is shown; "
-                    + "nothing was signed. Do not trust this coordinator until you know why")
-        }
-        return terms
-    }
 }

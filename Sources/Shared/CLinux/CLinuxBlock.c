@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <linux/fs.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -13,6 +14,7 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
@@ -44,6 +46,13 @@ int meshgate_block_open(const char *path, int write, int exclusive) {
     int descriptor;
     do { descriptor = open(path, flags); } while (descriptor < 0 && errno == EINTR);
     return descriptor < 0 ? -errno : descriptor;
+}
+
+int meshgate_volume_size(int descriptor, uint64_t *size) {
+    off_t end = lseek(descriptor, 0, SEEK_END);
+    if (end < 0) return -errno;
+    *size = (uint64_t)end;
+    return 0;
 }
 
 int meshgate_block_facts_of(int descriptor, struct meshgate_block_facts *facts) {
@@ -144,4 +153,22 @@ int meshgate_harden_process(void) {
     if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) return -errno;
     if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0) return -errno;
     return setrlimit(RLIMIT_CORE, &none) != 0 ? -errno : 0;
+}
+
+int meshgate_drop_capabilities(void) {
+    struct __user_cap_header_struct header = {_LINUX_CAPABILITY_VERSION_3, 0};
+    struct __user_cap_data_struct none[2] = {{0, 0, 0}, {0, 0, 0}};
+    // The bounding set can be narrowed only by whoever has CAP_SETPCAP; without it there is nothing to gain from it either, because
+    // PR_SET_NO_NEW_PRIVS is set.
+    for (int capability = 0; prctl(PR_CAPBSET_READ, capability, 0, 0, 0) >= 0; capability++)
+        if (prctl(PR_CAPBSET_DROP, capability, 0, 0, 0) != 0 && errno != EPERM) return -errno;
+    if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) != 0 && errno != EINVAL) return -errno;
+    return syscall(SYS_capset, &header, none) != 0 ? -errno : 0;
+}
+
+int meshgate_disk_priority(int level) {
+    // ioprio_set(2): class in the upper three bits (2 best effort, 3 idle), priority below; who 0 of IOPRIO_WHO_PROCESS is this thread.
+    int value = level == 1 ? (2 << 13 | 7) : level == 2 ? 3 << 13 : 0;
+    if (value == 0) return 0;
+    return syscall(SYS_ioprio_set, 1, 0, value) != 0 ? -errno : 0;
 }

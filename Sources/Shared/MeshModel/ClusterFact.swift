@@ -82,10 +82,13 @@ package struct ClusterFact: Hashable, Sendable, Codable {
         package var phase: String
         package var health: String
         package var osds: Int
-        package init(phase: String, health: String, osds: Int) {
+        /// The Ceph cluster's own id, which it writes on its disks.
+        package var fsid: String?
+        package init(phase: String, health: String, osds: Int, fsid: String? = nil) {
             self.phase = phase
             self.health = health
             self.osds = osds
+            self.fsid = fsid
         }
     }
 

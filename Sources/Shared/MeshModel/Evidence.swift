@@ -49,14 +49,20 @@ package enum Subject: Hashable, Sendable, Codable, Comparable, CustomStringConve
 package enum ProbeKind: String, Hashable, Sendable, Codable, CaseIterable, Comparable {
     // asked of an agent
     case host, disks, links, reach, clock, kernel
+    /// Whether what was wiped reads as zero, where the coordinator chooses to look.
+    case blankness
+    /// What a hypervisor knows of the disks that it gives to its guests.
+    case virtualDisks
     // asked by the coordinator's drivers of a cluster or of the mesh
     case cluster, provision, connectivity
+    /// The account of a wipe. It comes with the report of the order, and nobody asks for it.
+    case wipe
 
     package static func < (left: Self, right: Self) -> Bool { left.rawValue < right.rawValue }
     /// True when the answer describes hardware or a kernel, and is void after a reboot.
     package var diesWithBoot: Bool {
         switch self {
-        case .host, .disks, .links, .reach, .clock, .kernel: true
+        case .host, .disks, .links, .reach, .clock, .kernel, .blankness, .virtualDisks, .wipe: true
         case .cluster, .provision, .connectivity: false
         }
     }
@@ -104,6 +110,10 @@ package struct Evidence: Hashable, Sendable, Codable {
 package enum Fact: Hashable, Sendable, Codable {
     case host(HostFact)
     case disk(DiskFact)
+    case wiper(WiperFact)
+    case blankness(BlanknessFact)
+    case wipe(WipeReport)
+    case virtualDisk(VirtualDiskFact)
     case link(LinkFact)
     case route(RouteFact)
     case reach(ReachFact)
@@ -141,16 +151,24 @@ package struct DiskFact: Hashable, Sendable, Codable {
         package var kind: String
         package var offset: UInt64
         package var words: String
-        package init(kind: String, offset: UInt64, words: String) {
+        /// Whose it is, when that is written there: the fsid of a Ceph cluster.
+        package var owner: String?
+        package init(kind: String, offset: UInt64, words: String, owner: String? = nil) {
             self.kind = kind
             self.offset = offset
             self.words = words
+            self.owner = owner
         }
     }
     package var name: String
     package var identity: DiskIdentity
+    /// Physical sector size in bytes; absent when the kernel does not tell.
+    package var physicalSectorSize: UInt64?
     package var readOnly: Bool
     package var rotational: Bool
+    /// Whether the device offers to write zeroes by itself, and to discard. An offer, not a proof; absent when nobody looked.
+    package var writesZeroes: Bool?
+    package var discards: Bool?
     /// Whether an exclusive open succeeds: the kernel's own answer to "is it in use".
     package var exclusiveOpen: Bool
     /// What is known of the users: mounts, swap, device-mapper or md holders.
@@ -163,13 +181,17 @@ package struct DiskFact: Hashable, Sendable, Codable {
     /// Why the content could not be read, when it could not.
     package var unreadable: String?
     package init(
-        name: String, identity: DiskIdentity, readOnly: Bool, rotational: Bool, exclusiveOpen: Bool, users: [String], partitions: Int,
+        name: String, identity: DiskIdentity, physicalSectorSize: UInt64? = nil, readOnly: Bool, rotational: Bool,
+        writesZeroes: Bool? = nil, discards: Bool? = nil, exclusiveOpen: Bool, users: [String], partitions: Int,
         signatures: [Signature], blank: Bool, fingerprint: Digest?, unreadable: String? = nil
     ) {
         self.name = name
         self.identity = identity
+        self.physicalSectorSize = physicalSectorSize
         self.readOnly = readOnly
         self.rotational = rotational
+        self.writesZeroes = writesZeroes
+        self.discards = discards
         self.exclusiveOpen = exclusiveOpen
         self.users = users
         self.partitions = partitions

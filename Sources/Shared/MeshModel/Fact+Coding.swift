@@ -3,7 +3,7 @@
 /// As JSON a fact is an object with one key, its kind: `{"disk": {...}}`.
 extension Fact {
     private enum Kind: String, CodingKey, CaseIterable {
-        case host, disk, link, route, reach, clock, kernel, cluster, provision, connectivity, unavailable
+        case host, disk, wiper, blankness, wipe, virtualDisk, link, route, reach, clock, kernel, cluster, provision, connectivity, unavailable
     }
 
     package init(from decoder: any Decoder) throws {
@@ -17,6 +17,10 @@ extension Fact {
         switch kind {
         case .host: self = .host(try container.decode(HostFact.self, forKey: kind))
         case .disk: self = .disk(try container.decode(DiskFact.self, forKey: kind))
+        case .wiper: self = .wiper(try container.decode(WiperFact.self, forKey: kind))
+        case .blankness: self = .blankness(try container.decode(BlanknessFact.self, forKey: kind))
+        case .wipe: self = .wipe(try container.decode(WipeReport.self, forKey: kind))
+        case .virtualDisk: self = .virtualDisk(try container.decode(VirtualDiskFact.self, forKey: kind))
         case .link: self = .link(try container.decode(LinkFact.self, forKey: kind))
         case .route: self = .route(try container.decode(RouteFact.self, forKey: kind))
         case .reach: self = .reach(try container.decode(ReachFact.self, forKey: kind))
@@ -34,6 +38,10 @@ extension Fact {
         switch self {
         case .host(let fact): try container.encode(fact, forKey: .host)
         case .disk(let fact): try container.encode(fact, forKey: .disk)
+        case .wiper(let fact): try container.encode(fact, forKey: .wiper)
+        case .blankness(let fact): try container.encode(fact, forKey: .blankness)
+        case .wipe(let report): try container.encode(report, forKey: .wipe)
+        case .virtualDisk(let fact): try container.encode(fact, forKey: .virtualDisk)
         case .link(let fact): try container.encode(fact, forKey: .link)
         case .route(let fact): try container.encode(fact, forKey: .route)
         case .reach(let fact): try container.encode(fact, forKey: .reach)

@@ -111,6 +111,16 @@ package struct WarrantID: Identifier {
     package static var grammar: String { "a warrant id (32 lower-case hex digits)" }
 }
 
+/// The random id that a replay store gets when it is armed, 32 lower-case hex digits: another store, another id.
+package struct ReplayStoreID: Identifier {
+    package let text: String
+    package init?(_ text: String) {
+        guard text.utf8.count == 32, text.utf8.allSatisfy(isHexDigit) else { return nil }
+        self.text = text
+    }
+    package static var grammar: String { "the id of a replay store (32 lower-case hex digits)" }
+}
+
 func isHexDigit(_ byte: UInt8) -> Bool {
     (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(byte) || (UInt8(ascii: "a")...UInt8(ascii: "f")).contains(byte)
 }

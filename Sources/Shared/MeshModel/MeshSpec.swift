@@ -288,11 +288,38 @@ package struct MeshSpec: Hashable, Sendable, Codable {
         package var warrantSignatures: Int
         /// Steps that may run at once.
         package var parallelism: Int
-        package init(evidenceMaxAge: TimeSpan = TimeSpan(.seconds(600)), warrantSignatures: Int = 1, parallelism: Int = 16) {
+        /// How wipes are witnessed and proven; absent in plans of earlier versions.
+        package var wipes: Wipes?
+        package init(
+            evidenceMaxAge: TimeSpan = TimeSpan(.seconds(600)), warrantSignatures: Int = 1, parallelism: Int = 16, wipes: Wipes? = Wipes()
+        ) {
             self.evidenceMaxAge = evidenceMaxAge
             self.warrantSignatures = warrantSignatures
             self.parallelism = parallelism
+            self.wipes = wipes
         }
+    }
+
+    package struct Wipes: Hashable, Sendable, Codable {
+        /// 2: a node's disk must be the same for the node and for its hypervisor, where mesh.yaml names one. 1: the node's word is enough.
+        package var witnesses: Int
+        /// A disk up to this size is read back byte by byte after method `zero`; a larger one in strata.
+        package var readBack: ByteCount
+        /// The share of a zeroed disk, in percent, that is read once more where a seed says after the wipe is over.
+        package var sample: Int
+        package init(witnesses: Int = 2, readBack: ByteCount = ByteCount(bytes: 256 << 30), sample: Int = 10) {
+            self.witnesses = witnesses
+            self.readBack = readBack
+            self.sample = sample
+        }
+
+        /// How a wipe of a disk of this size is verified.
+        package func verification(_ method: WarrantTerms.Method, size: UInt64) -> WarrantTerms.Verification {
+            method == .zero && size > readBack.bytes ? .strata : .full
+        }
+
+        /// The share that the proof after the wipe must cover: nothing between the labels where only labels were cleared.
+        package func share(_ method: WarrantTerms.Method) -> Int { method == .labels ? 0 : sample }
     }
 }
 

@@ -5,6 +5,8 @@ package struct NodeTask: Hashable, Sendable, Codable {
     package enum Order: Hashable, Sendable, Codable {
         case probe(Probe)
         case wipe(WarrantEnvelope)
+        /// Begin a new record of spent warrants, as `ArmingTerms` that a person signed permit it.
+        case arm(WarrantEnvelope)
     }
 
     /// A read-only question to a host.
@@ -15,6 +17,10 @@ package struct NodeTask: Hashable, Sendable, Codable {
         case reach([ReachTarget], attempts: Int, timeout: TimeSpan)
         case clock(asked: Timestamp)
         case kernel
+        /// Read where the seed says, once the wipe is over: whoever only pretended could not know these places.
+        case blankness([BlanknessCheck], seed: Digest)
+        /// The disks of a hypervisor's guests; only those with one of these serials are looked into.
+        case virtualDisks(serials: [String])
 
         package var kind: ProbeKind {
             switch self {
@@ -24,6 +30,8 @@ package struct NodeTask: Hashable, Sendable, Codable {
             case .reach: .reach
             case .clock: .clock
             case .kernel: .kernel
+            case .blankness: .blankness
+            case .virtualDisks: .virtualDisks
             }
         }
     }
@@ -88,6 +96,9 @@ package struct TaskRefusal: Hashable, Sendable, Codable, CustomStringConvertible
         case disarmed, signersMissing, clockUnsure
         // disk
         case noSuchDisk, ambiguousDisk, notWholeDisk, readOnly, identityMismatch, inUse, fingerprintMismatch, foreignContent, busy
+        case onlyDisk, tooLarge, contentsMismatch
+        // host
+        case storeMismatch, storeFull, tooPrivileged, stopping
     }
     package var code: Code
     package var detail: String
@@ -123,11 +134,13 @@ package struct WipeReport: Hashable, Sendable, Codable {
     package var bytesWritten: UInt64
     package var bytesVerified: UInt64
     package var areas: [Area]
+    /// What was read back, part by part.
+    package var strata: [Stratum]
     /// What went wrong, when something did.
     package var problem: String?
     package init(
         warrant: WarrantID, disk: DiskIdentity, method: WarrantTerms.Method, ending: Ending, signaturesBefore: [DiskFact.Signature],
-        bytesWritten: UInt64, bytesVerified: UInt64, areas: [Area], problem: String? = nil
+        bytesWritten: UInt64, bytesVerified: UInt64, areas: [Area], strata: [Stratum] = [], problem: String? = nil
     ) {
         self.warrant = warrant
         self.disk = disk
@@ -137,7 +150,25 @@ package struct WipeReport: Hashable, Sendable, Codable {
         self.bytesWritten = bytesWritten
         self.bytesVerified = bytesVerified
         self.areas = areas
+        self.strata = strata
         self.problem = problem
+    }
+}
+
+/// How far an order has come. It is shown and forgotten: no decision rests on it.
+package struct TaskProgress: Hashable, Sendable, Codable {
+    package enum Phase: String, Hashable, Sendable, Codable, CaseIterable { case writing, verifying }
+    package var task: TaskID
+    package var phase: Phase
+    /// Bytes of both phases together.
+    package var done: UInt64
+    /// Upper bound of `done`.
+    package var total: UInt64
+    package init(task: TaskID, phase: Phase, done: UInt64, total: UInt64) {
+        self.task = task
+        self.phase = phase
+        self.done = done
+        self.total = total
     }
 }
 

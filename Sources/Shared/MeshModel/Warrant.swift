@@ -3,7 +3,10 @@
 /// What a person permits to be destroyed: one disk, one node, one method, once, until a time.
 ///
 /// The text form is strict and canonical (security.md section 5): a fixed magic line, then every field once, in this order, `name: value`,
-/// LF line ends. There is exactly one text for given terms, so `WarrantTerms(text)` accepts precisely what `text` produces.
+/// LF line ends. There is exactly one text for given terms, so `WarrantTerms(parsing:)` accepts precisely what `text` produces.
+///
+/// Form 2 also names the replay store that is to record it (a store that was replaced or set back obeys no older warrant) and what the disk
+/// holds, in the words that the signer read. Form 1 is refused as an unknown form.
 package struct WarrantTerms: Hashable, Sendable {
     /// How the disk is made blank.
     package enum Method: String, Hashable, Sendable, Codable, CaseIterable {
@@ -15,6 +18,14 @@ package struct WarrantTerms: Hashable, Sendable {
         case discardVerify = "discard+verify"
     }
 
+    /// How much of what was wiped the wiper reads back before it calls the disk cleared.
+    package enum Verification: String, Hashable, Sendable, Codable, CaseIterable {
+        /// Every byte that was written.
+        case full
+        /// Both ends, every place of a label, and blocks that are chosen by a seed after the wipe has ended.
+        case strata
+    }
+
     package var mesh: String
     package var id: WarrantID
     package var plan: Digest
@@ -23,16 +34,22 @@ package struct WarrantTerms: Hashable, Sendable {
     /// SHA-256 of the agent key's SubjectPublicKeyInfo: a certificate re-issued to another key gains nothing.
     package var nodeKey: Digest
     package var boot: BootID
+    /// The replay store of the wiper, and how many records it had at least when the warrant was written.
+    package var store: ReplayStoreMark
     package var disk: DiskIdentity
+    /// What will be lost, as `holds(_:)` says it; the wiper compares it with what it finds.
+    package var holds: [String]
     /// SHA-256 over the areas that the inventory read; another content since then refuses the wipe.
     package var fingerprint: Digest
     package var method: Method
+    package var verification: Verification
     package var notBefore: Timestamp
     package var notAfter: Timestamp
 
     package init(
-        mesh: String, id: WarrantID, plan: Digest, step: StepID, node: NodeID, nodeKey: Digest, boot: BootID, disk: DiskIdentity,
-        fingerprint: Digest, method: Method, notBefore: Timestamp, notAfter: Timestamp
+        mesh: String, id: WarrantID, plan: Digest, step: StepID, node: NodeID, nodeKey: Digest, boot: BootID,
+        store: ReplayStoreMark, disk: DiskIdentity, holds: [String], fingerprint: Digest, method: Method,
+        verification: Verification = .full, notBefore: Timestamp, notAfter: Timestamp
     ) {
         self.mesh = mesh
         self.id = id
@@ -41,14 +58,21 @@ package struct WarrantTerms: Hashable, Sendable {
         self.node = node
         self.nodeKey = nodeKey
         self.boot = boot
+        self.store = store
         self.disk = disk
+        self.holds = holds
         self.fingerprint = fingerprint
         self.method = method
+        self.verification = verification
         self.notBefore = notBefore
         self.notAfter = notAfter
     }
 
-    package static let magic = "MESHGATE-WIPE-WARRANT/1"
+    package static let magic = "MESHGATE-WIPE-WARRANT/2"
+    /// The longest text in bytes.
+    package static let longestText = 8192
+    /// More findings than this are counted and not listed.
+    package static let mostHolds = 16
     /// The namespace of the SSH signature: a signature made for anything else does not count.
     package static let namespace = "meshgate-wipe"
     package static let longestValidity = Duration.seconds(3600)
@@ -59,11 +83,27 @@ package struct WarrantTerms: Hashable, Sendable {
     private var fields: [(String, String)] {
         [
             ("mesh", mesh), ("warrant", id.text), ("plan", plan.hex), ("step", step.text), ("node", node.text), ("node-key", nodeKey.hex),
-            ("boot", boot.text), ("disk-kind", disk.kind.rawValue), ("disk-serial", disk.serial ?? "-"), ("disk-wwid", disk.wwid ?? "-"),
+            ("boot", boot.text), ("store", store.id.text), ("store-records", String(store.records)), ("disk-kind", disk.kind.rawValue), ("disk-serial", disk.serial ?? "-"), ("disk-wwid", disk.wwid ?? "-"),
             ("disk-size", String(disk.sizeInBytes)), ("disk-sector", String(disk.sectorSize)), ("disk-path", disk.path),
-            ("disk-seq", String(disk.sequence)), ("fingerprint", fingerprint.hex), ("method", method.rawValue),
+            ("disk-seq", String(disk.sequence)), ("holds", String(holds.count)),
+        ] + holds.enumerated().map { ("holds-\($0.offset + 1)", $0.element) } + [
+            ("fingerprint", fingerprint.hex), ("method", method.rawValue), ("verify", verification.rawValue),
             ("not-before", notBefore.description), ("not-after", notAfter.description),
         ]
+    }
+
+    /// What a disk holds, as a warrant says it: a line for each finding, by its place; the last one counts those that have no line.
+    package static func holds(_ signatures: [DiskFact.Signature]) -> [String] {
+        let lines = signatures.prefix(mostHolds).map { signature in
+            plainLine("\(signature.kind) at byte \(signature.offset): \(signature.words)")
+        }
+        return signatures.count > mostHolds ? lines + ["and \(signatures.count - mostHolds) more"] : lines
+    }
+
+    /// Printable ASCII of at most 200 bytes, without blanks at its ends: what a signer reads is what is compared.
+    private static func plainLine(_ text: String) -> String {
+        let plain = text.unicodeScalars.prefix(200).map { (0x20..<0x7f).contains($0.value) ? Character($0) : "?" }
+        return String(String(plain).reversed().drop { $0 == " " }.reversed())
     }
 
     /// Why a text is not a warrant.
@@ -74,10 +114,19 @@ package struct WarrantTerms: Hashable, Sendable {
     }
 
     package init(parsing text: String) throws(Malformed) {
-        guard text.utf8.count <= 4096 else { throw Malformed(line: 1, problem: "the text is longer than 4096 bytes") }
+        guard text.utf8.count <= Self.longestText else {
+            throw Malformed(line: 1, problem: "the text is longer than \(Self.longestText) bytes")
+        }
         var lines = text.split(separator: "\n", omittingEmptySubsequences: false).map(String.init)
         guard lines.popLast() == "" else { throw Malformed(line: lines.count + 1, problem: "the last line does not end with a newline") }
-        guard lines.first == Self.magic else { throw Malformed(line: 1, problem: "the first line is not \(Self.magic)") }
+        guard lines.first == Self.magic else {
+            let isOther = lines.first?.hasPrefix("MESHGATE-WIPE-WARRANT/") ?? false
+            throw Malformed(
+                line: 1,
+                problem: isOther
+                    ? "it is a warrant of another form than \(Self.magic); use programs of the same version"
+                    : "the first line is not \(Self.magic)")
+        }
         var reader = WarrantReader(lines: Array(lines.dropFirst()))
         mesh = try reader.next("mesh") { isLabel($0) ? $0 : nil }
         id = try reader.next("warrant", WarrantID.init)
@@ -86,6 +135,8 @@ package struct WarrantTerms: Hashable, Sendable {
         node = try reader.next("node", NodeID.init)
         nodeKey = try reader.next("node-key") { Digest(hex: $0) }
         boot = try reader.next("boot", BootID.init)
+        let storeID = try reader.next("store", ReplayStoreID.init)
+        store = ReplayStoreMark(id: storeID, records: try reader.next("store-records", WarrantReader.number))
         let kind = try reader.next("disk-kind", DiskIdentity.Kind.init(rawValue:))
         let serial = try reader.next("disk-serial", WarrantReader.optional)
         let wwid = try reader.next("disk-wwid", WarrantReader.optional)
@@ -95,8 +146,13 @@ package struct WarrantTerms: Hashable, Sendable {
         let sequence = try reader.next("disk-seq", WarrantReader.number)
         disk = DiskIdentity(
             kind: kind, serial: serial, wwid: wwid, sizeInBytes: size, sectorSize: sector, path: path, sequence: sequence)
+        let count = try reader.next("holds") { text in WarrantReader.number(text).flatMap { $0 <= UInt64(Self.mostHolds + 1) ? Int($0) : nil } }
+        var holds: [String] = []
+        for number in 0..<count { holds.append(try reader.next("holds-\(number + 1)", WarrantReader.words)) }
+        self.holds = holds
         fingerprint = try reader.next("fingerprint") { Digest(hex: $0) }
         method = try reader.next("method", Method.init(rawValue:))
+        verification = try reader.next("verify", Verification.init(rawValue:))
         notBefore = try reader.next("not-before") { Timestamp($0) }
         notAfter = try reader.next("not-after") { Timestamp($0) }
         try reader.end()
@@ -108,7 +164,7 @@ package struct WarrantTerms: Hashable, Sendable {
 }
 
 /// Reads `name: value` lines in a fixed order; anything missing, extra or out of place is refused.
-private struct WarrantReader {
+struct WarrantReader {
     let lines: [String]
     var position = 0
 
@@ -138,6 +194,12 @@ private struct WarrantReader {
     /// Printable ASCII, so that what an admin reads is what is signed.
     static func visible(_ text: String) -> String? {
         (1...200).contains(text.utf8.count) && text.utf8.allSatisfy { $0 > 0x20 && $0 < 0x7f } ? text : nil
+    }
+
+    /// The same with blanks inside.
+    static func words(_ text: String) -> String? {
+        guard (1...200).contains(text.utf8.count), text.utf8.allSatisfy({ $0 >= 0x20 && $0 < 0x7f }) else { return nil }
+        return text.hasPrefix(" ") || text.hasSuffix(" ") ? nil : text
     }
 
     static func optional(_ text: String) -> String?? {

@@ -16,6 +16,13 @@ package struct VerifiedWarrant: Hashable, Sendable {
     }
 }
 
+/// Arming terms whose signatures were checked; only from `WarrantVerifier`, as a warrant is.
+package struct VerifiedArming: Hashable, Sendable {
+    /// What is permitted.
+    package let terms: ArmingTerms
+    fileprivate init(terms: ArmingTerms) { self.terms = terms }
+}
+
 /// Why a warrant permits nothing. `signature` counts from 1.
 package enum WarrantRefusal: Error, Hashable, Sendable, CustomStringConvertible {
     case nobodyMaySign
@@ -34,7 +41,7 @@ package enum WarrantRefusal: Error, Hashable, Sendable, CustomStringConvertible 
     package var description: String {
         switch self {
         case .nobodyMaySign: "the allowed_signers file of this host lists no key; add one through the host's own configuration"
-        case .tooLarge: "the warrant is longer than 4096 bytes or has more than \(WarrantVerifier.mostSignatures) signatures"
+        case .tooLarge: "the signed text is longer than \(WarrantTerms.longestText) bytes or has more than \(WarrantVerifier.mostSignatures) signatures"
         case .signatureMalformed(let signature, let problem): "signature \(signature) is not one that ssh-keygen -Y sign writes: \(problem)"
         case .wrongNamespace(let signature, let found):
             "signature \(signature) was made for the namespace \(found); sign with -n \(WarrantTerms.namespace)"
@@ -63,27 +70,54 @@ package enum WarrantVerifier {
     package static func verify(
         _ envelope: WarrantEnvelope, signers: AllowedSigners, now: Timestamp
     ) throws(WarrantRefusal) -> VerifiedWarrant {
+        let (text, entries) = try signed(envelope, signers: signers, now: now)
+        let terms: WarrantTerms
+        do {
+            terms = try WarrantTerms(parsing: text)
+        } catch {
+            throw .malformedTerms(error)
+        }
+        try inTime(terms.notBefore, terms.notAfter, now)
+        return VerifiedWarrant(terms: terms, signers: entries)
+    }
+
+    /// The same for terms that arm a wiper: the same signers, the same number of them.
+    package static func verifyArming(
+        _ envelope: WarrantEnvelope, signers: AllowedSigners, now: Timestamp
+    ) throws(WarrantRefusal) -> VerifiedArming {
+        let (text, _) = try signed(envelope, signers: signers, now: now)
+        let terms: ArmingTerms
+        do {
+            terms = try ArmingTerms(parsing: text)
+        } catch {
+            throw .malformedTerms(error)
+        }
+        try inTime(terms.notBefore, terms.notAfter, now)
+        return VerifiedArming(terms: terms)
+    }
+
+    /// The very text that enough signers have signed, and who they are.
+    private static func signed(
+        _ envelope: WarrantEnvelope, signers: AllowedSigners, now: Timestamp
+    ) throws(WarrantRefusal) -> (text: String, [AllowedSigners.Entry]) {
         guard !signers.entries.isEmpty else { throw .nobodyMaySign }
-        guard envelope.text.utf8.count <= 4096, envelope.signatures.count <= mostSignatures else { throw .tooLarge }
+        guard envelope.text.utf8.count <= WarrantTerms.longestText, envelope.signatures.count <= mostSignatures else { throw .tooLarge }
         let bytes = Array(envelope.text.utf8)
         var found: Set<Int> = []
         for (index, text) in envelope.signatures.enumerated() {
             found.insert(try verify(text, number: index + 1, over: bytes, signers: signers, now: now).line)
         }
         guard found.count >= signers.threshold else { throw .tooFewSigners(found: found.count, wanted: signers.threshold) }
-        let terms: WarrantTerms
-        do {
-            terms = try WarrantTerms(parsing: String(decoding: bytes, as: UTF8.self))
-        } catch {
-            throw .malformedTerms(error)
-        }
-        guard now >= terms.notBefore else { throw .notYetValid(terms.notBefore) }
-        guard now < terms.notAfter else { throw .expired(terms.notAfter) }
-        return VerifiedWarrant(terms: terms, signers: signers.entries.filter { found.contains($0.line) })
+        return (String(decoding: bytes, as: UTF8.self), signers.entries.filter { found.contains($0.line) })
+    }
+
+    private static func inTime(_ notBefore: Timestamp, _ notAfter: Timestamp, _ now: Timestamp) throws(WarrantRefusal) {
+        guard now >= notBefore else { throw .notYetValid(notBefore) }
+        guard now < notAfter else { throw .expired(notAfter) }
     }
 
     /// The line of the signer. A key stands on one line only, so counting lines counts keys.
-    private static func verify(
+    static func verify(
         _ text: String, number: Int, over bytes: [UInt8], signers: AllowedSigners, now: Timestamp
     ) throws(WarrantRefusal) -> AllowedSigners.Entry {
         let signature: SSHSignature

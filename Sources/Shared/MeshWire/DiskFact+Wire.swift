@@ -31,7 +31,10 @@ extension DiskFact {
     init(_ wire: WireDiskFact, _ place: String) throws(WireError) {
         self.init(
             name: try WireField.text(wire.name, place + ".name"), identity: try DiskIdentity(wire.identity, place + ".identity"),
-            readOnly: wire.readOnly, rotational: wire.rotational, exclusiveOpen: wire.exclusiveOpen,
+            physicalSectorSize: wire.hasPhysicalSectorSize
+                ? try WireField.size(wire.physicalSectorSize, place + ".physical_sector_size") : nil,
+            readOnly: wire.readOnly, rotational: wire.rotational, writesZeroes: wire.hasWritesZeroes ? wire.writesZeroes : nil,
+            discards: wire.hasDiscards ? wire.discards : nil, exclusiveOpen: wire.exclusiveOpen,
             users: try WireField.texts(wire.users, place + ".users"), partitions: Int(wire.partitions),
             signatures: try [Signature](wire.signatures, place + ".signatures"), blank: wire.blank,
             fingerprint: wire.hasFingerprint ? try WireField.digest(wire.fingerprint, place + ".fingerprint") : nil,
@@ -44,6 +47,9 @@ extension DiskFact {
         wire.identity = identity.wire
         wire.readOnly = readOnly
         wire.rotational = rotational
+        if let physicalSectorSize { wire.physicalSectorSize = physicalSectorSize }
+        if let writesZeroes { wire.writesZeroes = writesZeroes }
+        if let discards { wire.discards = discards }
         wire.exclusiveOpen = exclusiveOpen
         wire.users = users
         wire.partitions = UInt32(clamping: partitions)
@@ -61,6 +67,7 @@ extension DiskFact.Signature {
         wire.kind = kind
         wire.offset = offset
         wire.words = words
+        if let owner { wire.owner = owner }
         return wire
     }
 }
@@ -70,7 +77,8 @@ extension [DiskFact.Signature] {
         self = try WireField.list(wire, place, limit: 1024) { (signature, place) throws(WireError) in
             DiskFact.Signature(
                 kind: try WireField.text(signature.kind, place + ".kind"), offset: try WireField.size(signature.offset, place + ".offset"),
-                words: try WireField.text(signature.words, place + ".words"))
+                words: try WireField.text(signature.words, place + ".words"),
+                owner: signature.hasOwner ? try WireField.text(signature.owner, place + ".owner", limit: 200) : nil)
         }
     }
 }

@@ -15,6 +15,9 @@ extension Fact {
         case .reach(let fact): self = .reach(try ReachFact(fact, place + ".reach"))
         case .clock(let fact): self = .clock(try ClockFact(fact, place + ".clock"))
         case .kernel(let fact): self = .kernel(try KernelFact(fact, place + ".kernel"))
+        case .wiper(let fact): self = .wiper(try WiperFact(fact, place + ".wiper"))
+        case .blankness(let fact): self = .blankness(try BlanknessFact(fact, place + ".blankness"))
+        case .virtualDisk(let fact): self = .virtualDisk(try VirtualDiskFact(fact, place + ".virtual_disk"))
         case .unavailable(let words): self = .unavailable(try WireField.text(words, place + ".unavailable"))
         case nil: self = .unavailable("the agent sent a kind of fact that this coordinator does not know; upgrade the coordinator")
         }
@@ -30,7 +33,11 @@ extension Fact {
         case .reach(let fact): wire.reach = fact.wire
         case .clock(let fact): wire.clock = fact.wire
         case .kernel(let fact): wire.kernel = fact.wire
+        case .wiper(let fact): wire.wiper = fact.wire
+        case .blankness(let fact): wire.blankness = fact.wire
+        case .virtualDisk(let fact): wire.virtualDisk = fact.wire
         case .cluster, .provision, .connectivity: wire.unavailable = "facts about clusters do not travel on the agent link"
+        case .wipe: wire.unavailable = "the account of a wipe travels as a report"
         case .unavailable(let words): wire.unavailable = words.shortened(to: WireField.longestText)
         }
         return wire

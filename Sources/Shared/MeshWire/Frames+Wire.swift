@@ -13,6 +13,7 @@ extension AgentFrame {
         case .hello(let hello): self = .hello(try Hello(hello))
         case .report(let report): self = .report(try TaskReport(report, "report"))
         case .heartbeat(let heartbeat): self = .heartbeat(Heartbeat(heartbeat))
+        case .progress(let progress): self = .progress(try TaskProgress(progress))
         case nil: throw .unknownBody(message: "an agent's frame")
         }
     }
@@ -25,6 +26,7 @@ extension AgentFrame {
         case .hello(let hello): wire.hello = hello.wire
         case .report(let report): wire.report = report.wire
         case .heartbeat(let heartbeat): wire.heartbeat = heartbeat.wire
+        case .progress(let progress): wire.progress = progress.wire
         }
         return FrameReader.frame(encodeMessage(wire))
     }

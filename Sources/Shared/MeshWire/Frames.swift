@@ -8,6 +8,8 @@ package enum AgentFrame: Hashable, Sendable {
     case hello(Hello)
     case report(TaskReport)
     case heartbeat(Heartbeat)
+    /// How far an order has come; never acknowledged.
+    case progress(TaskProgress)
 }
 
 /// What the coordinator says. The value form of `WireCoordinatorFrame`.

@@ -13,7 +13,16 @@ extension NodeTask {
         case .kernel: order = .probe(.kernel)
         case .clock(let clock): order = .probe(.clock(asked: try WireField.time(clock.askedMs, "task.clock.asked_ms")))
         case .reach(let reach): order = .probe(try .init(reach))
-        case .wipe(let warrant): order = .wipe(try WarrantEnvelope(warrant))
+        case .wipe(let warrant): order = .wipe(try WarrantEnvelope(warrant, "task.wipe"))
+        case .arm(let arming): order = .arm(try WarrantEnvelope(arming, "task.arm"))
+        case .virtualDisks(let probe):
+            order = .probe(.virtualDisks(serials: try WireField.texts(probe.serials, "task.virtual_disks.serials", limit: 4096)))
+        case .blankness(let blankness):
+            order = .probe(
+                .blankness(
+                    try WireField.list(blankness.checks, "task.blankness.checks", limit: 256) { (check, place) throws(WireError) in
+                        try BlanknessCheck(check, place)
+                    }, seed: try WireField.digest(blankness.seed, "task.blankness.seed")))
         case nil: throw .unknownBody(message: "a task's order")
         }
         self.init(
@@ -37,7 +46,12 @@ extension NodeTask {
             wire.reach.targets = targets.map(\.wire)
             wire.reach.attempts = UInt32(clamping: attempts)
             wire.reach.timeoutMs = timeout.milliseconds
+        case .probe(.virtualDisks(let serials)): wire.virtualDisks.serials = serials
+        case .probe(.blankness(let checks, let seed)):
+            wire.blankness.checks = checks.map(\.wire)
+            wire.blankness.seed = Data(seed.bytes)
         case .wipe(let warrant): wire.wipe = warrant.wire
+        case .arm(let arming): wire.arm = arming.wire
         }
         return wire
     }
@@ -71,10 +85,10 @@ extension ReachTarget {
 }
 
 extension WarrantEnvelope {
-    init(_ wire: WireWarrant) throws(WireError) {
+    init(_ wire: WireWarrant, _ place: String) throws(WireError) {
         self.init(
-            text: try WireField.text(wire.text, "task.wipe.text", limit: 4096),
-            signatures: try WireField.list(wire.signatures, "task.wipe.signatures", limit: 8) { (text, place) throws(WireError) in
+            text: try WireField.text(wire.text, place + ".text", limit: WarrantTerms.longestText),
+            signatures: try WireField.list(wire.signatures, place + ".signatures", limit: 8) { (text, place) throws(WireError) in
                 try WireField.text(text, place, limit: 8192)
             })
     }

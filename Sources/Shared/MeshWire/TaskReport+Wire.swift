@@ -22,8 +22,8 @@ extension TaskReport {
             bootID: try WireField.id(wire.boot, place + ".boot"), sequence: wire.sequence,
             age: try WireField.span(wire.ageMs, place + ".age_ms"),
             probe: wire.hasProbe ? try WireField.named(wire.probe, place + ".probe") : nil, result: result)
-        guard probe?.diesWithBoot != false else {
-            throw .badField(place: place + ".probe", problem: "an agent does not answer probes of clusters")
+        guard probe?.diesWithBoot != false, probe != .wipe else {
+            throw .badField(place: place + ".probe", problem: "an agent does not answer probes of clusters, nor one that nobody makes")
         }
     }
 
@@ -92,6 +92,7 @@ extension WipeReport {
                 Area(
                     offset: try WireField.size(area.offset, place + ".offset"), length: try WireField.size(area.length, place + ".length"))
             },
+            strata: try [Stratum](wire.strata, place + ".strata"),
             problem: wire.hasProblem ? try WireField.text(wire.problem, place + ".problem") : nil)
     }
 
@@ -110,6 +111,7 @@ extension WipeReport {
             wire.length = area.length
             return wire
         }
+        wire.strata = strata.map(\.wire)
         if let problem { wire.problem = problem.shortened(to: WireField.longestText) }
         return wire
     }

@@ -58,6 +58,11 @@ enum WireField {
         return value
     }
 
+    static func percent(_ value: UInt32, _ place: String) throws(WireError) -> Int {
+        guard value <= 100 else { throw .badField(place: place, problem: "\(value) is no share in percent") }
+        return Int(value)
+    }
+
     static func port(_ value: UInt32, _ place: String) throws(WireError) -> UInt16 {
         guard let port = UInt16(exactly: value), port > 0 else { throw .badField(place: place, problem: "\(value) is not a TCP port") }
         return port

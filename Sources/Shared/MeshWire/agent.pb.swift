@@ -74,6 +74,14 @@ package nonisolated struct WireAgentFrame: Sendable {
     set {body = .heartbeat(newValue)}
   }
 
+  package var progress: WireProgress {
+    get {
+      if case .progress(let v)? = body {return v}
+      return WireProgress()
+    }
+    set {body = .progress(newValue)}
+  }
+
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package nonisolated enum OneOf_Body: Equatable, Sendable {
@@ -81,6 +89,7 @@ package nonisolated struct WireAgentFrame: Sendable {
     case hello(WireHello)
     case report(WireReport)
     case heartbeat(WireHeartbeat)
+    case progress(WireProgress)
 
   }
 
@@ -293,6 +302,25 @@ package nonisolated struct WireHeartbeat: Sendable {
   package init() {}
 }
 
+/// How far an order has come. Never acknowledged, and lost with its session.
+package nonisolated struct WireProgress: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  package var task: String = String()
+
+  package var phase: String = String()
+
+  package var done: UInt64 = 0
+
+  package var total: UInt64 = 0
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+}
+
 package nonisolated struct WireTask: Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
@@ -364,6 +392,31 @@ package nonisolated struct WireTask: Sendable {
     set {order = .wipe(newValue)}
   }
 
+  package var blankness: WireProbeBlankness {
+    get {
+      if case .blankness(let v)? = order {return v}
+      return WireProbeBlankness()
+    }
+    set {order = .blankness(newValue)}
+  }
+
+  package var virtualDisks: WireProbeVirtualDisks {
+    get {
+      if case .virtualDisks(let v)? = order {return v}
+      return WireProbeVirtualDisks()
+    }
+    set {order = .virtualDisks(newValue)}
+  }
+
+  /// Signed arming terms.
+  package var arm: WireWarrant {
+    get {
+      if case .arm(let v)? = order {return v}
+      return WireWarrant()
+    }
+    set {order = .arm(newValue)}
+  }
+
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package nonisolated enum OneOf_Order: Equatable, Sendable {
@@ -374,6 +427,10 @@ package nonisolated struct WireTask: Sendable {
     case clock(WireProbeClock)
     case kernel(WireProbeKernel)
     case wipe(WireWarrant)
+    case blankness(WireProbeBlankness)
+    case virtualDisks(WireProbeVirtualDisks)
+    /// Signed arming terms.
+    case arm(WireWarrant)
 
   }
 
@@ -418,6 +475,57 @@ package nonisolated struct WireProbeKernel: Sendable {
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package init() {}
+}
+
+package nonisolated struct WireProbeVirtualDisks: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  /// Only disks with one of these serials are looked into.
+  package var serials: [String] = []
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+}
+
+package nonisolated struct WireProbeBlankness: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  package var checks: [WireBlanknessCheck] = []
+
+  package var seed: Data = Data()
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+}
+
+package nonisolated struct WireBlanknessCheck: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  package var disk: WireDiskIdentity {
+    get {_disk ?? WireDiskIdentity()}
+    set {_disk = newValue}
+  }
+  /// Returns true if `disk` has been explicitly set.
+  package var hasDisk: Bool {self._disk != nil}
+  /// Clears the value of `disk`. Subsequent reads from it will return its default value.
+  package mutating func clearDisk() {self._disk = nil}
+
+  /// Percent.
+  package var share: UInt32 = 0
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+
+  fileprivate var _disk: WireDiskIdentity? = nil
 }
 
 package nonisolated struct WireProbeReach: Sendable {
@@ -690,6 +798,30 @@ package nonisolated struct WireFact: Sendable {
     set {body = .unavailable(newValue)}
   }
 
+  package var wiper: WireWiperFact {
+    get {
+      if case .wiper(let v)? = body {return v}
+      return WireWiperFact()
+    }
+    set {body = .wiper(newValue)}
+  }
+
+  package var blankness: WireBlanknessFact {
+    get {
+      if case .blankness(let v)? = body {return v}
+      return WireBlanknessFact()
+    }
+    set {body = .blankness(newValue)}
+  }
+
+  package var virtualDisk: WireVirtualDiskFact {
+    get {
+      if case .virtualDisk(let v)? = body {return v}
+      return WireVirtualDiskFact()
+    }
+    set {body = .virtualDisk(newValue)}
+  }
+
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package nonisolated enum OneOf_Body: Equatable, Sendable {
@@ -701,6 +833,9 @@ package nonisolated struct WireFact: Sendable {
     case clock(WireClockFact)
     case kernel(WireKernelFact)
     case unavailable(String)
+    case wiper(WireWiperFact)
+    case blankness(WireBlanknessFact)
+    case virtualDisk(WireVirtualDiskFact)
 
   }
 
@@ -781,9 +916,20 @@ package nonisolated struct WireSignature: Sendable {
 
   package var words: String = String()
 
+  package var owner: String {
+    get {_owner ?? String()}
+    set {_owner = newValue}
+  }
+  /// Returns true if `owner` has been explicitly set.
+  package var hasOwner: Bool {self._owner != nil}
+  /// Clears the value of `owner`. Subsequent reads from it will return its default value.
+  package mutating func clearOwner() {self._owner = nil}
+
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package init() {}
+
+  fileprivate var _owner: String? = nil
 }
 
 package nonisolated struct WireDiskFact: @unchecked Sendable {
@@ -858,11 +1004,236 @@ package nonisolated struct WireDiskFact: @unchecked Sendable {
   /// Clears the value of `unreadable`. Subsequent reads from it will return its default value.
   package mutating func clearUnreadable() {_uniqueStorage()._unreadable = nil}
 
+  package var physicalSectorSize: UInt64 {
+    get {_storage._physicalSectorSize ?? 0}
+    set {_uniqueStorage()._physicalSectorSize = newValue}
+  }
+  /// Returns true if `physicalSectorSize` has been explicitly set.
+  package var hasPhysicalSectorSize: Bool {_storage._physicalSectorSize != nil}
+  /// Clears the value of `physicalSectorSize`. Subsequent reads from it will return its default value.
+  package mutating func clearPhysicalSectorSize() {_uniqueStorage()._physicalSectorSize = nil}
+
+  package var writesZeroes: Bool {
+    get {_storage._writesZeroes ?? false}
+    set {_uniqueStorage()._writesZeroes = newValue}
+  }
+  /// Returns true if `writesZeroes` has been explicitly set.
+  package var hasWritesZeroes: Bool {_storage._writesZeroes != nil}
+  /// Clears the value of `writesZeroes`. Subsequent reads from it will return its default value.
+  package mutating func clearWritesZeroes() {_uniqueStorage()._writesZeroes = nil}
+
+  package var discards: Bool {
+    get {_storage._discards ?? false}
+    set {_uniqueStorage()._discards = newValue}
+  }
+  /// Returns true if `discards` has been explicitly set.
+  package var hasDiscards: Bool {_storage._discards != nil}
+  /// Clears the value of `discards`. Subsequent reads from it will return its default value.
+  package mutating func clearDiscards() {_uniqueStorage()._discards = nil}
+
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package init() {}
 
   fileprivate var _storage = _StorageClass.defaultInstance
+}
+
+package nonisolated struct WireReplayStoreMark: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  package var id: String = String()
+
+  package var records: UInt64 = 0
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+}
+
+package nonisolated struct WireWiperFact: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  package var store: WireReplayStoreMark {
+    get {_store ?? WireReplayStoreMark()}
+    set {_store = newValue}
+  }
+  /// Returns true if `store` has been explicitly set.
+  package var hasStore: Bool {self._store != nil}
+  /// Clears the value of `store`. Subsequent reads from it will return its default value.
+  package mutating func clearStore() {self._store = nil}
+
+  package var disarmed: String {
+    get {_disarmed ?? String()}
+    set {_disarmed = newValue}
+  }
+  /// Returns true if `disarmed` has been explicitly set.
+  package var hasDisarmed: Bool {self._disarmed != nil}
+  /// Clears the value of `disarmed`. Subsequent reads from it will return its default value.
+  package mutating func clearDisarmed() {self._disarmed = nil}
+
+  package var challenge: String {
+    get {_challenge ?? String()}
+    set {_challenge = newValue}
+  }
+  /// Returns true if `challenge` has been explicitly set.
+  package var hasChallenge: Bool {self._challenge != nil}
+  /// Clears the value of `challenge`. Subsequent reads from it will return its default value.
+  package mutating func clearChallenge() {self._challenge = nil}
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+
+  fileprivate var _store: WireReplayStoreMark? = nil
+  fileprivate var _disarmed: String? = nil
+  fileprivate var _challenge: String? = nil
+}
+
+package nonisolated struct WireStratum: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  package var name: String = String()
+
+  package var ranges: UInt32 = 0
+
+  package var bytes: UInt64 = 0
+
+  package var sha256: Data {
+    get {_sha256 ?? Data()}
+    set {_sha256 = newValue}
+  }
+  /// Returns true if `sha256` has been explicitly set.
+  package var hasSha256: Bool {self._sha256 != nil}
+  /// Clears the value of `sha256`. Subsequent reads from it will return its default value.
+  package mutating func clearSha256() {self._sha256 = nil}
+
+  package var firstNonzero: UInt64 {
+    get {_firstNonzero ?? 0}
+    set {_firstNonzero = newValue}
+  }
+  /// Returns true if `firstNonzero` has been explicitly set.
+  package var hasFirstNonzero: Bool {self._firstNonzero != nil}
+  /// Clears the value of `firstNonzero`. Subsequent reads from it will return its default value.
+  package mutating func clearFirstNonzero() {self._firstNonzero = nil}
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+
+  fileprivate var _sha256: Data? = nil
+  fileprivate var _firstNonzero: UInt64? = nil
+}
+
+package nonisolated struct WireBlanknessFact: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  package var disk: WireDiskIdentity {
+    get {_disk ?? WireDiskIdentity()}
+    set {_disk = newValue}
+  }
+  /// Returns true if `disk` has been explicitly set.
+  package var hasDisk: Bool {self._disk != nil}
+  /// Clears the value of `disk`. Subsequent reads from it will return its default value.
+  package mutating func clearDisk() {self._disk = nil}
+
+  package var seed: Data = Data()
+
+  package var share: UInt32 = 0
+
+  package var strata: [WireStratum] = []
+
+  package var signatures: [WireSignature] = []
+
+  package var problem: String {
+    get {_problem ?? String()}
+    set {_problem = newValue}
+  }
+  /// Returns true if `problem` has been explicitly set.
+  package var hasProblem: Bool {self._problem != nil}
+  /// Clears the value of `problem`. Subsequent reads from it will return its default value.
+  package mutating func clearProblem() {self._problem = nil}
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+
+  fileprivate var _disk: WireDiskIdentity? = nil
+  fileprivate var _problem: String? = nil
+}
+
+package nonisolated struct WireVirtualDiskFact: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  package var vmid: UInt64 = 0
+
+  package var machine: String = String()
+
+  package var slot: String = String()
+
+  package var serial: String {
+    get {_serial ?? String()}
+    set {_serial = newValue}
+  }
+  /// Returns true if `serial` has been explicitly set.
+  package var hasSerial: Bool {self._serial != nil}
+  /// Clears the value of `serial`. Subsequent reads from it will return its default value.
+  package mutating func clearSerial() {self._serial = nil}
+
+  package var volume: String = String()
+
+  package var sizeInBytes: UInt64 {
+    get {_sizeInBytes ?? 0}
+    set {_sizeInBytes = newValue}
+  }
+  /// Returns true if `sizeInBytes` has been explicitly set.
+  package var hasSizeInBytes: Bool {self._sizeInBytes != nil}
+  /// Clears the value of `sizeInBytes`. Subsequent reads from it will return its default value.
+  package mutating func clearSizeInBytes() {self._sizeInBytes = nil}
+
+  package var discards: Bool = false
+
+  package var readOnly: Bool = false
+
+  package var fingerprint: Data {
+    get {_fingerprint ?? Data()}
+    set {_fingerprint = newValue}
+  }
+  /// Returns true if `fingerprint` has been explicitly set.
+  package var hasFingerprint: Bool {self._fingerprint != nil}
+  /// Clears the value of `fingerprint`. Subsequent reads from it will return its default value.
+  package mutating func clearFingerprint() {self._fingerprint = nil}
+
+  package var signatures: [WireSignature] = []
+
+  package var blank: Bool = false
+
+  package var unread: String {
+    get {_unread ?? String()}
+    set {_unread = newValue}
+  }
+  /// Returns true if `unread` has been explicitly set.
+  package var hasUnread: Bool {self._unread != nil}
+  /// Clears the value of `unread`. Subsequent reads from it will return its default value.
+  package mutating func clearUnread() {self._unread = nil}
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+
+  fileprivate var _serial: String? = nil
+  fileprivate var _sizeInBytes: UInt64? = nil
+  fileprivate var _fingerprint: Data? = nil
+  fileprivate var _unread: String? = nil
 }
 
 package nonisolated struct WireLinkFact: Sendable {
@@ -1076,6 +1447,8 @@ package nonisolated struct WireWipeReport: Sendable {
   /// Clears the value of `problem`. Subsequent reads from it will return its default value.
   package mutating func clearProblem() {self._problem = nil}
 
+  package var strata: [WireStratum] = []
+
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package init() {}
@@ -1170,7 +1543,7 @@ fileprivate nonisolated let _protobuf_package = "meshgate.agent.v1"
 
 nonisolated extension WireAgentFrame: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".AgentFrame"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}join\0\u{1}hello\0\u{1}report\0\u{1}heartbeat\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}join\0\u{1}hello\0\u{1}report\0\u{1}heartbeat\0\u{1}progress\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -1230,6 +1603,19 @@ nonisolated extension WireAgentFrame: SwiftProtobuf.Message, SwiftProtobuf._Mess
           self.body = .heartbeat(v)
         }
       }()
+      case 5: try {
+        var v: WireProgress?
+        var hadOneofValue = false
+        if let current = self.body {
+          hadOneofValue = true
+          if case .progress(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.body = .progress(v)
+        }
+      }()
       default: break
       }
     }
@@ -1256,6 +1642,10 @@ nonisolated extension WireAgentFrame: SwiftProtobuf.Message, SwiftProtobuf._Mess
     case .heartbeat?: try {
       guard case .heartbeat(let v)? = self.body else { preconditionFailure() }
       try visitor.visitSingularMessageField(value: v, fieldNumber: 4)
+    }()
+    case .progress?: try {
+      guard case .progress(let v)? = self.body else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 5)
     }()
     case nil: break
     }
@@ -1713,9 +2103,54 @@ nonisolated extension WireHeartbeat: SwiftProtobuf.Message, SwiftProtobuf._Messa
   }
 }
 
+nonisolated extension WireProgress: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".Progress"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}task\0\u{1}phase\0\u{1}done\0\u{1}total\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularStringField(value: &self.task) }()
+      case 2: try { try decoder.decodeSingularStringField(value: &self.phase) }()
+      case 3: try { try decoder.decodeSingularUInt64Field(value: &self.done) }()
+      case 4: try { try decoder.decodeSingularUInt64Field(value: &self.total) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.task.isEmpty {
+      try visitor.visitSingularStringField(value: self.task, fieldNumber: 1)
+    }
+    if !self.phase.isEmpty {
+      try visitor.visitSingularStringField(value: self.phase, fieldNumber: 2)
+    }
+    if self.done != 0 {
+      try visitor.visitSingularUInt64Field(value: self.done, fieldNumber: 3)
+    }
+    if self.total != 0 {
+      try visitor.visitSingularUInt64Field(value: self.total, fieldNumber: 4)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: WireProgress, rhs: WireProgress) -> Bool {
+    if lhs.task != rhs.task {return false}
+    if lhs.phase != rhs.phase {return false}
+    if lhs.done != rhs.done {return false}
+    if lhs.total != rhs.total {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
 nonisolated extension WireTask: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".Task"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}id\0\u{1}node\0\u{1}epoch\0\u{3}deadline_ms\0\u{1}host\0\u{1}disks\0\u{1}links\0\u{1}reach\0\u{1}clock\0\u{1}kernel\0\u{1}wipe\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}id\0\u{1}node\0\u{1}epoch\0\u{3}deadline_ms\0\u{1}host\0\u{1}disks\0\u{1}links\0\u{1}reach\0\u{1}clock\0\u{1}kernel\0\u{1}wipe\0\u{1}blankness\0\u{3}virtual_disks\0\u{1}arm\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -1818,6 +2253,45 @@ nonisolated extension WireTask: SwiftProtobuf.Message, SwiftProtobuf._MessageImp
           self.order = .wipe(v)
         }
       }()
+      case 12: try {
+        var v: WireProbeBlankness?
+        var hadOneofValue = false
+        if let current = self.order {
+          hadOneofValue = true
+          if case .blankness(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.order = .blankness(v)
+        }
+      }()
+      case 13: try {
+        var v: WireProbeVirtualDisks?
+        var hadOneofValue = false
+        if let current = self.order {
+          hadOneofValue = true
+          if case .virtualDisks(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.order = .virtualDisks(v)
+        }
+      }()
+      case 14: try {
+        var v: WireWarrant?
+        var hadOneofValue = false
+        if let current = self.order {
+          hadOneofValue = true
+          if case .arm(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.order = .arm(v)
+        }
+      }()
       default: break
       }
     }
@@ -1868,6 +2342,18 @@ nonisolated extension WireTask: SwiftProtobuf.Message, SwiftProtobuf._MessageImp
     case .wipe?: try {
       guard case .wipe(let v)? = self.order else { preconditionFailure() }
       try visitor.visitSingularMessageField(value: v, fieldNumber: 11)
+    }()
+    case .blankness?: try {
+      guard case .blankness(let v)? = self.order else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 12)
+    }()
+    case .virtualDisks?: try {
+      guard case .virtualDisks(let v)? = self.order else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 13)
+    }()
+    case .arm?: try {
+      guard case .arm(let v)? = self.order else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 14)
     }()
     case nil: break
     }
@@ -1956,6 +2442,110 @@ nonisolated extension WireProbeKernel: SwiftProtobuf.Message, SwiftProtobuf._Mes
   }
 
   package static func ==(lhs: WireProbeKernel, rhs: WireProbeKernel) -> Bool {
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension WireProbeVirtualDisks: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".ProbeVirtualDisks"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}serials\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeRepeatedStringField(value: &self.serials) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.serials.isEmpty {
+      try visitor.visitRepeatedStringField(value: self.serials, fieldNumber: 1)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: WireProbeVirtualDisks, rhs: WireProbeVirtualDisks) -> Bool {
+    if lhs.serials != rhs.serials {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension WireProbeBlankness: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".ProbeBlankness"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}checks\0\u{1}seed\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeRepeatedMessageField(value: &self.checks) }()
+      case 2: try { try decoder.decodeSingularBytesField(value: &self.seed) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.checks.isEmpty {
+      try visitor.visitRepeatedMessageField(value: self.checks, fieldNumber: 1)
+    }
+    if !self.seed.isEmpty {
+      try visitor.visitSingularBytesField(value: self.seed, fieldNumber: 2)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: WireProbeBlankness, rhs: WireProbeBlankness) -> Bool {
+    if lhs.checks != rhs.checks {return false}
+    if lhs.seed != rhs.seed {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension WireBlanknessCheck: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".BlanknessCheck"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}disk\0\u{1}share\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularMessageField(value: &self._disk) }()
+      case 2: try { try decoder.decodeSingularUInt32Field(value: &self.share) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
+    try { if let v = self._disk {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 1)
+    } }()
+    if self.share != 0 {
+      try visitor.visitSingularUInt32Field(value: self.share, fieldNumber: 2)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: WireBlanknessCheck, rhs: WireBlanknessCheck) -> Bool {
+    if lhs._disk != rhs._disk {return false}
+    if lhs.share != rhs.share {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -2386,7 +2976,7 @@ nonisolated extension WireFacts: SwiftProtobuf.Message, SwiftProtobuf._MessageIm
 
 nonisolated extension WireFact: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".Fact"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}host\0\u{1}disk\0\u{1}link\0\u{1}route\0\u{1}reach\0\u{1}clock\0\u{1}kernel\0\u{1}unavailable\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}host\0\u{1}disk\0\u{1}link\0\u{1}route\0\u{1}reach\0\u{1}clock\0\u{1}kernel\0\u{1}unavailable\0\u{1}wiper\0\u{1}blankness\0\u{3}virtual_disk\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -2493,6 +3083,45 @@ nonisolated extension WireFact: SwiftProtobuf.Message, SwiftProtobuf._MessageImp
           self.body = .unavailable(v)
         }
       }()
+      case 9: try {
+        var v: WireWiperFact?
+        var hadOneofValue = false
+        if let current = self.body {
+          hadOneofValue = true
+          if case .wiper(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.body = .wiper(v)
+        }
+      }()
+      case 10: try {
+        var v: WireBlanknessFact?
+        var hadOneofValue = false
+        if let current = self.body {
+          hadOneofValue = true
+          if case .blankness(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.body = .blankness(v)
+        }
+      }()
+      case 11: try {
+        var v: WireVirtualDiskFact?
+        var hadOneofValue = false
+        if let current = self.body {
+          hadOneofValue = true
+          if case .virtualDisk(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.body = .virtualDisk(v)
+        }
+      }()
       default: break
       }
     }
@@ -2535,6 +3164,18 @@ nonisolated extension WireFact: SwiftProtobuf.Message, SwiftProtobuf._MessageImp
     case .unavailable?: try {
       guard case .unavailable(let v)? = self.body else { preconditionFailure() }
       try visitor.visitSingularStringField(value: v, fieldNumber: 8)
+    }()
+    case .wiper?: try {
+      guard case .wiper(let v)? = self.body else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 9)
+    }()
+    case .blankness?: try {
+      guard case .blankness(let v)? = self.body else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 10)
+    }()
+    case .virtualDisk?: try {
+      guard case .virtualDisk(let v)? = self.body else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 11)
     }()
     case nil: break
     }
@@ -2669,7 +3310,7 @@ nonisolated extension WireDiskIdentity: SwiftProtobuf.Message, SwiftProtobuf._Me
 
 nonisolated extension WireSignature: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".Signature"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}kind\0\u{1}offset\0\u{1}words\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}kind\0\u{1}offset\0\u{1}words\0\u{1}owner\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -2680,12 +3321,17 @@ nonisolated extension WireSignature: SwiftProtobuf.Message, SwiftProtobuf._Messa
       case 1: try { try decoder.decodeSingularStringField(value: &self.kind) }()
       case 2: try { try decoder.decodeSingularUInt64Field(value: &self.offset) }()
       case 3: try { try decoder.decodeSingularStringField(value: &self.words) }()
+      case 4: try { try decoder.decodeSingularStringField(value: &self._owner) }()
       default: break
       }
     }
   }
 
   package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
     if !self.kind.isEmpty {
       try visitor.visitSingularStringField(value: self.kind, fieldNumber: 1)
     }
@@ -2695,6 +3341,9 @@ nonisolated extension WireSignature: SwiftProtobuf.Message, SwiftProtobuf._Messa
     if !self.words.isEmpty {
       try visitor.visitSingularStringField(value: self.words, fieldNumber: 3)
     }
+    try { if let v = self._owner {
+      try visitor.visitSingularStringField(value: v, fieldNumber: 4)
+    } }()
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -2702,6 +3351,7 @@ nonisolated extension WireSignature: SwiftProtobuf.Message, SwiftProtobuf._Messa
     if lhs.kind != rhs.kind {return false}
     if lhs.offset != rhs.offset {return false}
     if lhs.words != rhs.words {return false}
+    if lhs._owner != rhs._owner {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -2709,7 +3359,7 @@ nonisolated extension WireSignature: SwiftProtobuf.Message, SwiftProtobuf._Messa
 
 nonisolated extension WireDiskFact: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".DiskFact"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}name\0\u{1}identity\0\u{3}read_only\0\u{1}rotational\0\u{3}exclusive_open\0\u{1}users\0\u{1}partitions\0\u{1}signatures\0\u{1}blank\0\u{1}fingerprint\0\u{1}unreadable\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}name\0\u{1}identity\0\u{3}read_only\0\u{1}rotational\0\u{3}exclusive_open\0\u{1}users\0\u{1}partitions\0\u{1}signatures\0\u{1}blank\0\u{1}fingerprint\0\u{1}unreadable\0\u{3}physical_sector_size\0\u{3}writes_zeroes\0\u{1}discards\0")
 
   fileprivate class _StorageClass {
     var _name: String = String()
@@ -2723,6 +3373,9 @@ nonisolated extension WireDiskFact: SwiftProtobuf.Message, SwiftProtobuf._Messag
     var _blank: Bool = false
     var _fingerprint: Data? = nil
     var _unreadable: String? = nil
+    var _physicalSectorSize: UInt64? = nil
+    var _writesZeroes: Bool? = nil
+    var _discards: Bool? = nil
 
       // This property is used as the initial default value for new instances of the type.
       // The type itself is protecting the reference to its storage via CoW semantics.
@@ -2744,6 +3397,9 @@ nonisolated extension WireDiskFact: SwiftProtobuf.Message, SwiftProtobuf._Messag
       _blank = source._blank
       _fingerprint = source._fingerprint
       _unreadable = source._unreadable
+      _physicalSectorSize = source._physicalSectorSize
+      _writesZeroes = source._writesZeroes
+      _discards = source._discards
     }
   }
 
@@ -2773,6 +3429,9 @@ nonisolated extension WireDiskFact: SwiftProtobuf.Message, SwiftProtobuf._Messag
         case 9: try { try decoder.decodeSingularBoolField(value: &_storage._blank) }()
         case 10: try { try decoder.decodeSingularBytesField(value: &_storage._fingerprint) }()
         case 11: try { try decoder.decodeSingularStringField(value: &_storage._unreadable) }()
+        case 12: try { try decoder.decodeSingularUInt64Field(value: &_storage._physicalSectorSize) }()
+        case 13: try { try decoder.decodeSingularBoolField(value: &_storage._writesZeroes) }()
+        case 14: try { try decoder.decodeSingularBoolField(value: &_storage._discards) }()
         default: break
         }
       }
@@ -2818,6 +3477,15 @@ nonisolated extension WireDiskFact: SwiftProtobuf.Message, SwiftProtobuf._Messag
       try { if let v = _storage._unreadable {
         try visitor.visitSingularStringField(value: v, fieldNumber: 11)
       } }()
+      try { if let v = _storage._physicalSectorSize {
+        try visitor.visitSingularUInt64Field(value: v, fieldNumber: 12)
+      } }()
+      try { if let v = _storage._writesZeroes {
+        try visitor.visitSingularBoolField(value: v, fieldNumber: 13)
+      } }()
+      try { if let v = _storage._discards {
+        try visitor.visitSingularBoolField(value: v, fieldNumber: 14)
+      } }()
     }
     try unknownFields.traverse(visitor: &visitor)
   }
@@ -2838,10 +3506,294 @@ nonisolated extension WireDiskFact: SwiftProtobuf.Message, SwiftProtobuf._Messag
         if _storage._blank != rhs_storage._blank {return false}
         if _storage._fingerprint != rhs_storage._fingerprint {return false}
         if _storage._unreadable != rhs_storage._unreadable {return false}
+        if _storage._physicalSectorSize != rhs_storage._physicalSectorSize {return false}
+        if _storage._writesZeroes != rhs_storage._writesZeroes {return false}
+        if _storage._discards != rhs_storage._discards {return false}
         return true
       }
       if !storagesAreEqual {return false}
     }
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension WireReplayStoreMark: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".ReplayStoreMark"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}id\0\u{1}records\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularStringField(value: &self.id) }()
+      case 2: try { try decoder.decodeSingularUInt64Field(value: &self.records) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.id.isEmpty {
+      try visitor.visitSingularStringField(value: self.id, fieldNumber: 1)
+    }
+    if self.records != 0 {
+      try visitor.visitSingularUInt64Field(value: self.records, fieldNumber: 2)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: WireReplayStoreMark, rhs: WireReplayStoreMark) -> Bool {
+    if lhs.id != rhs.id {return false}
+    if lhs.records != rhs.records {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension WireWiperFact: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".WiperFact"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}store\0\u{1}disarmed\0\u{1}challenge\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularMessageField(value: &self._store) }()
+      case 2: try { try decoder.decodeSingularStringField(value: &self._disarmed) }()
+      case 3: try { try decoder.decodeSingularStringField(value: &self._challenge) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
+    try { if let v = self._store {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 1)
+    } }()
+    try { if let v = self._disarmed {
+      try visitor.visitSingularStringField(value: v, fieldNumber: 2)
+    } }()
+    try { if let v = self._challenge {
+      try visitor.visitSingularStringField(value: v, fieldNumber: 3)
+    } }()
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: WireWiperFact, rhs: WireWiperFact) -> Bool {
+    if lhs._store != rhs._store {return false}
+    if lhs._disarmed != rhs._disarmed {return false}
+    if lhs._challenge != rhs._challenge {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension WireStratum: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".Stratum"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}name\0\u{1}ranges\0\u{1}bytes\0\u{1}sha256\0\u{3}first_nonzero\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularStringField(value: &self.name) }()
+      case 2: try { try decoder.decodeSingularUInt32Field(value: &self.ranges) }()
+      case 3: try { try decoder.decodeSingularUInt64Field(value: &self.bytes) }()
+      case 4: try { try decoder.decodeSingularBytesField(value: &self._sha256) }()
+      case 5: try { try decoder.decodeSingularUInt64Field(value: &self._firstNonzero) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
+    if !self.name.isEmpty {
+      try visitor.visitSingularStringField(value: self.name, fieldNumber: 1)
+    }
+    if self.ranges != 0 {
+      try visitor.visitSingularUInt32Field(value: self.ranges, fieldNumber: 2)
+    }
+    if self.bytes != 0 {
+      try visitor.visitSingularUInt64Field(value: self.bytes, fieldNumber: 3)
+    }
+    try { if let v = self._sha256 {
+      try visitor.visitSingularBytesField(value: v, fieldNumber: 4)
+    } }()
+    try { if let v = self._firstNonzero {
+      try visitor.visitSingularUInt64Field(value: v, fieldNumber: 5)
+    } }()
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: WireStratum, rhs: WireStratum) -> Bool {
+    if lhs.name != rhs.name {return false}
+    if lhs.ranges != rhs.ranges {return false}
+    if lhs.bytes != rhs.bytes {return false}
+    if lhs._sha256 != rhs._sha256 {return false}
+    if lhs._firstNonzero != rhs._firstNonzero {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension WireBlanknessFact: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".BlanknessFact"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}disk\0\u{1}seed\0\u{1}share\0\u{1}strata\0\u{1}signatures\0\u{1}problem\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularMessageField(value: &self._disk) }()
+      case 2: try { try decoder.decodeSingularBytesField(value: &self.seed) }()
+      case 3: try { try decoder.decodeSingularUInt32Field(value: &self.share) }()
+      case 4: try { try decoder.decodeRepeatedMessageField(value: &self.strata) }()
+      case 5: try { try decoder.decodeRepeatedMessageField(value: &self.signatures) }()
+      case 6: try { try decoder.decodeSingularStringField(value: &self._problem) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
+    try { if let v = self._disk {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 1)
+    } }()
+    if !self.seed.isEmpty {
+      try visitor.visitSingularBytesField(value: self.seed, fieldNumber: 2)
+    }
+    if self.share != 0 {
+      try visitor.visitSingularUInt32Field(value: self.share, fieldNumber: 3)
+    }
+    if !self.strata.isEmpty {
+      try visitor.visitRepeatedMessageField(value: self.strata, fieldNumber: 4)
+    }
+    if !self.signatures.isEmpty {
+      try visitor.visitRepeatedMessageField(value: self.signatures, fieldNumber: 5)
+    }
+    try { if let v = self._problem {
+      try visitor.visitSingularStringField(value: v, fieldNumber: 6)
+    } }()
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: WireBlanknessFact, rhs: WireBlanknessFact) -> Bool {
+    if lhs._disk != rhs._disk {return false}
+    if lhs.seed != rhs.seed {return false}
+    if lhs.share != rhs.share {return false}
+    if lhs.strata != rhs.strata {return false}
+    if lhs.signatures != rhs.signatures {return false}
+    if lhs._problem != rhs._problem {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension WireVirtualDiskFact: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".VirtualDiskFact"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}vmid\0\u{1}machine\0\u{1}slot\0\u{1}serial\0\u{1}volume\0\u{3}size_in_bytes\0\u{1}discards\0\u{3}read_only\0\u{1}fingerprint\0\u{1}signatures\0\u{1}blank\0\u{1}unread\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularUInt64Field(value: &self.vmid) }()
+      case 2: try { try decoder.decodeSingularStringField(value: &self.machine) }()
+      case 3: try { try decoder.decodeSingularStringField(value: &self.slot) }()
+      case 4: try { try decoder.decodeSingularStringField(value: &self._serial) }()
+      case 5: try { try decoder.decodeSingularStringField(value: &self.volume) }()
+      case 6: try { try decoder.decodeSingularUInt64Field(value: &self._sizeInBytes) }()
+      case 7: try { try decoder.decodeSingularBoolField(value: &self.discards) }()
+      case 8: try { try decoder.decodeSingularBoolField(value: &self.readOnly) }()
+      case 9: try { try decoder.decodeSingularBytesField(value: &self._fingerprint) }()
+      case 10: try { try decoder.decodeRepeatedMessageField(value: &self.signatures) }()
+      case 11: try { try decoder.decodeSingularBoolField(value: &self.blank) }()
+      case 12: try { try decoder.decodeSingularStringField(value: &self._unread) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
+    if self.vmid != 0 {
+      try visitor.visitSingularUInt64Field(value: self.vmid, fieldNumber: 1)
+    }
+    if !self.machine.isEmpty {
+      try visitor.visitSingularStringField(value: self.machine, fieldNumber: 2)
+    }
+    if !self.slot.isEmpty {
+      try visitor.visitSingularStringField(value: self.slot, fieldNumber: 3)
+    }
+    try { if let v = self._serial {
+      try visitor.visitSingularStringField(value: v, fieldNumber: 4)
+    } }()
+    if !self.volume.isEmpty {
+      try visitor.visitSingularStringField(value: self.volume, fieldNumber: 5)
+    }
+    try { if let v = self._sizeInBytes {
+      try visitor.visitSingularUInt64Field(value: v, fieldNumber: 6)
+    } }()
+    if self.discards != false {
+      try visitor.visitSingularBoolField(value: self.discards, fieldNumber: 7)
+    }
+    if self.readOnly != false {
+      try visitor.visitSingularBoolField(value: self.readOnly, fieldNumber: 8)
+    }
+    try { if let v = self._fingerprint {
+      try visitor.visitSingularBytesField(value: v, fieldNumber: 9)
+    } }()
+    if !self.signatures.isEmpty {
+      try visitor.visitRepeatedMessageField(value: self.signatures, fieldNumber: 10)
+    }
+    if self.blank != false {
+      try visitor.visitSingularBoolField(value: self.blank, fieldNumber: 11)
+    }
+    try { if let v = self._unread {
+      try visitor.visitSingularStringField(value: v, fieldNumber: 12)
+    } }()
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: WireVirtualDiskFact, rhs: WireVirtualDiskFact) -> Bool {
+    if lhs.vmid != rhs.vmid {return false}
+    if lhs.machine != rhs.machine {return false}
+    if lhs.slot != rhs.slot {return false}
+    if lhs._serial != rhs._serial {return false}
+    if lhs.volume != rhs.volume {return false}
+    if lhs._sizeInBytes != rhs._sizeInBytes {return false}
+    if lhs.discards != rhs.discards {return false}
+    if lhs.readOnly != rhs.readOnly {return false}
+    if lhs._fingerprint != rhs._fingerprint {return false}
+    if lhs.signatures != rhs.signatures {return false}
+    if lhs.blank != rhs.blank {return false}
+    if lhs._unread != rhs._unread {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -3129,7 +4081,7 @@ nonisolated extension WireKernelFact: SwiftProtobuf.Message, SwiftProtobuf._Mess
 
 nonisolated extension WireWipeReport: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".WipeReport"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}warrant\0\u{1}disk\0\u{1}method\0\u{1}ending\0\u{3}signatures_before\0\u{3}bytes_written\0\u{3}bytes_verified\0\u{1}areas\0\u{1}problem\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}warrant\0\u{1}disk\0\u{1}method\0\u{1}ending\0\u{3}signatures_before\0\u{3}bytes_written\0\u{3}bytes_verified\0\u{1}areas\0\u{1}problem\0\u{1}strata\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -3146,6 +4098,7 @@ nonisolated extension WireWipeReport: SwiftProtobuf.Message, SwiftProtobuf._Mess
       case 7: try { try decoder.decodeSingularUInt64Field(value: &self.bytesVerified) }()
       case 8: try { try decoder.decodeRepeatedMessageField(value: &self.areas) }()
       case 9: try { try decoder.decodeSingularStringField(value: &self._problem) }()
+      case 10: try { try decoder.decodeRepeatedMessageField(value: &self.strata) }()
       default: break
       }
     }
@@ -3183,6 +4136,9 @@ nonisolated extension WireWipeReport: SwiftProtobuf.Message, SwiftProtobuf._Mess
     try { if let v = self._problem {
       try visitor.visitSingularStringField(value: v, fieldNumber: 9)
     } }()
+    if !self.strata.isEmpty {
+      try visitor.visitRepeatedMessageField(value: self.strata, fieldNumber: 10)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -3196,6 +4152,7 @@ nonisolated extension WireWipeReport: SwiftProtobuf.Message, SwiftProtobuf._Mess
     if lhs.bytesVerified != rhs.bytesVerified {return false}
     if lhs.areas != rhs.areas {return false}
     if lhs._problem != rhs._problem {return false}
+    if lhs.strata != rhs.strata {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

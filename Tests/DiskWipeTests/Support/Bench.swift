@@ -126,6 +126,20 @@ final class Bench: @unchecked Sendable {
         mounted.append(path)
     }
 
+    /// A file system of 1 MiB over a directory; unmounted at the end.
+    func mountSmall(on path: String) async throws {
+        try await tool("mount", "-t", "tmpfs", "-o", "size=1m,mode=0700", "small", path)
+        mounted.append(path)
+    }
+
+    /// Fills a small file system up to so many bytes.
+    func fill(_ path: String, leaving: UInt64) async throws {
+        var room = statvfs()
+        try #require(statvfs(path, &room) == 0)
+        let free = UInt64(room.f_bavail) * UInt64(room.f_frsize)
+        try LinuxFileStore().write([UInt8](repeating: 1, count: Int(free - leaving)), to: path + "/filler")
+    }
+
     func plant(_ bytes: [UInt8], at offset: UInt64, on disk: Disk) throws {
         let file = open(disk.node, O_WRONLY | O_CLOEXEC)
         try #require(file >= 0)
@@ -161,10 +175,18 @@ final class Bench: @unchecked Sendable {
         let now = Timestamp(seconds: SystemClock.now().wall.seconds)
         var terms = WarrantTerms(
             mesh: "lab", id: try #require(WarrantID(try KernelEntropy().hexID())), plan: .sha256(Array("plan".utf8)),
-            step: StepID("talos-east", "wipe-vdb"), node: Self.node, nodeKey: Self.nodeKey, boot: boot, disk: fact.identity,
-            fingerprint: fact.fingerprint ?? .zero, method: method, notBefore: now + .seconds(-60), notAfter: now + .seconds(600))
+            step: StepID("talos-east", "wipe-vdb"), node: Self.node, nodeKey: Self.nodeKey, boot: boot, store: try mark(),
+            disk: fact.identity, holds: WarrantTerms.holds(fact.signatures), fingerprint: fact.fingerprint ?? .zero, method: method, notBefore: now + .seconds(-60), notAfter: now + .seconds(600))
         change(&terms)
         return terms
+    }
+
+    /// What the records say, read without the store's lock; of a bench that was never armed, a store that nobody has.
+    func mark() throws -> ReplayStoreMark {
+        let bytes = try LinuxFileStore().read("\(directory)/store/records", limit: 1 << 20) ?? []
+        let first = bytes.count >= ReplayRecord.size ? ReplayRecord(Array(bytes[..<ReplayRecord.size])) : nil
+        let id = ReplayStoreID(first?.id.text ?? String(repeating: "0", count: 32)) ?? Self.unreachable()
+        return ReplayStoreMark(id: id, records: UInt64(bytes.count / ReplayRecord.size))
     }
 
     func sign(_ terms: WarrantTerms, key: String = "admin", namespace: String = "meshgate-wipe") async throws -> WarrantEnvelope {

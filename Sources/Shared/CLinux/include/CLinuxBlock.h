@@ -21,6 +21,8 @@ struct meshgate_block_facts {
 int meshgate_block_node(const char *path, uint32_t *major_out, uint32_t *minor_out);
 /// Same through symbolic links, for the sources that mount and swap tables name.
 int meshgate_block_node_following(const char *path, uint32_t *major_out, uint32_t *minor_out);
+/// Bytes of a file or a block device.
+int meshgate_volume_size(int descriptor, uint64_t *size);
 /// Opens with O_NOFOLLOW|O_CLOEXEC|O_DIRECT; `write` adds O_RDWR, `exclusive` adds O_EXCL (EBUSY while the kernel knows a user).
 int meshgate_block_open(const char *path, int write, int exclusive);
 int meshgate_block_facts_of(int descriptor, struct meshgate_block_facts *facts);
@@ -42,3 +44,7 @@ int meshgate_socket_peer(int descriptor, uint32_t *user, uint32_t *group, int32_
 int meshgate_socket_accept(int descriptor);
 /// PR_SET_NO_NEW_PRIVS, PR_SET_DUMPABLE=0 and RLIMIT_CORE=0.
 int meshgate_harden_process(void);
+/// Gives up every capability of the calling thread and of those it starts from now on, for good.
+int meshgate_drop_capabilities(void);
+/// Sets the calling thread's disk priority: 0 leaves it, 1 is the lowest "best effort", 2 is "idle" (only when nobody else wants the disk).
+int meshgate_disk_priority(int level);
