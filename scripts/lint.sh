@@ -21,7 +21,7 @@ scripts/arrows.sh || failed=1
 scripts/check-units.sh || failed=1
 
 scripts=(.ci/run)
-while IFS= read -r -d '' file; do scripts+=("$file"); done < <(find scripts Benchmarks -name '*.sh' -print0 | sort -z)
+while IFS= read -r -d '' file; do scripts+=("$file"); done < <(find scripts Benchmarks Tests -name '*.sh' -print0 | sort -z)
 if command -v shellcheck >/dev/null; then
     shellcheck "${scripts[@]}" && echo "shellcheck: ${#scripts[@]} scripts, nothing to complain about" || failed=1
 else

@@ -39,7 +39,8 @@ extension DiskTests {
     struct Blankness {
         private func proof(_ bench: Bench, share: Int, seed: UInt8 = 1, stop: StopSignal = StopSignal()) throws -> BlanknessFact {
             let check = BlanknessCheck(disk: try bench.fact().identity, share: share)
-            return BlanknessProof(inventory: bench.configuration.inventory, manners: WipeManners(), stop: stop, progress: { _, _ in })
+            return BlanknessProof(
+                inventory: bench.configuration.inventory, witness: HypervisorWitness(root: "/nowhere"), manners: WipeManners(), stop: stop, progress: { _, _ in })
                 .take(check, seed: .sha256([seed]))
         }
 
@@ -91,7 +92,7 @@ extension DiskTests {
                 identity.sequence += 1
                 let check = BlanknessCheck(disk: identity, share: 10)
                 let fact = BlanknessProof(
-                    inventory: bench.configuration.inventory, manners: WipeManners(), stop: StopSignal(), progress: { _, _ in }
+                    inventory: bench.configuration.inventory, witness: HypervisorWitness(root: "/nowhere"), manners: WipeManners(), stop: StopSignal(), progress: { _, _ in }
                 ).take(check, seed: .zero)
                 #expect(fact.problem?.contains("disk sequence") == true && !fact.isProof)
             }

@@ -122,6 +122,24 @@ extension DiskTests {
                 before: { bench, _ in _ = try await bench.disk("vdc", size: 16 << 20, image: "twin/vdb-data") })
         }
 
+        @Test("one medium on two ways, without a serial: idle here and mounted there")
+        func namelessTwins() async throws {
+            try await Bench.with { bench in
+                // A name that a warrant cannot carry is no serial.
+                let disk = try await bench.disk(size: 16 << 20, image: "zwilling-\u{FC}")
+                try await bench.tool("mkfs.ext4", "-q", "-L", "precious", disk.loop)
+                let other = try await bench.disk("vdc", size: 16 << 20, image: "zwilling-\u{FC}")
+                let fact = try bench.fact()
+                try #require(fact.identity.serial == nil)
+                let envelope = try await bench.sign(try bench.terms(for: fact))
+                try await bench.mount(other)
+                let hash = try await bench.hash(disk)
+                guard case .refused(let refusal) = bench.wiper(try bench.openStore()).wipe(envelope) else { return #expect(Bool(false)) }
+                #expect(refusal.code == .ambiguousDisk && refusal.detail.contains("may be one disk"), "\(refusal)")
+                #expect(try await bench.hash(disk) == hash)
+            }
+        }
+
         @Test("content that changed after the admin looked")
         func contentChanged() async throws {
             try await expect(.fingerprintMismatch, saying: "ext4 'precious'", before: { try $0.plant([1], at: 2000, on: $1) })

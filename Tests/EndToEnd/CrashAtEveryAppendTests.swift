@@ -229,7 +229,7 @@ struct CrashAtEveryAppendTests {
         private func approveIfAsked(_ controller: RunController) async throws {
             guard case .held(let verdict, _) = controller.snapshot.run?[wipe]?.status,
                 verdict.reasons.contains(where: { $0.code == .needsWarrant }), controller.snapshot.warrants[wipe] == nil,
-                case .wipe(let node, let disk, let method) = plan.step(wipe)?.action
+                case .wipe(let node, let disk, let method, _) = plan.step(wipe)?.action
             else { return }
             let id = try SmallMesh.need(WarrantID(try KernelEntropy().hexID()))
             let terms = WarrantTerms(

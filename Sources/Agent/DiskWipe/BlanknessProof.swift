@@ -5,9 +5,12 @@ internal import MeshModel
 internal import MeshTrust
 
 /// Reads a disk where a seed says, after its wipe is over: both ends, every place of a label, and a share of all blocks that nobody could
-/// know before. Reads only; the disk is held exclusively meanwhile, so that what is read is one state of it.
+/// know before. Reads only; a disk of this host is held exclusively meanwhile, so that what is read is one state of it. A guest's volume
+/// cannot be held: the guest has it.
 struct BlanknessProof {
     let inventory: DiskInventory
+    /// Where volumes of guests are found, which are known by serial alone.
+    let witness: HypervisorWitness
     let manners: WipeManners
     let stop: StopSignal
     let progress: (_ bytes: UInt64, _ total: UInt64) -> Void
@@ -28,14 +31,28 @@ struct BlanknessProof {
     }
 
     private func prove(_ fact: inout BlanknessFact) throws {
+        if fact.disk.kind == .volume { return try proveVolume(&fact) }
         let candidate = try DiskMatch.find(fact.disk, among: try inventory.candidates())
         let device = try BlockDevice.exclusive(candidate.node, .exclusiveReading)
         let before = try device.facts()
         guard before.number == candidate.disk.number, before.sequence == fact.disk.sequence, before.size == fact.disk.sizeInBytes else {
             throw DiskWipeError.changedWhileRead(disk: candidate.name)
         }
+        try read(device, size: before.size, disk: candidate.name, into: &fact)
+        guard try device.facts() == before else { throw DiskWipeError.changedWhileRead(disk: candidate.name) }
+    }
+
+    private func proveVolume(_ fact: inout BlanknessFact) throws {
+        let (path, volume) = try witness.volume(withSerial: fact.disk.serial ?? "")
+        let device = try BlockDevice(path, .reading)
+        let size = try device.volumeSize()
+        guard size == fact.disk.sizeInBytes else { throw DiskWipeError.changedWhileRead(disk: volume) }
+        try read(device, size: size, disk: volume, into: &fact)
+    }
+
+    private func read(_ device: BlockDevice, size: UInt64, disk: String, into fact: inout BlanknessFact) throws {
         manners.adoptPriority()
-        let parts = parts(before.size, fact.share, fact.seed)
+        let parts = parts(size, fact.share, fact.seed)
         let total = parts.reduce(0) { $0 + $1.areas.reduce(0) { $0 + $1.length } }
         var done: UInt64 = 0
         var pace = Pace(manners.rate)
@@ -56,8 +73,7 @@ struct BlanknessProof {
             stratum.sha256 = hasher.finish()
             fact.strata.append(stratum)
         }
-        fact.signatures = try DiskContent.examine(device, disk: candidate.name, size: before.size, forgettingCache: true).signatures
-        guard try device.facts() == before else { throw DiskWipeError.changedWhileRead(disk: candidate.name) }
+        fact.signatures = try DiskContent.examine(device, disk: disk, size: size, forgettingCache: true).signatures
     }
 
     /// Where only signatures were cleared, only their places are proven; what lies elsewhere was to be left.

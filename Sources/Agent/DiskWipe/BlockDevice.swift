@@ -82,6 +82,18 @@ final class BlockDevice {
         let sector: UInt64
         let sequence: UInt64
         let readOnly: Bool
+
+        /// In words, what is so in `other` and was not here.
+        func differences(from other: Facts) -> String {
+            if other.size == 0 { return "it went away" }
+            var words: [String] = []
+            if number != other.number { words.append("device number \(other.number) instead of \(number)") }
+            if size != other.size { words.append("size \(other.size) instead of \(size)") }
+            if sector != other.sector { words.append("sector size \(other.sector) instead of \(sector)") }
+            if sequence != other.sequence { words.append("disk sequence \(other.sequence) instead of \(sequence)") }
+            if readOnly != other.readOnly { words.append(other.readOnly ? "it is read-only now" : "it is writable now") }
+            return words.joined(separator: ", ")
+        }
     }
 
     func facts() throws(Failure) -> Facts {

@@ -55,7 +55,8 @@ package struct DiskInventory: Sendable {
             partitions: disk.partitions.count, signatures: [], blank: false, fingerprint: nil)
         do {
             let content = try content(candidate)
-            fact.partitions = max(fact.partitions, content.partitions)
+            // The kernel keeps the partitions of a table that is gone until somebody makes it look again.
+            fact.partitions = content.blank ? 0 : max(fact.partitions, content.partitions)
             fact.signatures = content.signatures
             fact.blank = content.blank
             fact.fingerprint = content.fingerprint
@@ -68,7 +69,7 @@ package struct DiskInventory: Sendable {
     }
 
     /// Reads the content between two looks at the sequence number, so that it is known whose content it is.
-    private func content(_ candidate: Candidate) throws -> DiskContent {
+    func content(_ candidate: Candidate) throws -> DiskContent {
         let device = try BlockDevice(candidate.node, .reading)
         let before = try device.facts()
         let wanted = candidate.disk.identity

@@ -37,7 +37,7 @@ struct HeldDisk {
     }
 
     /// What the warrant's fingerprint says must be there; anything else, and the person signed for other content.
-    func content(matching terms: WarrantTerms) throws(Refused) -> DiskContent {
+    func content(matching terms: WarrantTerms, inventory: DiskInventory) throws(Refused) -> DiskContent {
         let content: DiskContent
         do {
             content = try DiskContent.examine(device, disk: name, size: facts.size, forgettingCache: true)
@@ -53,6 +53,7 @@ struct HeldDisk {
                 "the content of \(name) changed since the inventory (\(content.fingerprint.short) instead of \(terms.fingerprint.short)); "
                     + "now it holds \(now); take a new inventory and sign again")
         }
+        if terms.disk.serial == nil, terms.disk.wwid == nil, !content.blank { try refuseTwins(content, inventory) }
         let found = WarrantTerms.holds(content.signatures)
         guard found == terms.holds else {
             let news = found.filter { !terms.holds.contains($0) }
@@ -65,6 +66,24 @@ struct HeldDisk {
             throw Refused(.foreignContent, "\(name) is never wiped: \(content.untouchable.joined(separator: "; "))")
         }
         return content
+    }
+
+    /// Without serial and wwid, one medium on two ways would look like two disks, one of them idle while the other is mounted.
+    private func refuseTwins(_ content: DiskContent, _ inventory: DiskInventory) throws(Refused) {
+        do {
+            for other in try inventory.candidates()
+            where other.disk.number != facts.number && other.disk.identity.sizeInBytes == facts.size {
+                let fingerprint = try inventory.content(other).fingerprint
+                guard fingerprint == content.fingerprint else { continue }
+                throw Refused(
+                    .ambiguousDisk,
+                    "\(name) and \(other.name) have no serial and hold the same, so they may be one disk; give each disk a serial of its own")
+            }
+        } catch let refused as Refused {
+            throw refused
+        } catch {
+            throw Refused(.ambiguousDisk, "\(name) has no serial, and it cannot be told from the other disks of its size: \(error)")
+        }
     }
 
     /// The last look: no detector finds anything, and the head, the tail and every label area are zero.

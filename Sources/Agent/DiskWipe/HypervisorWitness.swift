@@ -16,6 +16,14 @@ struct HypervisorWitness {
 
     /// Every disk of every guest of this host; volumes are looked into where the serial is one of those asked for.
     func disks(lookingInto serials: Set<String>) throws -> [VirtualDiskFact] {
+        let (storages, guests) = try configuration()
+        return guests.flatMap { vmid, guest in
+            guest.drives.map { fact($0, guest, vmid, storages, look: $0.serial.map(serials.contains) ?? false) }
+        }
+    }
+
+    /// Everything that Proxmox has written down here: the storages, and each guest under its number.
+    private func configuration() throws -> (StorageConfiguration, [(UInt64, GuestConfiguration)]) {
         let files = LinuxFileStore()
         let directory = "\(root)/qemu-server"
         let names: [String]
@@ -33,12 +41,33 @@ struct HypervisorWitness {
         guard guests.count <= Self.mostGuests else {
             throw DiskWipeError.hypervisor(path: directory, problem: "more than \(Self.mostGuests) guests")
         }
-        return try guests.flatMap { vmid -> [VirtualDiskFact] in
-            // A guest that is removed this very moment has no file any more.
-            guard let text = try text("\(directory)/\(vmid).conf") else { return [] }
-            let guest = GuestConfiguration(parsing: text)
-            return guest.drives.map { fact($0, guest, vmid, storages, look: $0.serial.map(serials.contains) ?? false) }
+        return (
+            storages,
+            try guests.compactMap { vmid in
+                // A guest that is removed this very moment has no file any more.
+                try text("\(directory)/\(vmid).conf").map { (vmid, GuestConfiguration(parsing: $0)) }
+            }
+        )
+    }
+
+    /// The one volume that a guest here has under this serial: where it lies, and its name.
+    func volume(withSerial serial: String) throws -> (path: String, name: String) {
+        let (storages, guests) = try configuration()
+        let drives = guests.flatMap { vmid, guest in guest.drives.filter { $0.serial == serial }.map { (vmid, $0) } }
+        guard let (vmid, drive) = drives.first, drives.count == 1 else {
+            throw DiskWipeError.hypervisor(path: root, problem: "\(drives.count) disks of its guests have the serial \(plainWords(serial))")
         }
+        switch storages.place(of: drive.volume, vmid: vmid) {
+        case .unreadable(let why): throw DiskWipeError.hypervisor(path: plainWords(drive.volume), problem: why)
+        case .path(let path): return (try Self.real(path), plainWords(drive.volume))
+        }
+    }
+
+    /// LVM and ZFS name their volumes by symbolic links.
+    private static func real(_ path: String) throws -> String {
+        guard let real = realpath(path, nil) else { throw BlockDevice.Failure(doing: "find the volume", errno: errno) }
+        defer { free(real) }
+        return String(cString: real)
     }
 
     private func text(_ path: String) throws -> String? {
@@ -75,10 +104,7 @@ struct HypervisorWitness {
     }
 
     private func examine(_ path: String, into fact: inout VirtualDiskFact) throws {
-        // LVM and ZFS name their volumes by symbolic links.
-        guard let real = realpath(path, nil) else { throw BlockDevice.Failure(doing: "find the volume", errno: errno) }
-        defer { free(real) }
-        let device = try BlockDevice(String(cString: real), .reading)
+        let device = try BlockDevice(try Self.real(path), .reading)
         let size = try device.volumeSize()
         fact.sizeInBytes = size
         let content = try DiskContent.examine(device, disk: fact.volume, size: size, forgettingCache: true)

@@ -90,7 +90,7 @@ struct SysfsDisk: Hashable, Sendable {
         case .loop:
             // A loop device has no serial of its own; in a lab the image's file name stands for it.
             plain(directory.text("loop/backing_file").map(imageName))
-        case .other: nil
+        case .other, .volume: nil
         }
     }
 
@@ -98,7 +98,7 @@ struct SysfsDisk: Hashable, Sendable {
         switch kind {
         case .nvme: plain(directory.text("wwid"))
         case .scsi: plain(directory.text("device/wwid"))
-        case .virtio, .loop, .other: nil
+        case .virtio, .loop, .other, .volume: nil
         }
     }
 

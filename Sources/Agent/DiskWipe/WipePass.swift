@@ -142,7 +142,7 @@ final class WipePass {
         } catch {
             throw .failed("the disk no longer answers: \(words(error))")
         }
-        guard facts == wanted else { throw .failed("the disk changed under the wipe: it was \(wanted) and is \(facts)") }
+        guard facts == wanted else { throw .failed("the disk changed under the wipe: \(wanted.differences(from: facts))") }
     }
 
     private func count(_ length: UInt64) throws(WipeStop) {
@@ -168,6 +168,10 @@ final class WipePass {
     private func failure(_ error: BlockDevice.Failure, at offset: UInt64) -> WipeStop { .failed("\(words(error)) at byte \(offset)") }
 
     private func words(_ error: BlockDevice.Failure) -> String {
-        "\(DiskWipeError.device(doing: error.doing, on: device.path, errno: error.errno))"
+        // What the kernel answers for a disk that was pulled out or shrank; its own words speak of full file systems.
+        if [ENOSPC, ENODATA, ENXIO, ENODEV].contains(error.errno) {
+            return "cannot \(error.doing) (\(device.path)): the disk went away or became smaller"
+        }
+        return "\(DiskWipeError.device(doing: error.doing, on: device.path, errno: error.errno))"
     }
 }

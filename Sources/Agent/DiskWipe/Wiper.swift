@@ -43,7 +43,7 @@ package struct Wiper: Sendable {
         do throws(Refused) {
             try desk.admit(terms)
             let held = try HeldDisk.hold(terms.disk, inventory: configuration.inventory, largest: configuration.manners.largestDisk)
-            let content = try held.content(matching: terms)
+            let content = try held.content(matching: terms, inventory: configuration.inventory)
             if stop.isSet { throw Refused(.stopping, "the wiper is stopping; nothing was begun") }
             if let problem = store.noRoomBecause { throw Refused(.storeFull, problem) }
             try desk.admit(terms)

@@ -179,9 +179,10 @@ package final class WiperServer: Sendable {
 
     private func blankness(_ checks: [BlanknessCheck], _ seed: Digest, _ socket: WiperSocket) -> [Fact] {
         let report = ProgressReport(socket)
-        let proof = BlanknessProof(inventory: configuration.inventory, manners: configuration.manners, stop: stopSignal) {
-            report.say(.verifying, $0, $1)
-        }
+        let proof = BlanknessProof(
+            inventory: configuration.inventory, witness: HypervisorWitness(root: configuration.hypervisorRoot), manners: configuration.manners,
+            stop: stopSignal
+        ) { report.say(.verifying, $0, $1) }
         return checks.map { .blankness(proof.take($0, seed: seed)) }
     }
 

@@ -36,6 +36,29 @@ extension Judge {
         }
     }
 
+    /// The disk with its content: as the node sees it, or as its hypervisor does where the node cannot look.
+    func content(
+        of disk: Requirement.PlannedDisk, on node: NodeID, seenBy host: NodeID?, _ found: Found, _ say: Findings
+    ) -> Search {
+        guard let host else { return find(disk, on: node, found, say) }
+        let volumes = found.virtualDisks(host).filter { $0.serial != nil && $0.serial == disk.serial }
+        guard let volume = volumes.first, volumes.count == 1 else {
+            return .none(
+                say.reason(
+                    .node(host), volumes.isEmpty ? .absent : .mismatch,
+                    "\(host) gives \(volumes.count) disks of its guests the serial \(disk.serial ?? "(none planned)")",
+                    "give exactly one disk that serial in Terraform"))
+        }
+        return .one(
+            DiskFact(
+                name: disk.name,
+                identity: DiskIdentity(
+                    kind: .volume, serial: volume.serial, wwid: nil, sizeInBytes: volume.sizeInBytes ?? 0, sectorSize: 512,
+                    path: volume.volume, sequence: 0),
+                readOnly: volume.readOnly, rotational: false, exclusiveOpen: false, users: [], partitions: 0,
+                signatures: volume.signatures, blank: volume.blank, fingerprint: volume.fingerprint, unreadable: volume.unread))
+    }
+
     func diskIdentity(_ node: NodeID, _ disk: Requirement.PlannedDisk, _ found: Found, _ say: Findings) -> Verdict {
         switch find(disk, on: node, found, say) {
         case .none(let reason), .several(let reason): return .hold([reason])
@@ -68,9 +91,9 @@ extension Judge {
     }
 
     func diskBlank(
-        _ node: NodeID, _ disk: Requirement.PlannedDisk, _ cluster: ClusterName, _ found: Found, _ say: Findings
+        _ node: NodeID, _ disk: Requirement.PlannedDisk, _ cluster: ClusterName, _ host: NodeID?, _ found: Found, _ say: Findings
     ) -> Verdict {
-        switch find(disk, on: node, found, say) {
+        switch content(of: disk, on: node, seenBy: host, found, say) {
         case .none(let reason), .several(let reason): return .hold([reason])
         case .one(let fact):
             if fact.blank { return .pass }

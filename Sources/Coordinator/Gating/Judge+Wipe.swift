@@ -67,11 +67,18 @@ extension Judge {
     private static func place(_ disk: VirtualDiskFact) -> String { "\(disk.slot) of VM \(disk.vmid) (\(disk.machine))" }
 
     /// Whatever is known of any cluster counts, not only of the node's own: a disk can come from another one.
-    func osdRetired(_ node: NodeID, _ disk: Requirement.PlannedDisk, _ found: Found, _ say: Findings) -> Verdict {
+    func osdRetired(
+        _ node: NodeID, _ disk: Requirement.PlannedDisk, _ host: NodeID?, _ found: Found, _ say: Findings
+    ) -> Verdict {
         let fact: DiskFact
-        switch find(disk, on: node, found, say) {
+        switch content(of: disk, on: node, seenBy: host, found, say) {
         case .none(let reason), .several(let reason): return .hold([reason])
         case .one(let one): fact = one
+        }
+        if let problem = fact.unreadable {
+            return say.hold(
+                .node(host ?? node), .unavailable, "what \(fact.name) of \(node) holds cannot be read: \(problem)",
+                "without that nobody can know whose it is; put it where it can be read")
         }
         let owners = Set(fact.signatures.compactMap(\.owner))
         for evidence in self.evidence.newest.values.sorted(by: { $0.key < $1.key }) {
@@ -89,9 +96,9 @@ extension Judge {
     }
 
     func blankProven(
-        _ node: NodeID, _ disk: Requirement.PlannedDisk, _ share: Int, _ found: Found, _ say: Findings
+        _ node: NodeID, _ disk: Requirement.PlannedDisk, _ share: Int, _ host: NodeID?, _ found: Found, _ say: Findings
     ) -> Verdict {
-        let proofs = found.of(node, .blankness).compactMap { if case .blankness(let fact) = $0 { fact } else { nil } }
+        let proofs = found.of(host ?? node, .blankness).compactMap { if case .blankness(let fact) = $0 { fact } else { nil } }
         let own = proofs.first { fact in
             fact.disk.sizeInBytes == disk.size.bytes && (disk.serial == nil || fact.disk.serial == disk.serial) && fact.share >= share
         }

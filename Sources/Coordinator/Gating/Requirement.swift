@@ -13,14 +13,15 @@ package enum Requirement: Hashable, Sendable, Codable {
     case reaches(NodeID, [ReachTarget])
     case diskIdentity(NodeID, PlannedDisk)
     case diskUnused(NodeID, PlannedDisk)
+    /// `seenBy`: the hypervisor that looks into the disk where the node itself cannot, here and below.
     /// Blank, or already used by the storage cluster of `cluster` when that one is healthy.
-    case diskBlank(NodeID, PlannedDisk, cluster: ClusterName)
+    case diskBlank(NodeID, PlannedDisk, cluster: ClusterName, seenBy: NodeID? = nil)
     /// The node's hypervisor knows the same disk: by serial and size, and by its content.
     case diskWitness(NodeID, PlannedDisk, hypervisor: NodeID)
     /// No running Ceph cluster of the mesh owns what is on the disk.
-    case osdRetired(NodeID, PlannedDisk, cluster: ClusterName)
+    case osdRetired(NodeID, PlannedDisk, cluster: ClusterName, seenBy: NodeID? = nil)
     /// After a wipe: the disk reads as zero where the coordinator chose to look, `share` percent of it at least.
-    case blankProven(NodeID, PlannedDisk, share: Int)
+    case blankProven(NodeID, PlannedDisk, share: Int, seenBy: NodeID? = nil)
     case wiperArmed(NodeID)
     case warranted(StepID, NodeID, PlannedDisk)
     case clustersDistinct([ClusterName])
@@ -54,10 +55,10 @@ package enum Requirement: Hashable, Sendable, Codable {
     private enum ReachesCodingKeys: String, CodingKey { case _0 = "node", _1 = "targets" }
     private enum DiskIdentityCodingKeys: String, CodingKey { case _0 = "node", _1 = "disk" }
     private enum DiskUnusedCodingKeys: String, CodingKey { case _0 = "node", _1 = "disk" }
-    private enum DiskBlankCodingKeys: String, CodingKey { case _0 = "node", _1 = "disk", cluster }
+    private enum DiskBlankCodingKeys: String, CodingKey { case _0 = "node", _1 = "disk", cluster, seenBy }
     private enum DiskWitnessCodingKeys: String, CodingKey { case _0 = "node", _1 = "disk", hypervisor }
-    private enum OsdRetiredCodingKeys: String, CodingKey { case _0 = "node", _1 = "disk", cluster }
-    private enum BlankProvenCodingKeys: String, CodingKey { case _0 = "node", _1 = "disk", share }
+    private enum OsdRetiredCodingKeys: String, CodingKey { case _0 = "node", _1 = "disk", cluster, seenBy }
+    private enum BlankProvenCodingKeys: String, CodingKey { case _0 = "node", _1 = "disk", share, seenBy }
     private enum WiperArmedCodingKeys: String, CodingKey { case _0 = "node" }
     private enum WarrantedCodingKeys: String, CodingKey { case _0 = "step", _1 = "node", _2 = "disk" }
     private enum ClustersDistinctCodingKeys: String, CodingKey { case _0 = "clusters" }
@@ -134,8 +135,12 @@ package enum Requirement: Hashable, Sendable, Codable {
         case .diskIdentity(let node, _), .diskUnused(let node, _), .wiperArmed(let node): [EvidenceKey(.node(node), .disks)]
         case .diskWitness(let node, _, let hypervisor):
             [EvidenceKey(.node(node), .disks), EvidenceKey(.node(hypervisor), .virtualDisks)]
-        case .blankProven(let node, _, _): [EvidenceKey(.node(node), .blankness)]
-        case .diskBlank(let node, _, let cluster), .osdRetired(let node, _, let cluster): [EvidenceKey(.node(node), .disks), EvidenceKey(.cluster(cluster), .cluster)]
+        case .blankProven(let node, _, _, let host): [EvidenceKey(.node(host ?? node), .blankness)]
+        case .diskBlank(let node, _, let cluster, let host), .osdRetired(let node, _, let cluster, let host):
+            [
+                host.map { EvidenceKey(.node($0), .virtualDisks) } ?? EvidenceKey(.node(node), .disks),
+                EvidenceKey(.cluster(cluster), .cluster),
+            ]
         case .warranted: []
         case .clustersDistinct(let names), .datapathParity(let names), .clusterIDs(let names, _), .meshConnected(let names):
             names.map { EvidenceKey(.cluster($0), .cluster) }

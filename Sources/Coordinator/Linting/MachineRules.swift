@@ -160,6 +160,35 @@ func diskWitnesses(_ spec: MeshSpec) -> [Finding] {
     }
 }
 
+/// L-AGT-1
+func agentlessNodes(_ spec: MeshSpec) -> [Finding] {
+    spec.eachNode { node, cluster, path in
+        guard !node.hasAgent else { return [] }
+        var findings: [Finding] = []
+        if cluster.kind != .talos {
+            findings.append(
+                .error("L-AGT-1", "\(path).agent", "\"\(node.name)\" has no agent and is no Talos machine, so nothing can be known of it"))
+        }
+        for (index, disk) in node.disks.enumerated() where disk.use != .none {
+            let place = "\(path).disks[\(index)]"
+            if disk.wipe != .zero {
+                findings.append(
+                    .error(
+                        "L-AGT-1", place,
+                        "\(disk.name) of \"\(node.name)\" would be wiped by Talos itself, which can only be trusted to write zeroes everywhere",
+                        fix: "wipe: zero"))
+            }
+            if node.hypervisor == nil {
+                findings.append(
+                    .error(
+                        "L-AGT-1", place, "nobody could look into \(disk.name) of \"\(node.name)\", which has no agent",
+                        fix: "hypervisor: the host of its machine, with an agent on it"))
+            }
+        }
+        return findings
+    }
+}
+
 private func isSerial(_ text: String) -> Bool {
     (1...20).contains(text.utf8.count)
         && text.utf8.allSatisfy { byte in

@@ -16,7 +16,7 @@ private let checks: [@Sendable (MeshSpec) -> [Finding]] = [
     nodeAddresses,
     addressesDiffer, datapathParity, tunnelMTU, kubeProxies, apiWithoutKubeProxy, l2Requirements, l2Rates, gatewayVersions, talosVersion,
     guessedInterfaces, vlans, bridgesCarry, macsDiffer, controlPlaneCounts, endpointsAreNodes, diskSerials, diskSizes, diskWitnesses,
-    hypervisorLoads,
+    agentlessNodes, hypervisorLoads,
     controlPlanesSpread, rookCharts, rookNodes, pinnedSources, digitalOceanDriver,
 ]
 
@@ -25,6 +25,7 @@ package let ruleCatalogue: [Rule] = [
     Rule(id: "L-ADDR-1", severity: .error, summary: "A node's address lies in one of the networks it is attached to"),
     Rule(id: "L-ADDR-2", severity: .error, summary: "No two nodes, hypervisors or gateways share an address"),
     Rule(id: "L-ADDR-3", severity: .error, summary: "A node's address is not its network's own or broadcast address"),
+    Rule(id: "L-AGT-1", severity: .error, summary: "A machine without an agent can be reached and its disks looked into by another way"),
     Rule(
         id: "L-CAP-2", severity: .error,
         summary: "The nodes of a hypervisor fit its memory and cores, and control planes do not share one host"),

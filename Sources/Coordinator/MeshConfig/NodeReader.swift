@@ -9,7 +9,7 @@ struct NodeReader {
     let hypervisors: NameBook
 
     func read(_ item: YAMLTree, _ index: Int, of cluster: Section) -> MeshSpec.Node? {
-        let keys = ["name", "role", "address", "hypervisor", "cores", "memory", "interfaces", "disks"]
+        let keys = ["name", "role", "address", "hypervisor", "cores", "memory", "interfaces", "disks", "agent"]
         let named = item.entry("name") != nil
         let title = item.title("node", index) + (named ? "" : " of \(cluster.title)")
         guard let section = Section(item, title, keys: keys, log: log) else { return nil }
@@ -20,10 +20,11 @@ struct NodeReader {
         if let hypervisor { hypervisors.check(hypervisor.text, at: section.place(of: "hypervisor"), from: title, log: log) }
         let (cores, memory) = (section.optional("cores", .cores), section.optional("memory", Form<ByteCount>.value))
         let (interfaces, disks) = (readInterfaces(section), readDisks(section))
+        let agent = section.optional("agent", Form<MeshSpec.Node.Agent>.word)
         guard let name, let role, let address else { return nil }
         return MeshSpec.Node(
             name: name, role: role, address: address, hypervisor: hypervisor, cores: cores, memory: memory, interfaces: interfaces,
-            disks: disks)
+            disks: disks, agent: agent == MeshSpec.Node.Agent.none ? agent : nil)
     }
 
     private func readInterfaces(_ node: Section) -> [MeshSpec.Node.Interface] {

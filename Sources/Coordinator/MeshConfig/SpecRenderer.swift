@@ -107,6 +107,7 @@ extension YAMLWriter {
         field(0, "role", node.role.rawValue)
         field(0, "address", node.address)
         field(0, "hypervisor", node.hypervisor)
+        if !node.hasAgent { field(0, "agent", MeshSpec.Node.Agent.none.rawValue) }
         field(0, "cores", node.cores)
         field(0, "memory", node.memory)
         list(0, "interfaces", node.interfaces) { interface, _ in

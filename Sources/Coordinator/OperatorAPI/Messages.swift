@@ -241,10 +241,13 @@ package struct WipeReply: Hashable, Sendable, Codable {
     package var missing: [String]
     /// The warrant that was handed in.
     package var submitted: WarrantID?
+    /// True where no agent is on the machine and Talos' own API does it.
+    package var throughTalos: Bool
     package init(
         step: StepID, node: NodeID, state: String, plannedSerial: String?, plannedSize: ByteCount, method: WarrantTerms.Method,
         verification: WarrantTerms.Verification = .full, disk: DiskFact?, hypervisor: NodeID? = nil, witness: VirtualDiskFact? = nil,
-        wiper: WiperFact? = nil, obstacles: [Reason] = [], warrant: String?, missing: [String], submitted: WarrantID?
+        wiper: WiperFact? = nil, obstacles: [Reason] = [], warrant: String?, missing: [String], submitted: WarrantID?,
+        throughTalos: Bool = false
     ) {
         self.step = step
         self.node = node
@@ -261,6 +264,7 @@ package struct WipeReply: Hashable, Sendable, Codable {
         self.warrant = warrant
         self.missing = missing
         self.submitted = submitted
+        self.throughTalos = throughTalos
     }
 }
 

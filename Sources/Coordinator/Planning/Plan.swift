@@ -71,6 +71,12 @@ package struct Step: Hashable, Sendable, Codable {
     }
 }
 
+/// How a wipe reaches its disk when no agent is there.
+package enum WipeRoute: String, Hashable, Sendable, Codable, CaseIterable {
+    /// Talos' own `BlockDeviceWipe`, which takes a name and knows neither warrants nor disk instances.
+    case talosAPI = "talos-api"
+}
+
 /// What a step does to the world. Whoever carries it out finds everything else in the plan's spec.
 package enum Action: Hashable, Sendable, Codable {
     case provision(directory: String)
@@ -79,7 +85,8 @@ package enum Action: Hashable, Sendable, Codable {
     case installGatewayAPI(ClusterName, SemanticVersion)
     case seedMeshCA(ClusterName)
     case installCilium(ClusterName)
-    case wipe(NodeID, Requirement.PlannedDisk, WarrantTerms.Method)
+    /// By the node's own wiper, or by another way.
+    case wipe(NodeID, Requirement.PlannedDisk, WarrantTerms.Method, through: WipeRoute? = nil)
     case enableClustermesh(ClusterName)
     case connectClustermesh([ClusterName])
     case testConnectivity(from: ClusterName, to: ClusterName)
@@ -91,7 +98,7 @@ package enum Action: Hashable, Sendable, Codable {
     private enum InstallGatewayAPICodingKeys: String, CodingKey { case _0 = "cluster", _1 = "version" }
     private enum SeedMeshCACodingKeys: String, CodingKey { case _0 = "cluster" }
     private enum InstallCiliumCodingKeys: String, CodingKey { case _0 = "cluster" }
-    private enum WipeCodingKeys: String, CodingKey { case _0 = "node", _1 = "disk", _2 = "method" }
+    private enum WipeCodingKeys: String, CodingKey { case _0 = "node", _1 = "disk", _2 = "method", through }
     private enum EnableClustermeshCodingKeys: String, CodingKey { case _0 = "cluster" }
     private enum ConnectClustermeshCodingKeys: String, CodingKey { case _0 = "clusters" }
     private enum InstallServiceCodingKeys: String, CodingKey { case _0 = "service", _1 = "cluster" }
@@ -104,7 +111,7 @@ package enum Action: Hashable, Sendable, Codable {
         case .awaitNodes, .seedMeshCA: "kubernetes"
         case .installGatewayAPI: "kubectl"
         case .installCilium, .enableClustermesh, .connectClustermesh, .testConnectivity: "cilium"
-        case .wipe: "agent"
+        case .wipe(_, _, _, let route): route == .talosAPI ? "talosctl" : "agent"
         case .installService: "helm/kubectl/ansible"
         }
     }

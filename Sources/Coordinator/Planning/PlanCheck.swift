@@ -22,17 +22,22 @@ package enum PlanCheck {
 
     /// A wipe needs identity, no user, no owner, an armed wiper, a warrant and a proof afterwards; nothing else may destroy.
     private static func wipeFaults(_ step: Step) -> [String] {
-        guard case .wipe(let node, let disk, _) = step.action else {
+        guard case .wipe(let node, let disk, let method, let route) = step.action else {
             return step.destroys.isEmpty ? [] : ["\(step.id) destroys something but is not a wipe"]
         }
-        let needed: [Requirement] = [
-            .diskIdentity(node, disk), .diskUnused(node, disk), .wiperArmed(node), .warranted(step.id, node, disk),
-        ]
+        var needed: [Requirement] = [.diskIdentity(node, disk), .diskUnused(node, disk), .warranted(step.id, node, disk)]
+        if route == nil { needed.append(.wiperArmed(node)) }
         var faults = needed.filter { !step.gates.contains($0) }.map { "\(step.id) lacks the gate \($0.gate.rawValue)" }
-        if !step.gates.contains(where: { if case .osdRetired(node, disk, _) = $0 { true } else { false } }) {
+        if route == .talosAPI {
+            if method != .zero { faults.append("\(step.id) goes through Talos' API and not by method zero") }
+            if !step.gates.contains(where: { if case .diskWitness(node, disk, _) = $0 { true } else { false } }) {
+                faults.append("\(step.id) goes through Talos' API without a witness")
+            }
+        }
+        if !step.gates.contains(where: { if case .osdRetired(node, disk, _, _) = $0 { true } else { false } }) {
             faults.append("\(step.id) lacks the gate \(GateID.osdRetired.rawValue)")
         }
-        if !(step.proof ?? []).contains(where: { if case .blankProven(node, disk, _) = $0 { true } else { false } }) {
+        if !(step.proof ?? []).contains(where: { if case .blankProven(node, disk, _, _) = $0 { true } else { false } }) {
             faults.append("\(step.id) lacks the proof \(GateID.blankProven.rawValue)")
         }
         if step.destroys.isEmpty { faults.append("\(step.id) does not say what it destroys") }

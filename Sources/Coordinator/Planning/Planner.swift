@@ -58,9 +58,9 @@ package struct Planner: Sendable {
             id: StepID(cluster.name.text, "nodes"),
             title: isTalos ? "wait until Talos is healthy" : "wait until every node is registered", place: .cluster(cluster.name),
             action: isTalos ? .awaitTalos(cluster.name) : .awaitNodes(cluster.name), after: provisionStep.map { [$0] } ?? [],
-            gates: cluster.nodes.map { .agentReady($0.name) },
+            gates: cluster.nodes.filter(\.hasAgent).map { .agentReady($0.name) },
             done: [.nodesRegistered(cluster.name, cluster.nodes.map(\.name), podCIDRs: cluster.podCIDRs)]
-                + cluster.nodes.map { .agentReady($0.name) }, settling: TimeSpan(.seconds(900)))
+                + cluster.nodes.filter(\.hasAgent).map { .agentReady($0.name) }, settling: TimeSpan(.seconds(900)))
     }
 
     // MARK: Cilium
@@ -90,7 +90,7 @@ package struct Planner: Sendable {
     private func ciliumStep(_ cluster: MeshSpec.Cluster) -> Step {
         var after = [StepID(cluster.name.text, "cilium-ca")]
         if spec.versions.gatewayAPI != nil { after.append(StepID(cluster.name.text, "gateway-api")) }
-        var gates: [Requirement] = cluster.nodes.flatMap { node in hostGates(node, cluster) }
+        var gates: [Requirement] = cluster.nodes.filter(\.hasAgent).flatMap { node in hostGates(node, cluster) }
         if cluster.cilium.kubeProxyReplacement { gates.append(.kubeProxyAbsent(cluster.name)) }
         return Step(
             id: StepID(cluster.name.text, "cilium"), title: "install or upgrade Cilium \(spec.versions.cilium)",
@@ -150,24 +150,39 @@ package struct Planner: Sendable {
     private func wipeStep(_ disk: MeshSpec.Node.Disk, of node: MeshSpec.Node, in cluster: MeshSpec.Cluster) -> Step {
         let planned = Requirement.PlannedDisk(name: disk.name, serial: disk.serial, size: disk.size)
         let id = wipeStepID(disk, of: node, in: cluster)
-        var gates: [Requirement] = [
-            .bootStable(node.name), .clockWithin(node.name, TimeSpan(.seconds(60))), .wiperArmed(node.name),
-            .diskIdentity(node.name, planned),
-        ]
-        if let hypervisor = node.hypervisor, wipes.witnesses > 1 {
+        let (route, seenBy) = way(to: node)
+        var gates: [Requirement] = []
+        if node.hasAgent {
+            gates = [.bootStable(node.name), .clockWithin(node.name, TimeSpan(.seconds(60))), .wiperArmed(node.name)]
+        }
+        gates.append(.diskIdentity(node.name, planned))
+        if let hypervisor = node.hypervisor, wipes.witnesses > 1 || !node.hasAgent {
             gates.append(.diskWitness(node.name, planned, hypervisor: hypervisor))
         }
         gates += [
-            .diskUnused(node.name, planned), .osdRetired(node.name, planned, cluster: cluster.name), .warranted(id, node.name, planned),
+            .diskUnused(node.name, planned), .osdRetired(node.name, planned, cluster: cluster.name, seenBy: seenBy),
+            .warranted(id, node.name, planned),
         ]
         return Step(
             id: id,
-            title: "wipe \(disk.name) (serial \(disk.serial ?? "none"), \(disk.size)) of \(node.name), method \(disk.wipe.rawValue)",
-            place: .node(node.name), action: .wipe(node.name, planned, disk.wipe), after: [StepID(cluster.name.text, "nodes")],
-            gates: gates, done: [.diskIdentity(node.name, planned), .diskBlank(node.name, planned, cluster: cluster.name)],
-            proof: [.blankProven(node.name, planned, share: wipes.share(disk.wipe))],
+            title: "wipe \(disk.name) (serial \(disk.serial ?? "none"), \(disk.size)) of \(node.name), method \(disk.wipe.rawValue)"
+                + (route == nil ? "" : ", through Talos' API"),
+            place: .node(node.name), action: .wipe(node.name, planned, disk.wipe, through: route), after: [StepID(cluster.name.text, "nodes")],
+            gates: gates,
+            done: [.diskIdentity(node.name, planned), .diskBlank(node.name, planned, cluster: cluster.name, seenBy: seenBy)],
+            proof: [.blankProven(node.name, planned, share: share(disk, route), seenBy: seenBy)],
             destroys: ["everything on disk \(disk.serial ?? disk.name) (\(disk.size)) of \(node.name)"], deadline: wipeTime(disk),
             settling: wipeTime(disk))
+    }
+
+    /// A machine without an agent is reached through Talos, and its disk is looked into by its hypervisor.
+    private func way(to node: MeshSpec.Node) -> (route: WipeRoute?, seenBy: NodeID?) {
+        node.hasAgent ? (nil, nil) : (.talosAPI, node.hypervisor)
+    }
+
+    /// Talos reads nothing back, so the hypervisor reads all that a wiper would have read.
+    private func share(_ disk: MeshSpec.Node.Disk, _ route: WipeRoute?) -> Int {
+        route != nil && disk.size <= wipes.readBack ? 100 : wipes.share(disk.wipe)
     }
 
     private var wipes: MeshSpec.Wipes { spec.policy.wipes ?? MeshSpec.Wipes() }
@@ -204,7 +219,7 @@ package struct Planner: Sendable {
         gates += spec.clusters.dropFirst().map { .meshCAShared($0.name, like: spec.clusters[0].name) }
         for (index, cluster) in spec.clusters.enumerated() {
             let targets = reachTargets(from: index)
-            for node in cluster.nodes {
+            for node in cluster.nodes where node.hasAgent {
                 gates.append(.reaches(node.name, targets))
                 gates.append(.clockWithin(node.name, TimeSpan(.seconds(1))))
             }
@@ -289,10 +304,10 @@ package struct Planner: Sendable {
         _ node: MeshSpec.Node, _ disk: MeshSpec.Node.Disk, _ cluster: MeshSpec.Cluster
     ) -> [Requirement] {
         let planned = Requirement.PlannedDisk(name: disk.name, serial: disk.serial, size: disk.size)
-        return [
-            .diskIdentity(node.name, planned), .diskBlank(node.name, planned, cluster: cluster.name),
-            .clockWithin(node.name, TimeSpan(.milliseconds(50))),
+        let blank: [Requirement] = [
+            .diskIdentity(node.name, planned), .diskBlank(node.name, planned, cluster: cluster.name, seenBy: way(to: node).seenBy),
         ]
+        return node.hasAgent ? blank + [.clockWithin(node.name, TimeSpan(.milliseconds(50)))] : blank
     }
 
     /// A cluster is compared with the first one and its neighbour, which keeps the work linear; the connect step compares all.

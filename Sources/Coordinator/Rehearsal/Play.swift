@@ -49,7 +49,7 @@ package struct Play: Sendable {
 
     /// Signs for a wipe step: the disk as planned, valid for an hour.
     package mutating func approve(_ step: StepID) -> InputRefusal? {
-        guard let found = plan.step(step), case .wipe(let node, let disk, let method) = found.action else { return .notAWipe(step) }
+        guard let found = plan.step(step), case .wipe(let node, let disk, let method, _) = found.action else { return .notAWipe(step) }
         warrantNumber += 1
         let digits = String(warrantNumber, radix: 16)
         guard let id = WarrantID(String(repeating: "0", count: 32 - digits.count) + digits) else { return .notAWipe(step) }

@@ -118,6 +118,15 @@ package struct RehearsedWorld: Sendable {
             let seen = now.wall + machine.clockAhead
             return [.clock(ClockFact(asked: asked, received: seen, replied: seen, arrived: now.wall, synchronised: true))]
         case .kernel: return [.kernel(kernel)]
+        case nil where order.key.probe == .disks:
+            // A machine without an agent: Talos tells who its disks are, and not what they hold.
+            return planned(node).disks.map { planned in
+                var fact = disk(planned, machine)
+                fact.signatures = []
+                fact.blank = false
+                fact.unreadable = "Talos' API does not show the content of disks"
+                return .disk(fact)
+            }
         case nil: return []
         }
     }
@@ -129,7 +138,9 @@ package struct RehearsedWorld: Sendable {
     }()
 
     private func proof(_ check: BlanknessCheck, _ seed: Digest, _ machine: Machine) -> BlanknessFact {
-        let isBlank = machine.contents[check.disk.serial ?? ""] == nil
+        let serial = check.disk.serial ?? ""
+        // A hypervisor reads its guests' volumes.
+        let isBlank = check.disk.kind == .volume ? machines.values.allSatisfy { $0.contents[serial] == nil } : machine.contents[serial] == nil
         let stratum = Stratum(name: "labels", ranges: 1, bytes: 4096, sha256: nil, firstNonzero: isBlank ? nil : 0)
         return BlanknessFact(disk: check.disk, seed: seed, share: check.share, strata: [stratum], signatures: [])
     }
@@ -138,11 +149,13 @@ package struct RehearsedWorld: Sendable {
     private func virtualDisks(of hypervisor: NodeID) -> [Fact] {
         spec.members.filter { $0.node.hypervisor == hypervisor }.enumerated().flatMap { index, member in
             member.node.disks.enumerated().map { number, disk in
-                .virtualDisk(
+                let content = machines[member.node.name]?.contents[disk.serial ?? disk.name]
+                return .virtualDisk(
                     VirtualDiskFact(
                         vmid: UInt64(100 + index), machine: member.node.name.text, slot: "virtio\(number + 1)", serial: disk.serial,
                         volume: "rehearsed:\(disk.serial ?? disk.name)", sizeInBytes: disk.size.bytes, discards: false, readOnly: false,
-                        fingerprint: nil, signatures: [], blank: false, unread: "a rehearsed volume"))
+                        fingerprint: nil,
+                        signatures: content.map { [DiskFact.Signature(kind: "rehearsed", offset: 0, words: $0)] } ?? [], blank: content == nil))
             }
         }
     }
@@ -259,7 +272,7 @@ package struct RehearsedWorld: Sendable {
             if service == "rook-ceph" {
                 clusters[name]?.ceph = spec.cluster(name)?.nodes.flatMap(\.disks).count { $0.use == .rookCeph } ?? 0
             }
-        case .wipe(let node, let disk, _): return wipe(node, disk, warrant)
+        case .wipe(let node, let disk, _, _): return wipe(node, disk, warrant)
         }
         return .succeeded("exit code 0")
     }

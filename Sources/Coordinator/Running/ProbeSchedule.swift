@@ -31,6 +31,7 @@ extension RunMachine {
         let maxAge = run.plan.spec.policy.evidenceMaxAge.duration
         var dueAfter: [EvidenceKey: Duration] = [:]
         var subjects = ProbeSubjects()
+        let withoutAgent = Set(run.plan.spec.members.filter { !$0.node.hasAgent }.map(\.node.name))
         for record in run.steps where !record.status.isOver {
             for requirement in record.step.gates + record.step.done + proofsWanted(record) {
                 for key in requirement.needs {
@@ -42,6 +43,8 @@ extension RunMachine {
         }
         return dueAfter.filter { isDue($0.key, after: $0.value, now: now) }.keys.sorted().compactMap { key in
             guard case .node(let node) = key.subject else { return ProbeOrder(key: key, probe: nil) }
+            // What a machine without an agent can say comes through the coordinator's own tools.
+            if key.probe == .disks, withoutAgent.contains(node) { return ProbeOrder(key: key, probe: nil) }
             return subjects.probe(key.probe, of: node, now: now, seed: seed).map { ProbeOrder(key: key, probe: $0) }
         }
     }
@@ -85,7 +88,14 @@ private struct ProbeSubjects {
         switch requirement {
         case .reaches(let node, let wanted): targets[node, default: []].formUnion(wanted)
         case .diskWitness(_, let disk, let hypervisor): if let serial = disk.serial { serials[hypervisor, default: []].insert(serial) }
-        case .blankProven(let node, let disk, let share):
+        case .diskBlank(_, let disk, _, let host?), .osdRetired(_, let disk, _, let host?):
+            if let serial = disk.serial { serials[host, default: []].insert(serial) }
+        case .blankProven(_, let disk, let share, let host?):
+            guard let serial = disk.serial else { return }
+            let volume = DiskIdentity(
+                kind: .volume, serial: serial, wwid: nil, sizeInBytes: disk.size.bytes, sectorSize: 512, path: "-", sequence: 0)
+            checks[host, default: []].append(BlanknessCheck(disk: volume, share: share))
+        case .blankProven(let node, let disk, let share, nil):
             // The disk instance of the last inventory, and only once nobody holds it: a proof must never get in the way of a wipe.
             let disks = evidence.newest[EvidenceKey(.node(node), .disks)]?.facts.compactMap { if case .disk(let fact) = $0 { fact } else { nil } }
             let matches = (disks ?? []).filter { disk.serial == nil ? $0.name == disk.name : $0.identity.serial == disk.serial }

@@ -155,6 +155,8 @@ package final class RunController: Sendable {
     private func resume(_ machine: RunMachine) async {
         for record in machine.run?.steps ?? [] {
             guard case .verifying(.unknown, _) = record.status, record.step.action.mustNotRepeat else { continue }
+            // Talos knows no task by its id: asked again it would wipe again. What became of it is settled by looking.
+            if case .wipe(_, _, _, .talosAPI) = record.step.action { continue }
             await begin(record.step.id, record.attempts, machine)
         }
     }

@@ -296,7 +296,7 @@ package struct RunMachine: Sendable {
     private func refusal(ofWarrant id: WarrantID, _ envelope: WarrantEnvelope, for step: StepID) -> InputRefusal? {
         guard let run, !run.isOver else { return .noRun }
         guard let record = run[step] else { return .noSuchStep(step) }
-        guard case .wipe(let node, let disk, let method) = record.step.action else { return .notAWipe(step) }
+        guard case .wipe(let node, let disk, let method, _) = record.step.action else { return .notAWipe(step) }
         if record.status.isOver || record.status.isActive { return .stepOver(step, record.status.word) }
         if spentWarrants.contains(id) || warrants.values.contains(where: { $0.note.id == id }) { return .warrantKnown(id) }
         do {

@@ -39,7 +39,7 @@ package struct StepDriver: Sendable {
         case .seedMeshCA(let name): return try await seedCA(cluster(name))
         case .installCilium(let name):
             return try await cilium.install(cluster(name), spec: plan.spec, step: step.id, deadline: deadline)
-        case .wipe: return .refused("wipes are done by agents")
+        case .wipe: return .refused("wipes need a warrant in hand and are not done here")
         case .enableClustermesh(let name): return try await cilium.enableClustermesh(cluster(name), step: step.id, deadline: deadline)
         case .connectClustermesh(let names):
             return try await cilium.connect(names.map(cluster), step: step.id, deadline: deadline)
@@ -92,13 +92,32 @@ package struct StepDriver: Sendable {
     package func observe(_ key: EvidenceKey, plan: Plan) async -> Evidence {
         let began = tools.now()
         let facts: [Fact]
+        var boot: BootID?
         do {
-            facts = try await look(key, plan: plan)
+            if case (.disks, .node(let name)) = (key.probe, key.subject) {
+                (boot, facts) = try await talosDisks(of: name, plan: plan)
+            } else {
+                facts = try await look(key, plan: plan)
+            }
         } catch {
             facts = [.unavailable("\(error)")]
         }
         // Taken when the look began: nothing seen is younger than that.
-        return Evidence(subject: key.subject, probe: key.probe, bootID: nil, takenAt: began, facts: facts)
+        return Evidence(subject: key.subject, probe: key.probe, bootID: boot, takenAt: began, facts: facts)
+    }
+
+    /// Of a machine without an agent. The boot is asked for on both sides of the look.
+    private func talosDisks(of name: NodeID, plan: Plan) async throws -> (BootID, [Fact]) {
+        guard let (cluster, node) = plan.spec.members.first(where: { $0.node.name == name }) else {
+            throw DriverError.unreadable(what: "node \(name)", where: "the plan")
+        }
+        let disks = TalosDisks(tools: tools, cluster: cluster, node: node)
+        let boot = try await disks.bootID()
+        let facts = try await disks.facts()
+        guard try await disks.bootID() == boot else {
+            throw DriverError.unreadable(what: "the disks of \(name)", where: "Talos: it rebooted meanwhile")
+        }
+        return (boot, facts)
     }
 
     private func look(_ key: EvidenceKey, plan: Plan) async throws -> [Fact] {

@@ -35,6 +35,16 @@ struct Coordinator: Sendable {
         /// HOST:PORT of the mTLS admin surface; absent for none.
         var operators: (host: String, port: Int)?
         var searchPath: [String]
+        /// Who may sign warrants for machines without an agent, which cannot judge them.
+        var allowedSigners: String
+
+        /// Read anew for each warrant.
+        func signers(_ files: some FileStore) throws -> AllowedSigners {
+            guard let bytes = try files.read(allowedSigners, limit: AllowedSigners.longestText) else {
+                throw Failure(.configuration, "there is no allowed_signers file at \(allowedSigners)")
+            }
+            return try AllowedSigners(parsing: String(decoding: bytes, as: UTF8.self))
+        }
     }
 
     let settings: Settings
@@ -72,7 +82,7 @@ struct Coordinator: Sendable {
             meshCA: { try CiliumAuthority.open(directory: settings.state.authority, files: files, now: now().wall) },
             progress: { step, line in log.debug("tool", metadata: ["step": "\(step)", "line": "\(line)"]) })
         let hands = FleetHands(
-            driver: StepDriver(tools: tools), dispatch: { await hub.gateway?.dispatch($0) ?? .notConnected },
+            driver: StepDriver(tools: tools), talos: TalosWipe(tools: tools, signers: { try settings.signers(files) }), dispatch: { await hub.gateway?.dispatch($0) ?? .notConnected },
             deliver: { input in
                 do {
                     try await hub.controller?.submit(input)

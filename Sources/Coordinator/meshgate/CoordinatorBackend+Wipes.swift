@@ -4,9 +4,11 @@ import FleetGateway
 import Gating
 import MeshModel
 import MeshSystem
+import MeshTrust
 import OperatorAPI
 import Planning
 import Running
+import TrustAuthority
 
 /// Wipes: what would be lost, warrants, and wipers that must be armed.
 extension CoordinatorBackend {
@@ -17,20 +19,27 @@ extension CoordinatorBackend {
         let ids = try run.steps.map { _ in try entropy.hexID() }
         return WipesReply(
             wipes: zip(run.steps, ids).compactMap { record, id in
-                guard case .wipe(let node, let disk, let method) = record.step.action else { return nil }
-                let evidence = WipeEvidence(machine, node: node, disk: disk, gates: record.step.gates)
+                guard case .wipe(let node, let disk, let method, let route) = record.step.action else { return nil }
+                var evidence = WipeEvidence(machine, node: node, disk: disk, gates: record.step.gates)
+                if route == .talosAPI { evidence.seeThroughHypervisor(store: ownStore) }
                 let verification = (run.plan.spec.policy.wipes ?? MeshSpec.Wipes()).verification(method, size: disk.size.bytes)
                 let draft = WarrantDraft(
                     mesh: mesh, plan: run.plan.digest, step: record.step.id, node: node, method: method, verification: verification)
-                let (text, missing) = draft.text(evidence, nodeKey: roll.key(of: node), id: id, now: moment.wall)
+                let key = route == .talosAPI ? .zero : roll.key(of: node)
+                let (text, missing) = draft.text(evidence, nodeKey: key, id: id, now: moment.wall)
                 let gates = record.step.gates.filter { $0.gate != .warrant }
                 let obstacles = record.status.isOver ? [] : machine.judge(now: moment).judge(gates).reasons
                 return WipeReply(
                     step: record.step.id, node: node, state: record.status.word, plannedSerial: disk.serial, plannedSize: disk.size,
                     method: method, verification: verification, disk: evidence.disk, hypervisor: evidence.hypervisor,
                     witness: evidence.witness, wiper: evidence.wiper, obstacles: obstacles, warrant: text, missing: missing,
-                    submitted: machine.warrants[record.step.id]?.note.id)
+                    submitted: machine.warrants[record.step.id]?.note.id, throughTalos: route == .talosAPI)
             })
+    }
+
+    /// For machines that keep no record of spent warrants: the journal does, under the name of this mesh's authority.
+    private var ownStore: ReplayStoreMark? {
+        ReplayStoreID(String(Digest.sha256(authority.root.der).hex.prefix(32))).map { ReplayStoreMark(id: $0, records: 0) }
     }
 
     func submit(_ request: WarrantRequest, by caller: Caller) async throws -> DoneReply {
@@ -153,8 +162,8 @@ extension CoordinatorBackend {
 
 /// What is known of the disk of one wipe step, from the newest evidence.
 struct WipeEvidence {
-    let disk: DiskFact?
-    let wiper: WiperFact?
+    private(set) var disk: DiskFact?
+    private(set) var wiper: WiperFact?
     let boot: BootID?
     /// Why the node could not tell about its disks.
     let problem: String?
@@ -174,6 +183,17 @@ struct WipeEvidence {
         let seen = host.flatMap { machine.evidence.newest[EvidenceKey(.node($0), .virtualDisks)]?.facts } ?? []
         let twins = seen.compactMap { if case .virtualDisk(let disk) = $0, disk.serial == planned.serial { disk } else { nil } }
         witness = twins.count == 1 ? twins[0] : nil
+    }
+}
+
+extension WipeEvidence {
+    /// Of a machine without an agent: who the disk is, Talos says; what it holds, its hypervisor; and the spent warrants are the journal's.
+    mutating func seeThroughHypervisor(store: ReplayStoreMark?) {
+        disk?.fingerprint = witness?.fingerprint
+        disk?.signatures = witness?.signatures ?? []
+        disk?.blank = witness?.blank ?? false
+        disk?.unreadable = witness == nil ? "no hypervisor has looked into it yet" : witness?.unread
+        wiper = WiperFact(store: store, disarmed: nil, challenge: nil)
     }
 }
 

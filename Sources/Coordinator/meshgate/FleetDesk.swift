@@ -97,7 +97,7 @@ struct FleetDesk: FleetInbox {
     /// Whether the report ends a wipe that this node was ordered to do in the present run.
     private func isExpected(_ report: TaskReport) -> Bool {
         guard let task = StepTask(report.task), let run = controller.snapshot.run, run.id == task.run,
-            case .wipe(let node, _, _)? = run[task.step]?.step.action
+            case .wipe(let node, _, _, nil)? = run[task.step]?.step.action
         else { return false }
         return node == report.node
     }
@@ -106,7 +106,7 @@ struct FleetDesk: FleetInbox {
     /// business. A report of a task that nobody waits for is acknowledged all the same, or it would come for ever.
     private func ended(_ report: TaskReport, _ outcome: Outcome) async throws -> JournalHead {
         guard let task = StepTask(report.task), let run = controller.snapshot.run, run.id == task.run else { return controller.head }
-        guard let step = run[task.step]?.step, case .wipe(let node, _, _) = step.action, node == report.node else {
+        guard let step = run[task.step]?.step, case .wipe(let node, _, _, nil) = step.action, node == report.node else {
             let words = "the agent of \(report.node) reported on \(task.step), which is not its step; revoke it if you did not expect that"
             log.warning("foreign report", metadata: ["node": "\(report.node)", "task": "\(report.task)"])
             return try await controller.submit(.alarm(subject: .node(report.node), text: words))

@@ -17,6 +17,7 @@ final class FleetHands: Hands, Service {
     typealias Deliver = @Sendable (Input) async -> Void
 
     private let driver: StepDriver
+    private let talos: TalosWipe
     private let dispatch: @Sendable (NodeTask) async -> DispatchOutcome
     private let deliver: Deliver
     private let isWaitedFor: @Sendable (StepTask) -> Bool
@@ -41,10 +42,11 @@ final class FleetHands: Hands, Service {
 
     /// - Parameter isWaitedFor: whether the run still waits for this attempt.
     init(
-        driver: StepDriver, dispatch: @escaping @Sendable (NodeTask) async -> DispatchOutcome, deliver: @escaping Deliver,
+        driver: StepDriver, talos: TalosWipe, dispatch: @escaping @Sendable (NodeTask) async -> DispatchOutcome, deliver: @escaping Deliver,
         isWaitedFor: @escaping @Sendable (StepTask) -> Bool, log: Logger
     ) {
         self.driver = driver
+        self.talos = talos
         self.dispatch = dispatch
         self.deliver = deliver
         self.isWaitedFor = isWaitedFor
@@ -109,9 +111,19 @@ final class FleetHands: Hands, Service {
             release(key)
             await deliver(.evidence(evidence))
         case .step(let step, let attempt, let warrant, let context):
-            if case .wipe(let node, _, _) = step.action {
-                await wipe(step, attempt: attempt, node: node, warrant: warrant, context: context)
-            } else {
+            switch step.action {
+            case .wipe(let node, _, _, nil): await wipe(step, attempt: attempt, node: node, warrant: warrant, context: context)
+            case .wipe(_, _, _, .talosAPI):
+                let outcome: Outcome
+                if let warrant {
+                    outcome = await talos.carryOut(step, plan: context.plan, envelope: warrant)
+                } else {
+                    outcome = .refused("there is no warrant for it")
+                }
+                // Stopped with the coordinator: what Talos made of it is not known.
+                if Task.isCancelled { return }
+                await deliver(.outcome(run: context.run, step: step.id, attempt: attempt, outcome))
+            default:
                 let outcome = await driver.carryOut(step, plan: context.plan)
                 // Stopped with the coordinator, not by the tool: the next start settles it by looking.
                 if Task.isCancelled { return }

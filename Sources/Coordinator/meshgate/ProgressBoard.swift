@@ -19,7 +19,7 @@ final class ProgressBoard: Sendable {
     /// What is to be shown now; `nil` for what nobody waits for, and for what comes too soon.
     func take(_ progress: TaskProgress, of node: NodeID, machine: RunMachine, now: Moment) -> (step: StepID, progress: StepProgress)? {
         guard let task = StepTask(progress.task), let run = machine.run, run.id == task.run, let record = run[task.step],
-            record.attempts == task.attempt, record.status.isActive, case .wipe(let wiped, _, _) = record.step.action, wiped == node
+            record.attempts == task.attempt, record.status.isActive, case .wipe(let wiped, _, _, nil) = record.step.action, wiped == node
         else { return nil }
         return entries.withLock { entries in
             // Steps of this run that run: what is over is dropped here.

@@ -35,6 +35,8 @@ struct ServeCommand: AsyncParsableCommand {
     @Option(name: .customLong("name"), help: "A further name or address of this machine, for certificates. May be repeated.") var names:
         [String] = []
     @Option(help: "The kubeconfig with the clusters' contexts. [KUBECONFIG; ~/.kube/config]", completion: .file()) var kubeconfig: String?
+    @Option(help: "Who may sign wipes of Talos machines without an agent; hosts with an agent have their own file.", completion: .file())
+    var allowedSigners: String = "/etc/meshgate/allowed_signers"
     @Option(help: "trace, debug, info, notice, warning or error.") var logLevel: String = "info"
 
     func run() async throws {
@@ -76,7 +78,8 @@ struct ServeCommand: AsyncParsableCommand {
             names: (["localhost", "127.0.0.1"] + (agents.host == "0.0.0.0" ? Self.ownNames : [agents.host]) + names),
             http: http == "none" ? nil : try Self.endpoint(http, option: "--http"),
             operators: try operators.map { try Self.endpoint($0, option: "--operators") },
-            searchPath: (environment("PATH") ?? "").split(separator: ":").map(String.init).filter { $0.hasPrefix("/") })
+            searchPath: (environment("PATH") ?? "").split(separator: ":").map(String.init).filter { $0.hasPrefix("/") },
+            allowedSigners: absolute(allowedSigners))
     }
 
     /// From the mesh file, the option, or what the state directory was made for.

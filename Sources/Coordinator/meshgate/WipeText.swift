@@ -17,6 +17,10 @@ struct WipeText {
         if let disk = wipe.disk { table.rows += rows(disk) } else { table.rows.append(["found", "nothing yet"]) }
         table.rows.append(["witness", witness])
         table.rows.append(["method", "\(wipe.method.rawValue): \(method)"])
+        if wipe.throughTalos {
+            table.rows.append(["through", "Talos' own API, as no agent is there: it takes a name and knows neither warrants nor disk instances;"])
+            table.rows.append(["", "nobody can know that the name means the same disk while it writes, or who else has it open"])
+        }
         table.rows.append(["proof", proof])
         if wipe.disk?.blank == true {
             table.rows.append(["lost", "nothing: it is blank, and the step will be skipped"])
@@ -78,6 +82,7 @@ struct WipeText {
     }
 
     private var proof: String {
+        if wipe.throughTalos { return "the hypervisor reads the volume afterwards, where a seed says; NIST SP 800-88 \"Clear\", no more" }
         let readBack = wipe.verification == .full ? "all that was written is read back" : "both ends and every place of a label are read back"
         return "\(readBack), then once more where a seed says; NIST SP 800-88 \"Clear\", no more"
     }

@@ -220,6 +220,12 @@ package struct MeshSpec: Hashable, Sendable, Codable {
                 self.wipe = wipe
             }
         }
+        /// Whether Meshgate's agent is on the machine.
+        package enum Agent: String, Hashable, Sendable, Codable, CaseIterable {
+            case installed
+            /// A Talos machine without our extension: what it says of itself comes through Talos' own API, and much cannot be known.
+            case none
+        }
         package var name: NodeID
         package var role: Role
         package var address: IPAddress
@@ -228,9 +234,12 @@ package struct MeshSpec: Hashable, Sendable, Codable {
         package var memory: ByteCount?
         package var interfaces: [Interface]
         package var disks: [Disk]
+        /// Absent where the agent is installed.
+        package var agent: Agent?
+        package var hasAgent: Bool { agent != Agent.none }
         package init(
             name: NodeID, role: Role, address: IPAddress, hypervisor: NodeID? = nil, cores: Int? = nil, memory: ByteCount? = nil,
-            interfaces: [Interface] = [], disks: [Disk] = []
+            interfaces: [Interface] = [], disks: [Disk] = [], agent: Agent? = nil
         ) {
             self.name = name
             self.role = role
@@ -240,6 +249,7 @@ package struct MeshSpec: Hashable, Sendable, Codable {
             self.memory = memory
             self.interfaces = interfaces
             self.disks = disks
+            self.agent = agent
         }
     }
 

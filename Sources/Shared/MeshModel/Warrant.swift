@@ -222,7 +222,11 @@ package struct WarrantEnvelope: Hashable, Sendable, Codable {
 
 /// Which disk instance is meant. Never the name `vdb` alone: that is only probe order.
 package struct DiskIdentity: Hashable, Sendable, Codable {
-    package enum Kind: String, Hashable, Sendable, Codable, CaseIterable { case virtio, scsi, nvme, loop, other }
+    package enum Kind: String, Hashable, Sendable, Codable, CaseIterable {
+        case virtio, scsi, nvme, loop, other
+        /// A guest's disk as its hypervisor has it: known by its serial, and only ever read there.
+        case volume
+    }
     package var kind: Kind
     package var serial: String?
     /// WWN, EUI-64 or NGUID as the kernel shows it.

@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Gating
+import MeshModel
+import MeshTesting
+import Planning
+import Rehearsal
+import Running
+import Testing
+
+/// A wipe is done when it was reported, is seen to be so, and is proven where a seed said to look.
+@Suite("The proof of a wipe")
+struct WipeProofTests {
+    private let wipe = StepID("east", "wrk-e-1", "wipe-vdb")
+    private let node: NodeID
+
+    init() throws { node = try SmallMesh.need(NodeID("wrk-e-1")) }
+
+    private func play(_ change: (inout MeshSpec) throws -> Void = { _ in }) throws -> Play {
+        var spec = try SmallMesh.spec(clusters: 1, services: false)
+        try change(&spec)
+        var play = Play(plan: Planner.plan(spec) { _ in .zero })
+        play.world.machines[node]?.contents["wrk-e-1-data"] = "ext4 'old'"
+        play.start()
+        play.apply(run: try SmallMesh.need(RunID("run-1")))
+        return play
+    }
+
+    private func agentless(_ spec: inout MeshSpec) throws {
+        let host = try SmallMesh.need(NodeID("pve-1"))
+        spec.hypervisors = [.init(name: host, address: try SmallMesh.need(IPAddress("192.168.88.11")))]
+        spec.clusters[0].nodes[1].agent = MeshSpec.Node.Agent.none
+        spec.clusters[0].nodes[1].hypervisor = host
+        spec.clusters[0].nodes[1].disks[0].wipe = .zero
+    }
+
+    private func status(_ play: Play) -> StepStatus? { play.machine.run?[wipe]?.status }
+
+    private func tick(_ play: inout Play, _ count: Int = 40, until: (Play) -> Bool) {
+        for _ in 0..<count where !until(play) { play.tick() }
+    }
+
+    private func approved(_ play: inout Play) {
+        tick(&play) { if case .held = $0.machine.run?[wipe]?.status { true } else { false } }
+        #expect(play.approve(wipe) == nil)
+    }
+
+    @Test("is asked for only after the report, and a wipe that passes it is done")
+    func proven() throws {
+        var play = try play()
+        approved(&play)
+        #expect(!play.machine.probesDue(now: play.now, seed: .zero).contains { $0.key.probe == .blankness })
+        tick(&play) { $0.machine.run?[wipe]?.status.isDone == true }
+        #expect(status(play)?.isDone == true)
+        let proofs = play.journal.filter { if case .evidenceTaken(let item) = $0.entry { item.probe == .blankness } else { false } }
+        #expect(proofs.count == 1)
+    }
+
+    @Test("of a disk that is blank already is never asked for: a second run reads nothing and changes nothing")
+    func skipped() throws {
+        var play = try play()
+        play.world.machines[node]?.contents = [:]
+        tick(&play) { $0.machine.run?[wipe]?.status.isDone == true }
+        #expect(status(play)?.isDone == true)
+        #expect(!play.journal.contains { if case .evidenceTaken(let item) = $0.entry { item.probe == .blankness } else { false } })
+    }
+
+    @Test("that finds a byte fails the step at once, however blank the inventory looks")
+    func disproven() throws {
+        var play = try play()
+        approved(&play)
+        tick(&play) { if case .verifying = $0.machine.run?[wipe]?.status { true } else { false } }
+        let stratum = Stratum(name: "sample", ranges: 1, bytes: 1, sha256: nil, firstNonzero: 99)
+        let identity = DiskIdentity(
+            kind: .virtio, serial: "wrk-e-1-data", wwid: nil, sizeInBytes: 12 << 30, sectorSize: 512, path: "p", sequence: 1)
+        let fact = BlanknessFact(disk: identity, seed: .zero, share: 0, strata: [stratum], signatures: [])
+        play.take(
+            .evidence(
+                Evidence(
+                    subject: .node(node), probe: .blankness, bootID: RehearsedWorld.bootID(node, 1),
+                    takenAt: play.now.advanced(by: .milliseconds(1)), facts: [.blankness(fact)])))
+        tick(&play, 3) { _ in false }
+        guard case .failed(let problem, _)? = status(play) else { return #expect(Bool(false), "\(String(describing: status(play)))") }
+        #expect(problem.contains("byte 99 (sample)"))
+    }
+
+    @Test("of a machine without an agent comes from its hypervisor, and its disks through Talos")
+    func throughTalos() throws {
+        var play = try play(agentless)
+        approved(&play)
+        tick(&play) { $0.machine.run?[wipe]?.status.isDone == true }
+        #expect(status(play)?.isDone == true)
+        #expect(play.world.machines[node]?.wipes == ["wrk-e-1-data": 1])
+        let host = try SmallMesh.need(NodeID("pve-1"))
+        #expect(play.machine.evidence.newest[EvidenceKey(.node(host), .blankness)] != nil)
+        #expect(play.machine.evidence.newest[EvidenceKey(.node(node), .host)] == nil)
+    }
+}
