@@ -60,7 +60,7 @@ struct WipeThroughTests {
         await #expect(coordinator.inbox.progress.isEmpty == false)
         let again = try await coordinator.ask(session.node, .wipe(envelope), id: "wipe-2").result
         guard case .refused(let refusal) = again else { throw WipeProblem(description: "\(again)") }
-        #expect(refusal.code == .warrantReused)
+        #expect(refusal.code == .warrantDone)
 
         agent.terminate()
         wiper.terminate()

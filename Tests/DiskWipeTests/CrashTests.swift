@@ -134,7 +134,7 @@ extension DiskTests {
                 let store = try bench.openStore()
                 #expect(store.fate(of: terms.id) == .interrupted(afterBytes: nil))
                 guard case .refused(let refusal) = bench.wiper(store).wipe(victim.envelope) else { return #expect(Bool(false)) }
-                #expect(refusal.code == .warrantReused && refusal.detail.contains("interrupted when the wiper died"))
+                #expect(refusal.code == .warrantInterrupted && refusal.detail.contains("interrupted when the wiper died"))
             }
         }
 

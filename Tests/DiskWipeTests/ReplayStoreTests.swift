@@ -26,11 +26,20 @@ struct ReplayStoreTests {
         try body(directory)
     }
 
+    private let nowhere = ReplayStoreID(String(repeating: "0", count: 32)) ?? Bench.unreachable()
+
+    private func mark(_ store: ReplayStore) throws -> ReplayStoreID { try #require(store.mark?.id) }
+
+    private func claimOnce(_ directory: String, _ id: WarrantID, sequence: UInt64, boot: BootID) throws {
+        let store = try ReplayStore(directory: directory)
+        try store.claim(id, in: try mark(store), sequence: sequence, boot: boot)
+    }
+
     /// Three claims: done, failed, interrupted.
     private func fill(_ directory: String) throws {
         let store = try ReplayStore(directory: directory)
         for (number, kind) in [ReplayRecord.Kind.done, .failed, .interrupted].enumerated() {
-            try store.claim(id(number), sequence: 7, boot: boot)
+            try store.claim(id(number), in: try mark(store), sequence: 7, boot: boot)
             try store.end(id(number), kind, offset: 4096)
         }
     }
@@ -64,7 +73,7 @@ struct ReplayStoreTests {
             try fill(directory)
             let store = try ReplayStore(directory: directory)
             #expect(store.fates == [id(0): .done, id(1): .failed, id(2): .interrupted(afterBytes: 4096)])
-            for number in 0..<3 { #expect(throws: DiskWipeError.self) { try store.claim(id(number), sequence: 7, boot: boot) } }
+            for number in 0..<3 { #expect(throws: DiskWipeError.self) { try store.claim(id(number), in: try mark(store), sequence: 7, boot: boot) } }
             #expect(store.disarmedBecause == nil)
         }
     }
@@ -72,7 +81,7 @@ struct ReplayStoreTests {
     @Test("a claim without an end is interrupted at the next start, once")
     func crash() throws {
         try with { directory in
-            try ReplayStore(directory: directory).claim(id(1), sequence: 7, boot: boot)
+            try claimOnce(directory, id(1), sequence: 7, boot: boot)
             for _ in 0..<2 { #expect(try ReplayStore(directory: directory).fate(of: id(1)) == .interrupted(afterBytes: nil)) }
             #expect(try LinuxFileStore().read("\(directory)/records", limit: 4096)?.count == 3 * ReplayRecord.size)
         }
@@ -82,7 +91,7 @@ struct ReplayStoreTests {
     func staleHead() throws {
         try with { directory in
             let head = try #require(try LinuxFileStore().read("\(directory)/head", limit: 128))
-            try ReplayStore(directory: directory).claim(id(1), sequence: 7, boot: boot)
+            try claimOnce(directory, id(1), sequence: 7, boot: boot)
             try LinuxFileStore().write(head, to: "\(directory)/head")
             let store = try ReplayStore(directory: directory)
             #expect(store.disarmedBecause == nil && store.fate(of: id(1)) == .interrupted(afterBytes: nil))
@@ -98,7 +107,7 @@ struct ReplayStoreTests {
                 try LinuxFileStore().write(Array(records.prefix(length)), to: "\(directory)/records")
                 let store = try ReplayStore(directory: directory)
                 #expect(store.disarmedBecause != nil, "\(length) bytes")
-                #expect(throws: DiskWipeError.self) { try store.claim(id(9), sequence: 1, boot: boot) }
+                #expect(throws: DiskWipeError.self) { try store.claim(id(9), in: nowhere, sequence: 1, boot: boot) }
             }
         }
     }
@@ -157,7 +166,7 @@ struct ReplayStoreTests {
                 let id = id(Int.random(in: 0..<6, using: &random))
                 switch Int.random(in: 0..<4, using: &random) {
                 case 0:
-                    let fresh = (try? store?.claim(id, sequence: 1, boot: boot)) != nil
+                    let fresh = (try? store?.claim(id, in: store?.mark?.id ?? nowhere, sequence: 1, boot: boot)) != nil
                     #expect(fresh == claimed.insert(id).inserted)
                 case 1: _ = try? store?.end(id, .done, offset: 1)
                 case 2: _ = try? store?.end(id, .failed, offset: 1)

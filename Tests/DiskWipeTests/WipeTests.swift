@@ -73,7 +73,7 @@ extension DiskTests {
                 #expect(report.ending == .interrupted && report.bytesWritten > 0 && report.bytesWritten < 256 << 20)
                 #expect(store.fate(of: report.warrant) == .interrupted(afterBytes: report.bytesWritten))
                 guard case .refused(let refusal) = bench.wiper(store).wipe(envelope) else { return #expect(Bool(false)) }
-                #expect(refusal.code == .warrantReused && refusal.detail.contains("interrupted after"))
+                #expect(refusal.code == .warrantInterrupted && refusal.detail.contains("interrupted after"))
             }
         }
 

@@ -117,7 +117,7 @@ struct WiperSocketTests {
                 try await client.wipe(envelope, node: Bench.node) { _, bytes, _ in said.withLock { $0.append(bytes) } })
             #expect(report.ending == .cleared && !said.withLock { $0 }.isEmpty)
             guard case .refused(let refusal) = try await client.wipe(envelope, node: Bench.node) else { return #expect(Bool(false)) }
-            #expect(refusal.code == .warrantReused)
+            #expect(refusal.code == .warrantDone)
             #expect(try await client.status().claims == [WiperStatus.Claim(warrant: report.warrant, fate: .done)])
             server.stop()
             try await running

@@ -29,7 +29,7 @@ struct WipeJudgeTests {
         for (subject, probe, facts) in items {
             table.take(Evidence(subject: subject, probe: probe, bootID: nil, takenAt: now, facts: facts))
         }
-        return Judge(evidence: table, maxAge: .seconds(60), now: now)
+        return Judge(evidence: table, clusters: [east, west], maxAge: .seconds(60), now: now)
     }
 
     private func guest(_ change: (inout DiskFact) -> Void = { _ in }) -> (Subject, ProbeKind, [Fact]) {
@@ -74,16 +74,27 @@ struct WipeJudgeTests {
         #expect(verdict(seen { $0.readOnly = true }).reasons.first?.detail.contains("read-only") == true)
     }
 
-    @Test("a volume that cannot be looked into is believed only by the machine's name")
+    @Test("a volume that cannot be looked into, or has no size, is no witness")
     func unread() {
-        #expect(verdict(seen { $0.fingerprint = nil }) == .pass)
-        let other = verdict(
+        let image = verdict(
             seen {
                 $0.fingerprint = nil
-                $0.machine = "db-1"
                 $0.unread = "a qcow2 image"
             })
-        #expect(other.reasons.first?.detail.contains("\"db-1\" and not \"wrk-e-1\"") == true)
+        #expect(image.reasons.map(\.code) == [.unavailable] && image.reasons[0].detail.contains("a qcow2 image"))
+        #expect(verdict(seen { $0.sizeInBytes = nil }).reasons.map(\.code) == [.unavailable])
+    }
+
+    @Test("a guest that cannot tell its content is unknown; where it never can, the machine's name must tie the two")
+    func blind() {
+        func blind(_ fact: VirtualDiskFact, known: Bool = true) -> Verdict {
+            judge([guest { $0.fingerprint = nil }, (.node(host), .virtualDisks, [.virtualDisk(fact)])])
+                .judge(.diskWitness(node, disk, hypervisor: host, guestIsBlind: known))
+        }
+        guard case .unknown = blind(seen(), known: false) else { return #expect(Bool(false)) }
+        #expect(blind(seen()) == .pass)
+        #expect(blind(seen { $0.machine = "db-1" }).reasons.first?.detail.contains("not called \"wrk-e-1\"") == true)
+        #expect(blind(seen { $0.fingerprint = nil }).reasons.map(\.code) == [.unavailable])
     }
 
     @Test("a disk whose OSD runs in any cluster of the mesh is denied; one of a Ceph cluster that is gone is not")
@@ -97,9 +108,16 @@ struct WipeJudgeTests {
             return (.cluster(name), .cluster, [.cluster(fact)])
         }
         let gate = Requirement.osdRetired(node, disk, cluster: east)
-        #expect(judge([label, ceph(east, nil)]).judge(gate) == .pass)
-        #expect(judge([label, ceph(east, "fsid-b")]).judge(gate) == .pass)
-        #expect(judge([label, ceph(east, "fsid-a", osds: 0)]).judge(gate) == .pass)
+        #expect(judge([label, ceph(east, nil), ceph(west, nil)]).judge(gate) == .pass)
+        #expect(judge([label, ceph(east, "fsid-b"), ceph(west, nil)]).judge(gate) == .pass)
+        #expect(judge([label, ceph(east, "fsid-a", osds: 0), ceph(west, nil)]).judge(gate) == .pass)
+        // Of a cluster that does not answer nobody knows, unless the disk is nobody's.
+        let silent: (Subject, ProbeKind, [Fact]) = (.cluster(west), .cluster, [.unavailable("no route")])
+        for items in [[label, ceph(east, nil)], [label, ceph(east, nil), silent]] {
+            guard case .unknown(let gaps) = judge(items).judge(gate) else { return #expect(Bool(false)) }
+            #expect(gaps[0].subject == .cluster(west))
+        }
+        #expect(judge([guest(), ceph(east, nil)]).judge(gate) == .pass)
         guard case .deny(let reasons) = judge([label, ceph(east, nil), ceph(west, "fsid-a")]).judge(gate) else { return #expect(Bool(false)) }
         #expect(reasons[0].detail.contains("fsid-a") && reasons[0].detail.contains("on west"))
         // And such a label of another Ceph cluster does not serve this one either.
@@ -117,23 +135,32 @@ struct WipeJudgeTests {
         guard case .unknown = judge([guest()]).judge(.wiperArmed(node)) else { return #expect(Bool(false)) }
     }
 
-    @Test("a proof passes only with zero everywhere, for this disk, and with the share that was asked for")
+    @Test("a proof passes only with zero everywhere, for this disk instance, over all that such a check reads")
     func proof() {
-        func fact(share: Int = 10, size: UInt64 = 12 << 30, nonzero: UInt64? = nil, problem: String? = nil) -> Judge {
-            let identity = DiskIdentity(
-                kind: .virtio, serial: "wrk-e-1-data", wwid: nil, sizeInBytes: size, sectorSize: 512, path: "p", sequence: 1)
-            let stratum = Stratum(name: "sample", ranges: 3, bytes: 3 << 20, sha256: nil, firstNonzero: nonzero)
-            let proof = BlanknessFact(
-                disk: identity, seed: .zero, share: share, strata: problem == nil ? [stratum] : [], signatures: [], problem: problem)
-            return judge([(.node(node), .blankness, [.blankness(proof)])])
+        func strata(_ nonzero: UInt64?) -> [Stratum] {
+            func part(_ name: String, _ bytes: UInt64) -> Stratum { Stratum(name: name, ranges: 1, bytes: bytes, sha256: nil) }
+            var sample = part("sample", 1229 << 20)
+            sample.firstNonzero = nonzero
+            return [part("head", 64 << 20), part("tail", 64 << 20), part("labels", 28 << 20), sample]
         }
-        let gate = Requirement.blankProven(node, disk, share: 10)
+        func fact(_ change: (inout BlanknessFact) -> Void = { _ in }, nonzero: UInt64? = nil) -> Judge {
+            let identity = DiskIdentity(
+                kind: .virtio, serial: "wrk-e-1-data", wwid: nil, sizeInBytes: 12 << 30, sectorSize: 512, path: "p", sequence: 1)
+            var proof = BlanknessFact(disk: identity, seed: .zero, share: 10, strata: strata(nonzero), signatures: [])
+            change(&proof)
+            return judge([(.node(node), .blankness, [.blankness(proof)]), guest(), (.cluster(east), .cluster, [.cluster(ClusterFact(name: east))])])
+        }
+        let gate = Requirement.blankProven(node, disk, share: 10, cluster: east)
         #expect(fact().judge(gate) == .pass)
-        for judge in [fact(share: 9), fact(size: 1 << 30)] {
+        for judge in [fact({ $0.share = 9 }), fact({ $0.disk.sizeInBytes = 1 << 30 }), fact({ $0.disk.sequence = 2 })] {
             guard case .unknown = judge.judge(gate) else { return #expect(Bool(false)) }
+        }
+        for name in ["head", "labels", "sample"] {
+            guard case .hold(let reasons) = fact({ $0.strata.removeAll { $0.name == name } }).judge(gate) else { return #expect(Bool(false)) }
+            #expect(reasons[0].code == .unfit)
         }
         guard case .deny(let reasons) = fact(nonzero: 4_194_311).judge(gate) else { return #expect(Bool(false)) }
         #expect(reasons[0].detail.contains("byte 4194311 (sample)"))
-        guard case .hold = fact(problem: "in use").judge(gate) else { return #expect(Bool(false)) }
+        guard case .hold = fact({ $0.problem = "in use" }).judge(gate) else { return #expect(Bool(false)) }
     }
 }

@@ -39,7 +39,9 @@ struct SampleEntries {
                     podCIDRs: [try #require(CIDR("10.1.0.0/16"))], serviceCIDRs: [try #require(CIDR("10.101.0.0/16"))],
                     cilium: .init(),
                     nodes: [.init(name: node, role: .worker, address: try #require(IPAddress("192.168.15.21")), disks: [disk])])
-            ])
+            ],
+            // As plans were before wipes had a policy.
+            policy: .init(wipes: nil))
         let planned = Requirement.PlannedDisk(name: "vdb", serial: "east-1", size: .gibibytes(128))
         let wipe = Step(
             id: step, title: "wipe vdb", place: .node(node), action: .wipe(node, planned, .labels), after: [],

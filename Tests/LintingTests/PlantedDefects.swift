@@ -75,6 +75,7 @@ let plantedDefects: [Planted] = [
     Planted("L-DISK-1", .error, "clusters[0].nodes[1].disks[0].serial", "serial: a-2-data", "serial: a-2-data-of-the-second"),
     Planted("L-DISK-1", .error, "clusters[0].nodes[1].disks[0].serial", "serial: a-2-data", "serial: a-1-data"),
     Planted("L-DISK-2", .error, "clusters[0].nodes[2].disks[1].size", "size: 2GiB", "size: 2MiB"),
+    Planted("L-AGT-1", .error, "clusters[0].nodes[2].disks[0]", "192.168.15.13, hypervisor", "192.168.15.13, agent: none, hypervisor"),
     Planted("L-DISK-3", .info, "clusters[0].nodes[2].disks[0]", "192.168.15.13, hypervisor: pve-2", "192.168.15.13"),
     Planted("L-CAP-2", .error, "hypervisors[0].capacity.memory", "memory: 16GiB", "memory: 127GiB"),
     Planted("L-CAP-2", .warning, "hypervisors[0].capacity.cores", "cores: 4", "cores: 200"),

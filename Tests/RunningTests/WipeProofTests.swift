@@ -69,19 +69,55 @@ struct WipeProofTests {
     func disproven() throws {
         var play = try play()
         approved(&play)
-        tick(&play) { if case .verifying = $0.machine.run?[wipe]?.status { true } else { false } }
-        let stratum = Stratum(name: "sample", ranges: 1, bytes: 1, sha256: nil, firstNonzero: 99)
-        let identity = DiskIdentity(
-            kind: .virtio, serial: "wrk-e-1-data", wwid: nil, sizeInBytes: 12 << 30, sectorSize: 512, path: "p", sequence: 1)
-        let fact = BlanknessFact(disk: identity, seed: .zero, share: 0, strata: [stratum], signatures: [])
-        play.take(
-            .evidence(
-                Evidence(
-                    subject: .node(node), probe: .blankness, bootID: RehearsedWorld.bootID(node, 1),
-                    takenAt: play.now.advanced(by: .milliseconds(1)), facts: [.blankness(fact)])))
-        tick(&play, 3) { _ in false }
+        // The wiper says that it is done, and nothing was done; the inventory is made to look blank all the same.
+        play.world.lies[wipe] = .nothingDone
+        play.world.hidden = ["wrk-e-1-data"]
+        let began = play.seconds
+        tick(&play) { if case .failed = $0.machine.run?[wipe]?.status { true } else { false } }
         guard case .failed(let problem, _)? = status(play) else { return #expect(Bool(false), "\(String(describing: status(play)))") }
-        #expect(problem.contains("byte 99 (sample)"))
+        #expect(problem.contains("byte 0 (labels)") && play.seconds - began < 20)
+    }
+
+    @Test("of a disk that was to be zeroed is asked for before it is called done already: blank ends are what a wipe leaves that died half way")
+    func halfWay() throws {
+        var play = try play { $0.clusters[0].nodes[1].disks[0].wipe = .zero }
+        play.world.hidden = ["wrk-e-1-data"]
+        tick(&play, 20) { _ in false }
+        guard case .held(let verdict, _)? = status(play) else { return #expect(Bool(false), "\(String(describing: status(play)))") }
+        #expect(verdict.reasons.contains { $0.code == .needsWarrant })
+        play.world.hidden = []
+        play.world.machines[node]?.contents = [:]
+        tick(&play, 90) { $0.machine.run?[wipe]?.status.isDone == true }
+        #expect(status(play) == play.machine.run?[wipe]?.status && status(play)?.word == "unchanged")
+    }
+
+    @Test("an agent that says again and again that nobody knows fills no journal and begins no waiting anew")
+    func unknownAgain() throws {
+        var play = try play()
+        approved(&play)
+        tick(&play) { if case .running = $0.machine.run?[wipe]?.status { true } else { false } }
+        let run = try SmallMesh.need(RunID("run-1"))
+        play.take(.outcome(run: run, step: wipe, attempt: 1, .unknown("busy")))
+        let length = play.journal.count
+        for _ in 0..<50 { play.take(.outcome(run: run, step: wipe, attempt: 1, .unknown("busy"))) }
+        #expect(play.journal.count == length)
+        play.take(.outcome(run: run, step: wipe, attempt: 1, .failed("interrupted")))
+        guard case .failed? = status(play) else { return #expect(Bool(false)) }
+    }
+
+    @Test("a stopped run whose report never came lets the next one begin after the deadline")
+    func stopped() throws {
+        var play = try play()
+        approved(&play)
+        play.world.lies[wipe] = .hangs
+        tick(&play) { if case .running = $0.machine.run?[wipe]?.status { true } else { false } }
+        play.take(.stop(by: "admin"))
+        var machine = play.machine
+        let next = Input.apply(run: try SmallMesh.need(RunID("run-2")), plan: play.plan, by: "admin")
+        guard case .windingDown? = machine.refusal(of: next, now: play.now) else { return #expect(Bool(false)) }
+        let late = play.now.advanced(by: .seconds(8000))
+        _ = machine.take(.tick, now: late)
+        #expect(machine.refusal(of: next, now: late) == nil)
     }
 
     @Test("of a machine without an agent comes from its hypervisor, and its disks through Talos")

@@ -101,7 +101,8 @@ struct LinkLoop: Sendable {
             if admission.underWay > 0 { orders.append(.cancelAll) }
         case .performed(let task, let result, let startedAt):
             link.tell(.performed(task.id))
-            record(task.id, probe: task.probe, result, takenAt: startedAt)
+            // A proof reads for long, and what it read last is as old as its end; all else is as old as its beginning.
+            record(task.id, probe: task.probe, result, takenAt: task.probe == .blankness ? now : startedAt)
             admission.finish(task.id)
         case .progress(let progress):
             // Without a session it is lost: the next one tells more.

@@ -60,12 +60,12 @@ package enum DiskLayout {
     }
 
     /// Pieces of 1 MiB that a seed chooses: from each run of `100 / share` pieces one, so that they are spread evenly and nobody can know
-    /// them before the seed. `share` in percent; 0 chooses none, 100 all.
-    static func sample(_ size: UInt64, share: Int, seed: Digest) -> [WipeReport.Area] {
-        guard share > 0, size >= mebibyte else { return [] }
-        let run = UInt64(max(1, 100 / share))
-        let pieces = size / mebibyte
-        return stride(from: UInt64(0), to: pieces, by: UInt64.Stride(run)).map { start in
+    /// them before the seed. `share` in percent; 0 chooses none, 100 all. Made one by one: a large disk has millions.
+    static func sample(_ size: UInt64, share: Int, seed: Digest) -> some Collection<WipeReport.Area> {
+        let run = UInt64(max(1, 100 / max(1, share)))
+        let pieces = share > 0 ? size / mebibyte : 0
+        return (0..<BlanknessFact.sampleCount(size: size, share: share)).lazy.map { index in
+            let start = UInt64(index) * run
             let choice = Digest.sha256(seed.bytes + withUnsafeBytes(of: start.bigEndian, Array.init)).bytes.prefix(8)
             let piece = start + choice.reduce(UInt64(0)) { $0 << 8 | UInt64($1) } % min(run, pieces - start)
             return WipeReport.Area(offset: piece * mebibyte, length: mebibyte)

@@ -78,7 +78,7 @@ extension GuestConfiguration.Drive {
     private static func bytes(_ text: String) -> UInt64? {
         let shifts: [Character: UInt64] = ["K": 10, "M": 20, "G": 30, "T": 40]
         guard let last = text.last else { return nil }
-        guard let shift = shifts[last] else { return UInt64(text) }
+        guard let shift = shifts[last] else { return UInt64(text).flatMap { $0 < 1 << 60 ? $0 : nil } }
         guard let number = UInt64(text.dropLast()), number < 1 << 20 else { return nil }
         return number << shift
     }

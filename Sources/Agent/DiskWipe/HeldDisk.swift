@@ -31,7 +31,7 @@ struct HeldDisk {
         let device = try open(candidate, inventory)
         let held = try agree(candidate, wanted, device, inventory)
         guard device.lock() else {
-            throw Refused(.busy, "another program holds a lock on \(candidate.name); wait until it is done with the disk")
+            throw Refused(.locked, "another program holds a lock on \(candidate.name); wait until it is done with the disk")
         }
         return held
     }

@@ -123,7 +123,7 @@ package final class ReplayStore: Sendable {
     var noRoomBecause: String? {
         let count = state.withLock { $0.history?.count ?? 0 }
         guard count + 2 < UInt64(Self.largestFile / ReplayRecord.size) else {
-            return "the replay store \(Self.path(directory)) is full with \(count) records; arm a new one"
+            return "the replay store \(Self.path(directory)) is full with \(count) records"
         }
         var room = statvfs()
         guard statvfs(directory, &room) == 0 else { return "cannot tell how much room \(directory) has: \(explain(errno))" }
@@ -141,8 +141,10 @@ package final class ReplayStore: Sendable {
     package var fates: [WarrantID: Fate] { state.withLock { $0.history?.entries ?? [:] }.mapValues { Self.fate($0.fate) } }
 
     /// Spends a warrant. When this returns, the record is on the medium and the first byte may be written.
-    func claim(_ id: WarrantID, sequence: UInt64, boot: BootID) throws {
-        try append(.claimed, id) { record in
+    ///
+    /// `store` is the one that the warrant names: between judging and claiming, another may have been armed.
+    func claim(_ id: WarrantID, in store: ReplayStoreID, sequence: UInt64, boot: BootID) throws {
+        try append(.claimed, id, in: store) { record in
             record.sequence = sequence
             record.boot = boot.text
         }
@@ -162,11 +164,12 @@ package final class ReplayStore: Sendable {
     }
 
     /// One at a time; after any error the store stays disarmed, because nobody knows what is on the medium.
-    private func append(_ kind: ReplayRecord.Kind, _ id: WarrantID, _ fill: (inout ReplayRecord) -> Void) throws {
+    private func append(_ kind: ReplayRecord.Kind, _ id: WarrantID, in store: ReplayStoreID? = nil, _ fill: (inout ReplayRecord) -> Void) throws {
         try state.withLock { state in
             guard var history = state.history, state.problem == nil, state.records >= 0 else {
                 throw Self.unusable(directory, state.problem ?? "it is not open")
             }
+            guard store == nil || history.id == store else { throw Self.unusable(directory, "another one was armed meanwhile") }
             var record = ReplayRecord(
                 kind: kind, number: history.count, time: max(now().wall, history.highWater), id: id, previous: history.head)
             fill(&record)
@@ -203,6 +206,8 @@ package final class ReplayStore: Sendable {
             let history = try ReplayHistory(replaying: bytes, expected: try readHead(directory))
             let file = open(path, O_WRONLY | O_APPEND | O_DSYNC | O_CLOEXEC | O_NOFOLLOW)
             guard file >= 0 else { throw DiskWipeError.storeWrite(path: path, errno: errno) }
+            // A crash came between a record and its head; the next one must find it mended.
+            if try readHead(directory).count != history.count { try writeHead(directory, count: history.count, head: history.head) }
             return State(history: history, records: file)
         } catch let broken as ReplayHistory.Broken {
             return State(problem: "\(unusable(directory, broken.problem))")

@@ -23,11 +23,11 @@ enum VolumeGroupName {
     }
 
     private static func name(inMetadata area: UInt64, length: UInt64, read: (UInt64, Int) -> [UInt8]?) -> String? {
-        guard area < 1 << 40, let header = read(area, 512) else { return nil }
+        guard area < 1 << 40, length < 1 << 40, let header = read(area, 512) else { return nil }
         var reader = LittleEndianReader(header[...])
         // checksum, magic, version, start, size; then the first raw location: offset and size of the current text.
         guard reader.take(4) != nil, reader.take(16).map(Array.init) == Array(" LVM2 x[5A%r0N*>".utf8), reader.take(20) != nil,
-            let offset = reader.uint64(), let size = reader.uint64(), offset > 0, size > 0, offset < length,
+            let offset = reader.uint64(), let size = reader.uint64(), offset > 0, size > 0, offset < length,  // and so their sum cannot overflow
             let text = read(area + offset, 160)
         else { return nil }
         let name = text.prefix { isNameByte($0) }

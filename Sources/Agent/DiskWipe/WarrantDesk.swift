@@ -35,7 +35,7 @@ struct WarrantDesk: Sendable {
     func admit(_ terms: WarrantTerms) throws(Refused) {
         if let problem = store.disarmedBecause { throw Refused(.disarmed, problem) }
         if let fate = store.fate(of: terms.id) {
-            throw Refused(.warrantReused, "warrant \(terms.id) was spent here, it is \(fate); sign a new one to wipe again")
+            throw Refused(Self.code(fate), "warrant \(terms.id) was spent here, it is \(fate); sign a new one to wipe again")
         }
         guard terms.node == configuration.node else {
             throw Refused(.warrantOtherNode, "the warrant is for node \(terms.node), this is \(configuration.node)")
@@ -71,9 +71,10 @@ struct WarrantDesk: Sendable {
             throw Refused(.warrantMissing, "the message is not signed; a person must sign it with ssh-keygen -Y sign")
         }
         let signers = try signers()
+        let time = try trustedTime()
         let arming: VerifiedArming
         do throws(WarrantRefusal) {
-            arming = try WarrantVerifier.verifyArming(envelope, signers: signers, now: now().wall)
+            arming = try WarrantVerifier.verifyArming(envelope, signers: signers, now: time)
         } catch {
             throw Refused(code(error), "\(error)")
         }
@@ -129,6 +130,15 @@ struct WarrantDesk: Sendable {
             throw Refused(.warrantOtherNode, "\(path) does not hold the digest of this node's agent key; has the agent enrolled?")
         }
         return key
+    }
+
+    private static func code(_ fate: ReplayStore.Fate) -> TaskRefusal.Code {
+        switch fate {
+        case .running: .warrantReused
+        case .done: .warrantDone
+        case .failed: .warrantFailed
+        case .interrupted: .warrantInterrupted
+        }
     }
 
     private func code(_ refusal: WarrantRefusal) -> TaskRefusal.Code {

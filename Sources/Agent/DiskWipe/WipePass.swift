@@ -21,6 +21,8 @@ final class WipePass {
     private var pace: Pace
     private(set) var bytesWritten: UInt64 = 0
     private(set) var bytesVerified: UInt64 = 0
+    /// Read before the last reading, to know what a discard left: it counts for the bar and proves nothing.
+    private var bytesLookedAt: UInt64 = 0
     /// What the device was asked to forget, and said yes to.
     private(set) var bytesDiscarded: UInt64 = 0
     private var unsynchronised: UInt64 = 0
@@ -88,6 +90,7 @@ final class WipePass {
             guard (try? device.discard(area)) != nil else { return }
             offset += area.length
             bytesDiscarded = offset
+            progress(.writing, bytesWritten + bytesLookedAt + bytesVerified)
         }
         try synchronise()
     }
@@ -104,7 +107,10 @@ final class WipePass {
 
     /// A look before the last one: what it reads does not count as verified.
     func isZero(_ areas: [WipeReport.Area]) throws(WipeStop) -> Bool {
-        defer { bytesVerified = 0 }
+        defer {
+            bytesLookedAt = bytesVerified
+            bytesVerified = 0
+        }
         return try firstNonzeroByte(areas) { _ in } == nil
     }
 
@@ -126,7 +132,7 @@ final class WipePass {
                 use(bytes)
                 bytesVerified += UInt64(count)
                 done += UInt64(count)
-                progress(.verifying, bytesWritten + bytesVerified)
+                progress(.verifying, bytesWritten + bytesLookedAt + bytesVerified)
                 pace.spend(UInt64(count)) { stop.isSet }
             }
         }
@@ -149,7 +155,7 @@ final class WipePass {
         bytesWritten += length
         unsynchronised += length
         if unsynchronised >= Self.synchroniseEvery { try synchronise() }
-        progress(.writing, bytesWritten)
+        progress(.writing, bytesWritten + bytesLookedAt)
         pace.spend(length) { stop.isSet }
     }
 
@@ -161,6 +167,9 @@ final class WipePass {
         }
         unsynchronised = 0
     }
+
+    /// What was destroyed at least, written or discarded.
+    var bytesTouched: UInt64 { max(bytesWritten, bytesDiscarded) }
 
     /// The buffer serves reads too; before it is written it must be zero again.
     private func clear() { buffer.bytes.initializeMemory(as: UInt8.self, repeating: 0) }

@@ -67,7 +67,7 @@ package struct Wiper: Sendable {
 
     private func claim(_ terms: WarrantTerms, _ held: HeldDisk) throws(Refused) {
         do {
-            try store.claim(terms.id, sequence: held.facts.sequence, boot: terms.boot)
+            try store.claim(terms.id, in: terms.store.id, sequence: held.facts.sequence, boot: terms.boot)
         } catch {
             throw Refused(.disarmed, "\(error)")
         }
@@ -86,20 +86,20 @@ package struct Wiper: Sendable {
         do throws(WipeStop) {
             report.strata = try carryOut(plan, pass, held)
         } catch {
+            let discarded = pass.bytesDiscarded > 0 ? " (\(pass.bytesDiscarded) bytes of the disk were discarded)" : ""
             switch error {
             case .failed(let problem):
                 report.ending = .failed
-                report.problem = problem
+                report.problem = problem + discarded
             case .interrupted:
                 report.ending = .interrupted
-                let discarded = pass.bytesDiscarded > 0 ? ", and after \(pass.bytesDiscarded) bytes were discarded" : ""
                 report.problem =
                     "stopped on request after \(pass.bytesWritten) bytes were written\(discarded); sign a new warrant to wipe this disk"
             }
         }
         report.bytesWritten = pass.bytesWritten
         report.bytesVerified = pass.bytesVerified
-        return record(report)
+        return record(report, touched: pass.bytesTouched)
     }
 
     /// A stop on request still brings to the medium what was written.
@@ -113,13 +113,13 @@ package struct Wiper: Sendable {
     }
 
     /// The end goes to the store before anybody hears of it.
-    private func record(_ report: WipeReport) -> WipeReport {
+    private func record(_ report: WipeReport, touched: UInt64) -> WipeReport {
         var report = report
         do {
             switch report.ending {
-            case .cleared: try store.end(report.warrant, .done, offset: report.bytesWritten)
-            case .failed: try store.end(report.warrant, .failed, offset: report.bytesWritten)
-            case .interrupted: try store.end(report.warrant, .interrupted, offset: report.bytesWritten)
+            case .cleared: try store.end(report.warrant, .done, offset: touched)
+            case .failed: try store.end(report.warrant, .failed, offset: touched)
+            case .interrupted: try store.end(report.warrant, .interrupted, offset: touched)
             }
         } catch {
             report.problem = [report.problem, "the end could not be recorded: \(error)"].compactMap { $0 }.joined(separator: "; ")

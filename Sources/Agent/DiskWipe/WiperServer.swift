@@ -28,9 +28,11 @@ package final class WiperServer: Sendable {
         var wipes: Set<String> = []
         var finished: (@Sendable () -> Void)?
         var listening = false
+        var looksIntoVolumes = false
     }
 
     private static let mostConnections = 32
+    private static let mostChecks = 64
     private static let requestPatience = Duration.seconds(10)
 
     /// Opens the replay store and the socket. Nothing is answered before `run`.
@@ -139,8 +141,7 @@ package final class WiperServer: Sendable {
             case .inventory: try send(try configuration.inventory.disks().map(Fact.disk) + [.wiper(fact)], to: socket)
             case .blankness(let checks, let seed): try send(blankness(checks, seed, socket), to: socket)
             case .virtualDisks(let serials):
-                let witness = HypervisorWitness(root: configuration.hypervisorRoot)
-                try send(try witness.disks(lookingInto: Set(serials)).map(Fact.virtualDisk), to: socket)
+                try send(try volumes(Set(serials)).map(Fact.virtualDisk), to: socket)
             case .status: try socket.send(WiperResponse.status(status))
             case .wipe(let envelope, let node): try socket.send(WiperResponse.result(wipe(envelope, node, socket)))
             case .arm(let envelope, let node): try socket.send(WiperResponse.result(arm(envelope, node)))
@@ -177,13 +178,23 @@ package final class WiperServer: Sendable {
             challenge: store.disarmedBecause == nil ? nil : store.challenge)
     }
 
+    /// One at a time: a storage that hangs must not take every thread with it.
+    private func volumes(_ serials: Set<String>) throws -> [VirtualDiskFact] {
+        guard live.withLock({ live in
+            defer { live.looksIntoVolumes = true }
+            return !live.looksIntoVolumes
+        }) else { throw DiskWipeError.hypervisor(path: configuration.hypervisorRoot, problem: "the question before this one has no answer yet") }
+        defer { live.withLock { $0.looksIntoVolumes = false } }
+        return try HypervisorWitness(root: configuration.hypervisorRoot).disks(lookingInto: serials)
+    }
+
     private func blankness(_ checks: [BlanknessCheck], _ seed: Digest, _ socket: WiperSocket) -> [Fact] {
         let report = ProgressReport(socket)
         let proof = BlanknessProof(
             inventory: configuration.inventory, witness: HypervisorWitness(root: configuration.hypervisorRoot), manners: configuration.manners,
             stop: stopSignal
         ) { report.say(.verifying, $0, $1) }
-        return checks.map { .blankness(proof.take($0, seed: seed)) }
+        return checks.prefix(Self.mostChecks).map { .blankness(proof.take($0, seed: seed)) }
     }
 
     private func arm(_ envelope: WarrantEnvelope, _ node: NodeID) -> TaskReport.Result {
@@ -209,8 +220,10 @@ package final class WiperServer: Sendable {
         }
         defer { live.withLock { _ = $0.wipes.remove(envelope.text) } }
         let report = ProgressReport(socket)
-        // Waiting comes before judging: a warrant that expires in the queue is refused.
-        turns.take()
+        // Waiting comes before judging: a warrant that expires in the queue is refused. Whoever has gone away meanwhile gets nothing begun.
+        guard turns.take(isWanted: { report.isHeard(.waiting) }) else {
+            return .refused(TaskRefusal(.stopping, "whoever handed the warrant in has gone; nothing was begun"))
+        }
         let result = wiper.wipe(envelope, stop: stopSignal) { report.say($0, $1, $2) }
         turns.giveBack()
         switch result {
@@ -229,7 +242,7 @@ package final class WiperServer: Sendable {
 
     private func shortened(_ result: TaskReport.Result) -> TaskReport.Result {
         guard case .wiped(var report) = result else { return result }
-        report.areas = Array(report.areas.prefix(256))
+        report.areas = Array(report.areas.prefix(1024))
         return .wiped(report)
     }
 
@@ -249,6 +262,11 @@ private final class ProgressReport: Sendable {
     private let socket: WiperSocket
     private let next = Mutex<ContinuousClock.Instant?>(.now)
     init(_ socket: WiperSocket) { self.socket = socket }
+
+    /// Says so at once; false when the one who asked has gone away.
+    func isHeard(_ phase: TaskProgress.Phase) -> Bool {
+        (try? socket.send(WiperResponse.progress(phase, bytes: 0, total: 0), patience: .milliseconds(200))) != nil
+    }
 
     func say(_ phase: TaskProgress.Phase, _ bytes: UInt64, _ total: UInt64) {
         let now = ContinuousClock.now

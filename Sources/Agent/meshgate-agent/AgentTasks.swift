@@ -16,7 +16,11 @@ struct AgentTasks: TaskHandler {
         switch task.order {
         case .probe(.disks): return .facts(await disks.forCoordinator())
         case .probe(.blankness(let checks, let seed)): return .facts(await disks.blankness(checks, seed: seed))
-        case .probe(.virtualDisks(let serials)): return .facts(await disks.virtualDisks(serials: serials))
+        case .probe(.virtualDisks(let serials)):
+            // Of other guests' disks the coordinator needs to know nothing.
+            let facts = await disks.virtualDisks(serials: serials)
+            return .facts(
+                facts.filter { if case .virtualDisk(let disk) = $0 { disk.serial.map(serials.contains) ?? false } else { true } })
         case .probe(let probe): return .facts(await prober.answer(probe))
         case .wipe(let envelope):
             return await asking("the wipe's end is not known") { client in

@@ -12,12 +12,7 @@ extension Judge {
 
     func find(_ disk: Requirement.PlannedDisk, on node: NodeID, _ found: Found, _ say: Findings) -> Search {
         let disks = found.disks(node)
-        let matches: [DiskFact]
-        if let serial = disk.serial {
-            matches = disks.filter { $0.identity.serial == serial }
-        } else {
-            matches = disks.filter { $0.name == disk.name && $0.identity.sizeInBytes == disk.size.bytes }
-        }
+        let matches = disks.filter(disk.isMeant)
         switch matches.count {
         case 1: return .one(matches[0])
         case 0:
@@ -97,12 +92,7 @@ extension Judge {
         case .none(let reason), .several(let reason): return .hold([reason])
         case .one(let fact):
             if fact.blank { return .pass }
-            let serving = found.cluster(cluster)?.ceph.values.filter { $0.phase == "Ready" && $0.osds > 0 } ?? []
-            let labels = fact.signatures.filter { $0.kind.hasPrefix("ceph") }
-            // A label of another Ceph cluster serves nobody here; where either side does not tell whose it is, the cluster's health decides.
-            if serving.contains(where: { ceph in labels.contains { $0.owner == nil || ceph.fsid == nil || $0.owner == ceph.fsid } }) {
-                return .pass
-            }
+            if serves(fact, cluster, found) { return .pass }
             if let problem = fact.unreadable {
                 return say.hold(
                     .node(node), .unavailable, "\(fact.name) of \(node) cannot be read: \(problem)", "replace or reattach the disk")
@@ -113,6 +103,14 @@ extension Judge {
                 .node(node), .notBlank, "\(fact.name) of \(node) (serial \(fact.identity.serial ?? "none")) holds \(words)",
                 "if this may be lost, sign a warrant: `meshgate approve` (or `meshgate wipe request`, sign, `meshgate wipe submit`)")
         }
+    }
+
+    /// Whether the disk is in use by the healthy Ceph of its own cluster. A label of another Ceph cluster serves nobody here; where either side
+    /// does not tell whose it is, the cluster's health decides.
+    func serves(_ disk: DiskFact, _ cluster: ClusterName, _ found: Found) -> Bool {
+        let serving = found.cluster(cluster)?.ceph.values.filter { $0.phase == "Ready" && $0.osds > 0 } ?? []
+        let labels = disk.signatures.filter { $0.kind.hasPrefix("ceph") }
+        return serving.contains { ceph in labels.contains { $0.owner == nil || ceph.fsid == nil || $0.owner == ceph.fsid } }
     }
 
     /// Ceph's further label copies are told with the first one already.

@@ -7,6 +7,8 @@ package struct Judge: Sendable {
     package var evidence: EvidenceTable
     /// Warrants that were handed in and not used, by step.
     package var warrants: [StepID: WarrantNote]
+    /// Every cluster of the plan.
+    package var clusters: [ClusterName]
     /// Evidence older than this is stale.
     package var maxAge: Duration
     package var now: Moment
@@ -24,10 +26,11 @@ package struct Judge: Sendable {
     }
 
     package init(
-        evidence: EvidenceTable, warrants: [StepID: WarrantNote] = [:], maxAge: Duration, now: Moment, notBefore: Moment? = nil
+        evidence: EvidenceTable, warrants: [StepID: WarrantNote] = [:], clusters: [ClusterName] = [], maxAge: Duration, now: Moment, notBefore: Moment? = nil
     ) {
         self.evidence = evidence
         self.warrants = warrants
+        self.clusters = clusters
         self.maxAge = maxAge
         self.now = now
         self.notBefore = notBefore
@@ -100,9 +103,10 @@ package struct Judge: Sendable {
         case .diskIdentity(let node, let disk): return diskIdentity(node, disk, found, say)
         case .diskUnused(let node, let disk): return diskUnused(node, disk, found, say)
         case .diskBlank(let node, let disk, let cluster, let host): return diskBlank(node, disk, cluster, host, found, say)
-        case .diskWitness(let node, let disk, let hypervisor): return diskWitness(node, disk, hypervisor, found, say)
+        case .diskWitness(let node, let disk, let host, let blind): return diskWitness(node, disk, host, blind, found, say)
         case .osdRetired(let node, let disk, _, let host): return osdRetired(node, disk, host, found, say)
-        case .blankProven(let node, let disk, let share, let host): return blankProven(node, disk, share, host, found, say)
+        case .blankProven(let node, let disk, let share, let name, let host):
+            return blankProven(node, disk, share, name, host, found, say)
         case .wiperArmed(let node): return wiperArmed(node, found, say)
         case .warranted(let step, let node, let disk): return warranted(step, node, disk, say)
         case .clustersDistinct(let names): return clustersDistinct(names, found, say)

@@ -16,12 +16,13 @@ package enum Requirement: Hashable, Sendable, Codable {
     /// `seenBy`: the hypervisor that looks into the disk where the node itself cannot, here and below.
     /// Blank, or already used by the storage cluster of `cluster` when that one is healthy.
     case diskBlank(NodeID, PlannedDisk, cluster: ClusterName, seenBy: NodeID? = nil)
-    /// The node's hypervisor knows the same disk: by serial and size, and by its content.
-    case diskWitness(NodeID, PlannedDisk, hypervisor: NodeID)
+    /// The node's hypervisor knows the same disk: by serial, by size and by content. `guestIsBlind`: the node cannot tell its content, so the
+    /// machine's name has to tie the two together.
+    case diskWitness(NodeID, PlannedDisk, hypervisor: NodeID, guestIsBlind: Bool = false)
     /// No running Ceph cluster of the mesh owns what is on the disk.
     case osdRetired(NodeID, PlannedDisk, cluster: ClusterName, seenBy: NodeID? = nil)
-    /// After a wipe: the disk reads as zero where the coordinator chose to look, `share` percent of it at least.
-    case blankProven(NodeID, PlannedDisk, share: Int, seenBy: NodeID? = nil)
+    /// The disk reads as zero where the coordinator chose to look, `share` percent of it at least; or it serves the cluster's storage by now.
+    case blankProven(NodeID, PlannedDisk, share: Int, cluster: ClusterName, seenBy: NodeID? = nil)
     case wiperArmed(NodeID)
     case warranted(StepID, NodeID, PlannedDisk)
     case clustersDistinct([ClusterName])
@@ -56,9 +57,9 @@ package enum Requirement: Hashable, Sendable, Codable {
     private enum DiskIdentityCodingKeys: String, CodingKey { case _0 = "node", _1 = "disk" }
     private enum DiskUnusedCodingKeys: String, CodingKey { case _0 = "node", _1 = "disk" }
     private enum DiskBlankCodingKeys: String, CodingKey { case _0 = "node", _1 = "disk", cluster, seenBy }
-    private enum DiskWitnessCodingKeys: String, CodingKey { case _0 = "node", _1 = "disk", hypervisor }
+    private enum DiskWitnessCodingKeys: String, CodingKey { case _0 = "node", _1 = "disk", hypervisor, guestIsBlind }
     private enum OsdRetiredCodingKeys: String, CodingKey { case _0 = "node", _1 = "disk", cluster, seenBy }
-    private enum BlankProvenCodingKeys: String, CodingKey { case _0 = "node", _1 = "disk", share, seenBy }
+    private enum BlankProvenCodingKeys: String, CodingKey { case _0 = "node", _1 = "disk", share, cluster, seenBy }
     private enum WiperArmedCodingKeys: String, CodingKey { case _0 = "node" }
     private enum WarrantedCodingKeys: String, CodingKey { case _0 = "step", _1 = "node", _2 = "disk" }
     private enum ClustersDistinctCodingKeys: String, CodingKey { case _0 = "clusters" }
@@ -86,6 +87,12 @@ package enum Requirement: Hashable, Sendable, Codable {
             self.name = name
             self.serial = serial
             self.size = size
+        }
+
+        /// Whether an inventory's disk is this one: by serial, and where the plan has none by name and size.
+        package func isMeant(_ disk: DiskFact) -> Bool {
+            guard let serial else { return disk.name == name && disk.identity.sizeInBytes == size.bytes }
+            return disk.identity.serial == serial
         }
     }
 
@@ -133,10 +140,10 @@ package enum Requirement: Hashable, Sendable, Codable {
         case .link(let node, _, _, _), .address(let node, _): [EvidenceKey(.node(node), .links)]
         case .reaches(let node, _): [EvidenceKey(.node(node), .reach)]
         case .diskIdentity(let node, _), .diskUnused(let node, _), .wiperArmed(let node): [EvidenceKey(.node(node), .disks)]
-        case .diskWitness(let node, _, let hypervisor):
+        case .diskWitness(let node, _, let hypervisor, _):
             [EvidenceKey(.node(node), .disks), EvidenceKey(.node(hypervisor), .virtualDisks)]
-        case .blankProven(let node, _, _, let host): [EvidenceKey(.node(host ?? node), .blankness)]
-        case .diskBlank(let node, _, let cluster, let host), .osdRetired(let node, _, let cluster, let host):
+        case .diskBlank(let node, _, let cluster, let host), .osdRetired(let node, _, let cluster, let host),
+            .blankProven(let node, _, _, let cluster, let host):
             [
                 host.map { EvidenceKey(.node($0), .virtualDisks) } ?? EvidenceKey(.node(node), .disks),
                 EvidenceKey(.cluster(cluster), .cluster),

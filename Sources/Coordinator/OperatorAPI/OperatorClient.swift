@@ -155,7 +155,7 @@ package struct OperatorClient: Sendable {
     private func decode<Reply: Decodable>(_ route: OperatorRoute, _ response: HTTPResponse) throws -> Reply {
         guard response.isSuccess else { throw refusal(response, route) }
         do {
-            return try JSONDecoder().decode(Reply.self, from: Data(response.body))
+            return try JSONDecoder().decode(Reply.self, from: Data(PlainReply.plain(response.body)))
         } catch {
             throw OperatorClientError.notUnderstood(path: route.path, said: "\(error)")
         }
@@ -163,7 +163,7 @@ package struct OperatorClient: Sendable {
 
     private func refusal(_ response: HTTPResponse, _ route: OperatorRoute) -> OperatorClientError {
         do {
-            return .refused(status: response.status, try JSONDecoder().decode(ErrorReply.self, from: Data(response.body)))
+            return .refused(status: response.status, try JSONDecoder().decode(ErrorReply.self, from: Data(PlainReply.plain(response.body))))
         } catch {
             return .notUnderstood(path: route.path, said: "status \(response.status)")
         }

@@ -157,11 +157,17 @@ package struct Planner: Sendable {
         }
         gates.append(.diskIdentity(node.name, planned))
         if let hypervisor = node.hypervisor, wipes.witnesses > 1 || !node.hasAgent {
-            gates.append(.diskWitness(node.name, planned, hypervisor: hypervisor))
+            gates.append(.diskWitness(node.name, planned, hypervisor: hypervisor, guestIsBlind: !node.hasAgent))
         }
         gates += [
             .diskUnused(node.name, planned), .osdRetired(node.name, planned, cluster: cluster.name, seenBy: seenBy),
             .warranted(id, node.name, planned),
+        ]
+        let blank: [Requirement] = [
+            .diskIdentity(node.name, planned), .diskBlank(node.name, planned, cluster: cluster.name, seenBy: seenBy),
+        ]
+        let proof: [Requirement] = [
+            .blankProven(node.name, planned, share: share(disk, route), cluster: cluster.name, seenBy: seenBy)
         ]
         return Step(
             id: id,
@@ -169,8 +175,8 @@ package struct Planner: Sendable {
                 + (route == nil ? "" : ", through Talos' API"),
             place: .node(node.name), action: .wipe(node.name, planned, disk.wipe, through: route), after: [StepID(cluster.name.text, "nodes")],
             gates: gates,
-            done: [.diskIdentity(node.name, planned), .diskBlank(node.name, planned, cluster: cluster.name, seenBy: seenBy)],
-            proof: [.blankProven(node.name, planned, share: share(disk, route), seenBy: seenBy)],
+            // A disk of which every byte was to be zeroed is not done because its ends look blank: a wipe that died half way leaves just that.
+            done: disk.wipe == .labels ? blank : blank + proof, proof: disk.wipe == .labels ? proof : nil,
             destroys: ["everything on disk \(disk.serial ?? disk.name) (\(disk.size)) of \(node.name)"], deadline: wipeTime(disk),
             settling: wipeTime(disk))
     }
@@ -187,9 +193,9 @@ package struct Planner: Sendable {
 
     private var wipes: MeshSpec.Wipes { spec.policy.wipes ?? MeshSpec.Wipes() }
 
-    /// Two hours, and longer for a disk that is written wholly: a slow one does 50 MB a second, once to write it and once to read it back.
+    /// Two hours, and longer for a disk that is written wholly, at a polite 10 MB a second for writing and reading back together.
     private func wipeTime(_ disk: MeshSpec.Node.Disk) -> TimeSpan {
-        let seconds = disk.wipe == .labels ? 0 : Int64(clamping: disk.size.bytes / 25_000_000)
+        let seconds = disk.wipe == .labels ? 0 : Int64(clamping: disk.size.bytes / 5_000_000)
         return TimeSpan(.seconds(max(7200, seconds)))
     }
 

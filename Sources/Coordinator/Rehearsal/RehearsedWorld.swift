@@ -49,6 +49,8 @@ package struct RehearsedWorld: Sendable {
     package var clusters: [ClusterName: ClusterState]
     package var provisioned = false
     package var lies: [StepID: Lie] = [:]
+    /// Disks, by serial, of which an inventory shows nothing although something is there.
+    package var hidden: Set<String> = []
 
     package init(spec: MeshSpec) {
         self.spec = spec
@@ -141,8 +143,12 @@ package struct RehearsedWorld: Sendable {
         let serial = check.disk.serial ?? ""
         // A hypervisor reads its guests' volumes.
         let isBlank = check.disk.kind == .volume ? machines.values.allSatisfy { $0.contents[serial] == nil } : machine.contents[serial] == nil
-        let stratum = Stratum(name: "labels", ranges: 1, bytes: 4096, sha256: nil, firstNonzero: isBlank ? nil : 0)
-        return BlanknessFact(disk: check.disk, seed: seed, share: check.share, strata: [stratum], signatures: [])
+        let strata = ["labels", "head", "tail", "sample"].map { name in
+            Stratum(
+                name: name, ranges: 1, bytes: check.disk.sizeInBytes, sha256: nil,
+                firstNonzero: isBlank || name != "labels" ? nil : 0)
+        }
+        return BlanknessFact(disk: check.disk, seed: seed, share: check.share, strata: strata, signatures: [])
     }
 
     /// The disks of the guests that the spec puts on this hypervisor.
@@ -154,7 +160,7 @@ package struct RehearsedWorld: Sendable {
                     VirtualDiskFact(
                         vmid: UInt64(100 + index), machine: member.node.name.text, slot: "virtio\(number + 1)", serial: disk.serial,
                         volume: "rehearsed:\(disk.serial ?? disk.name)", sizeInBytes: disk.size.bytes, discards: false, readOnly: false,
-                        fingerprint: nil,
+                        fingerprint: .zero,
                         signatures: content.map { [DiskFact.Signature(kind: "rehearsed", offset: 0, words: $0)] } ?? [], blank: content == nil))
             }
         }
@@ -167,7 +173,7 @@ package struct RehearsedWorld: Sendable {
 
     private func disk(_ disk: MeshSpec.Node.Disk, _ machine: Machine) -> DiskFact {
         let serial = disk.serial ?? disk.name
-        let content = machine.contents[serial]
+        let content = hidden.contains(serial) ? nil : machine.contents[serial]
         return DiskFact(
             name: disk.name,
             identity: DiskIdentity(
@@ -176,7 +182,7 @@ package struct RehearsedWorld: Sendable {
             readOnly: false, rotational: false, exclusiveOpen: !machine.busyDisks.contains(serial),
             users: machine.busyDisks.contains(serial) ? ["mounted on /data"] : [], partitions: 0,
             signatures: content.map { [DiskFact.Signature(kind: "rehearsed", offset: 0, words: $0)] } ?? [], blank: content == nil,
-            fingerprint: nil)
+            fingerprint: .zero)
     }
 
     private func links(_ node: NodeID) -> [Fact] {

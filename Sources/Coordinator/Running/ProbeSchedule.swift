@@ -33,8 +33,9 @@ extension RunMachine {
         var subjects = ProbeSubjects()
         let withoutAgent = Set(run.plan.spec.members.filter { !$0.node.hasAgent }.map(\.node.name))
         for record in run.steps where !record.status.isOver {
-            for requirement in record.step.gates + record.step.done + proofsWanted(record) {
-                for key in requirement.needs {
+            for requirement in record.step.gates + record.step.done + (record.step.proof ?? []) {
+                if case .blankProven = requirement, !mayProve(requirement, record, run, now) { continue }
+                for key in asks(requirement) {
                     let limit = patience(record, key: key, ready: run.predecessorsDone(record.step), maxAge: maxAge)
                     dueAfter[key] = min(dueAfter[key] ?? limit, limit)
                 }
@@ -49,15 +50,43 @@ extension RunMachine {
         }
     }
 
-    /// A proof is asked for only when the step was carried out.
-    private func proofsWanted(_ record: RunStatus.StepRecord) -> [Requirement] {
-        if case .verifying = record.status { record.step.proof ?? [] } else { [] }
+    /// A proof reads a disk, so it is asked for only when its answer decides: once the step was reported, and before that only where all
+    /// else says that there is nothing to do. Never while a wipe may be under way.
+    private func mayProve(_ requirement: Requirement, _ record: RunStatus.StepRecord, _ run: RunStatus, _ now: Moment) -> Bool {
+        switch record.status {
+        case .verifying(.succeeded, _): return true
+        case .verifying(.unknown, _): if case .blankProven(_, _, _, _, .some) = requirement { return true } else { return false }
+        case .waiting, .held:
+            guard record.step.done.contains(requirement), run.predecessorsDone(record.step) else { return false }
+            return judge(now: now, notBefore: run.notBefore(record.step)).judge(record.step.done.filter { $0 != requirement }).passes
+        case .verifying, .running, .done, .failed: return false
+        }
+    }
+
+    /// The evidence that a requirement looks at, also that which it does without when it can.
+    private func asks(_ requirement: Requirement) -> [EvidenceKey] {
+        switch requirement {
+        case .blankProven(let node, _, _, _, let host): return requirement.needs + [EvidenceKey(.node(host ?? node), .blankness)]
+        case .osdRetired(let node, let disk, _, let host):
+            // Whose the disk is matters only when something on it says that it is somebody's.
+            let facts = evidence.newest[host.map { EvidenceKey(.node($0), .virtualDisks) } ?? EvidenceKey(.node(node), .disks)]?.facts ?? []
+            let owned = facts.contains { fact in
+                switch fact {
+                case .disk(let found): disk.isMeant(found) && found.signatures.contains { $0.owner != nil }
+                case .virtualDisk(let found): found.serial == disk.serial && found.signatures.contains { $0.owner != nil }
+                default: false
+                }
+            }
+            return requirement.needs + (owned ? (run?.plan.spec.clusters ?? []).map { EvidenceKey(.cluster($0.name), .cluster) } : [])
+        default: return requirement.needs
+        }
     }
 
     /// How old an answer may grow before it is asked for again.
     private func patience(_ record: RunStatus.StepRecord, key: EvidenceKey, ready: Bool, maxAge: Duration) -> Duration {
+        if key.probe == .blankness { return Self.proofRecheck }
         switch record.status {
-        case .verifying: return key.probe == .blankness ? Self.proofRecheck : Self.recheck
+        case .verifying: return Self.recheck
         case .held(.unknown, _): return Self.recheck
         case .held(let verdict, _):
             // What holds the step is looked at often; so is what it changes.
@@ -87,18 +116,18 @@ private struct ProbeSubjects {
     mutating func take(_ requirement: Requirement, _ evidence: EvidenceTable) {
         switch requirement {
         case .reaches(let node, let wanted): targets[node, default: []].formUnion(wanted)
-        case .diskWitness(_, let disk, let hypervisor): if let serial = disk.serial { serials[hypervisor, default: []].insert(serial) }
+        case .diskWitness(_, let disk, let hypervisor, _): if let serial = disk.serial { serials[hypervisor, default: []].insert(serial) }
         case .diskBlank(_, let disk, _, let host?), .osdRetired(_, let disk, _, let host?):
             if let serial = disk.serial { serials[host, default: []].insert(serial) }
-        case .blankProven(_, let disk, let share, let host?):
+        case .blankProven(_, let disk, let share, _, let host?):
             guard let serial = disk.serial else { return }
             let volume = DiskIdentity(
                 kind: .volume, serial: serial, wwid: nil, sizeInBytes: disk.size.bytes, sectorSize: 512, path: "-", sequence: 0)
             checks[host, default: []].append(BlanknessCheck(disk: volume, share: share))
-        case .blankProven(let node, let disk, let share, nil):
+        case .blankProven(let node, let disk, let share, _, nil):
             // The disk instance of the last inventory, and only once nobody holds it: a proof must never get in the way of a wipe.
             let disks = evidence.newest[EvidenceKey(.node(node), .disks)]?.facts.compactMap { if case .disk(let fact) = $0 { fact } else { nil } }
-            let matches = (disks ?? []).filter { disk.serial == nil ? $0.name == disk.name : $0.identity.serial == disk.serial }
+            let matches = (disks ?? []).filter(disk.isMeant)
             if matches.count == 1, matches[0].exclusiveOpen { checks[node, default: []].append(BlanknessCheck(disk: matches[0].identity, share: share)) }
         default: break
         }

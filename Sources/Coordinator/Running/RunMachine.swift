@@ -131,7 +131,9 @@ package struct RunMachine: Sendable {
         guard let record = run?[step], record.attempts == attempt else { return [] }
         switch record.status {
         case .running: break
-        case .verifying(.unknown, _): break
+        case .verifying(.unknown, _):
+            // To hear once more that nobody knows is no news, and must not begin the waiting anew.
+            if case .unknown = outcome { return [] }
         case .waiting, .held, .verifying, .done, .failed: return []
         }
         let report = JournalEntry.stepReported(step: step, attempt: attempt, outcome: outcome)
@@ -157,18 +159,15 @@ package struct RunMachine: Sendable {
     }
 
     private func consequences(now: Moment) -> [JournalEntry] {
-        guard let run, !run.isOver else { return [] }
-        var entries: [JournalEntry] = []
+        guard let run else { return [] }
+        if run.isOver { return overdue(run, now) }
+        var entries: [JournalEntry] = overdue(run, now)
         var active = run.steps.count { $0.status.isActive }
         for record in run.steps where !record.status.isOver {
             switch record.status {
             case .verifying(let outcome, let since):
                 entries += settled(record, outcome, since, now: now)
-            case .running(let since):
-                // No report by now: it was lost on the way, or whoever was to make it is gone.
-                guard now.age(of: since) > record.step.deadline.duration + Self.grace else { continue }
-                entries.append(.stepUnsettled(step: record.step.id, attempt: record.attempts))
-            case .done, .failed: continue
+            case .running, .done, .failed: continue
             case .waiting, .held:
                 guard run.predecessorsDone(record.step) else { continue }
                 guard let entry = next(record, mayStart: active < run.plan.spec.policy.parallelism, now: now) else { continue }
@@ -177,6 +176,14 @@ package struct RunMachine: Sendable {
             }
         }
         return entries.isEmpty ? ending(run) : entries
+    }
+
+    /// No report by now: it was lost on the way, or whoever was to make it is gone. Of a run that was stopped too, or nothing could follow it.
+    private func overdue(_ run: RunStatus, _ now: Moment) -> [JournalEntry] {
+        run.steps.compactMap { record in
+            guard case .running(let since) = record.status, now.age(of: since) > record.step.deadline.duration + Self.grace else { return nil }
+            return .stepUnsettled(step: record.step.id, attempt: record.attempts)
+        }
     }
 
     /// A step whose turn has come: already true, held, or started.
@@ -248,7 +255,8 @@ package struct RunMachine: Sendable {
     package func judge(now: Moment, notBefore: Moment? = nil) -> Judge {
         Judge(
             evidence: evidence, warrants: warrants.mapValues(\.note),
-            maxAge: run?.plan.spec.policy.evidenceMaxAge.duration ?? .seconds(600), now: now, notBefore: notBefore)
+            clusters: run?.plan.spec.clusters.map(\.name) ?? [], maxAge: run?.plan.spec.policy.evidenceMaxAge.duration ?? .seconds(600),
+            now: now, notBefore: notBefore)
     }
 
     /// What stands between a step whose turn it is and its start; `nil` when it is done already. Whether there is anything to do must be known
@@ -363,7 +371,7 @@ package struct RunMachine: Sendable {
             set(step, .failed(problem, at: at))
             warrants[step] = nil
         case .stepUnsettled(let step, _):
-            set(step, .verifying(.unknown("the coordinator was restarted while the step ran"), since: at))
+            set(step, .verifying(.unknown("no account of it came: the coordinator was restarted, or its report was lost"), since: at))
         case .stepReturned(let step, _):
             set(step, .waiting)
             warrants[step] = nil

@@ -38,6 +38,14 @@ package enum StepStatus: Hashable, Sendable, Codable {
         }
     }
 
+    /// True while an attempt's own account is still to come.
+    package var isAwaited: Bool {
+        switch self {
+        case .running, .verifying(.unknown, _): true
+        case .verifying, .waiting, .held, .done, .failed: false
+        }
+    }
+
     /// One word for people and machines.
     package var word: String {
         switch self {

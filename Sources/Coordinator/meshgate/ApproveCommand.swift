@@ -42,6 +42,8 @@ struct ApproveCommand: AsyncParsableCommand {
                 Terminal.say(
                     "the warrant: wipe the disk with serial \(wanted), \(ByteCount(bytes: terms.disk.sizeInBytes)), on \(terms.node), until \(terms.notAfter)"
                 )
+                // From the signed text itself: that is what the host compares with the disk, whatever the coordinator shows.
+                for line in terms.holds.isEmpty ? ["nothing that is known"] : terms.holds { Terminal.say("  it holds  \(line)") }
                 try approver.confirms(wanted, given: serial, "Everything on it will be lost. Type the disk's serial to go on:")
                 texts.append((wipe, text))
             }

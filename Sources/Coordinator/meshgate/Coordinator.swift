@@ -73,7 +73,7 @@ struct Coordinator: Sendable {
                     + "restore the journal from a backup, or begin with another --state-dir and invite the agents anew")
         }
         let hub = Hub()
-        let (progress, answers) = (ProgressBoard(), AnswerDesk())
+        let (progress, answers, seeds) = (ProgressBoard(), AnswerDesk(), SeedBook())
 
         let tools = Toolbox(
             runner: ProcessCommandRunner(), http: try CurlHTTPClient(), files: files, now: now, searchPath: settings.searchPath,
@@ -82,7 +82,8 @@ struct Coordinator: Sendable {
             meshCA: { try CiliumAuthority.open(directory: settings.state.authority, files: files, now: now().wall) },
             progress: { step, line in log.debug("tool", metadata: ["step": "\(step)", "line": "\(line)"]) })
         let hands = FleetHands(
-            driver: StepDriver(tools: tools), talos: TalosWipe(tools: tools, signers: { try settings.signers(files) }), dispatch: { await hub.gateway?.dispatch($0) ?? .notConnected },
+            driver: StepDriver(tools: tools), talos: TalosWipe(tools: tools, signers: { try settings.signers(files) }), seeds: seeds,
+            dispatch: { await hub.gateway?.dispatch($0) ?? .notConnected },
             deliver: { input in
                 do {
                     try await hub.controller?.submit(input)
@@ -94,7 +95,8 @@ struct Coordinator: Sendable {
                 guard let run = hub.controller?.snapshot.run, run.id == task.run, !run.isOver, let record = run[task.step] else {
                     return false
                 }
-                return record.attempts == task.attempt && record.status.isActive
+                // Once it was reported, the world is looked at and the agent is left alone.
+                return record.attempts == task.attempt && record.status.isAwaited
             }, log: log)
         let controller = RunController(
             machine: machine, head: journal.head, journal: journal, hands: hands, now: now,
@@ -104,7 +106,8 @@ struct Coordinator: Sendable {
         let gateway = FleetGateway(
             configuration: trust.gatewayConfiguration(settings, controller: controller, journal: journal, boot: boot, now: now),
             inbox: FleetDesk(
-                controller: controller, released: { hands.release($0) }, answers: answers, progress: progress, feed: feed, now: now, log: log),
+                controller: controller, released: { hands.release($0) }, answers: answers, seeds: seeds, progress: progress, feed: feed,
+                now: now, log: log),
             enroller: trust.enroller(controller: controller, now: now), log: log)
         hub.set(gateway)
         let started = now().wall

@@ -173,12 +173,12 @@ struct WipeEvidence {
     init(_ machine: RunMachine, node: NodeID, disk planned: Requirement.PlannedDisk, gates: [Requirement]) {
         let facts = machine.evidence.newest[EvidenceKey(.node(node), .disks)]?.facts ?? []
         let disks = facts.compactMap { if case .disk(let disk) = $0 { disk } else { nil } }
-        let matches = disks.filter { planned.serial == nil ? $0.name == planned.name : $0.identity.serial == planned.serial }
+        let matches = disks.filter(planned.isMeant)
         disk = matches.count == 1 ? matches[0] : nil
         wiper = facts.lazy.compactMap { if case .wiper(let wiper) = $0 { wiper } else { nil } }.first
         problem = facts.lazy.compactMap { if case .unavailable(let words) = $0 { words } else { nil } }.first
         boot = machine.evidence.boots[node]
-        let host = gates.lazy.compactMap { if case .diskWitness(_, _, let hypervisor) = $0 { hypervisor } else { nil } }.first
+        let host = gates.lazy.compactMap { if case .diskWitness(_, _, let hypervisor, _) = $0 { hypervisor } else { nil } }.first
         hypervisor = host
         let seen = host.flatMap { machine.evidence.newest[EvidenceKey(.node($0), .virtualDisks)]?.facts } ?? []
         let twins = seen.compactMap { if case .virtualDisk(let disk) = $0, disk.serial == planned.serial { disk } else { nil } }

@@ -2,6 +2,7 @@
 
 import FeedExport
 import FleetGateway
+import Gating
 import Logging
 import MeshModel
 import MeshSystem
@@ -13,6 +14,7 @@ struct FleetDesk: FleetInbox {
     let controller: RunController
     let released: @Sendable (EvidenceKey) -> Void
     let answers: AnswerDesk
+    let seeds: SeedBook
     let progress: ProgressBoard
     let feed: EventFeed
     let now: NowSource
@@ -33,6 +35,8 @@ struct FleetDesk: FleetInbox {
     }
 
     func sessionClosed(_ session: SessionStatus, why: SessionEnd) async {
+        // What its agent was asked and has not answered is asked anew, when it is back.
+        for probe in ProbeKind.allCases { released(EvidenceKey(.node(session.node), probe)) }
         log.info("session closed", metadata: ["node": "\(session.node)", "why": "\(why)"])
     }
 
@@ -44,7 +48,7 @@ struct FleetDesk: FleetInbox {
         case .refused(let refusal): return try await refused(report, refusal, takenAt)
         case .wiped(let wipe):
             // The account is evidence: counts, ranges and hashes stay in the journal, whatever becomes of the step.
-            if isExpected(report) { try await controller.submit(.evidence(account(wipe, report, takenAt))) }
+            if wipeTask(of: report) != nil { try await controller.submit(.evidence(account(wipe, report, takenAt))) }
             return try await ended(report, Self.outcome(of: wipe))
         case .failed(let problem):
             if report.probe != nil { return try await evidence(report, [.unavailable(problem)], takenAt) }
@@ -63,6 +67,12 @@ struct FleetDesk: FleetInbox {
 
     private func evidence(_ report: TaskReport, _ facts: [Fact], _ takenAt: Moment) async throws -> JournalHead {
         guard let probe = report.probe else { return controller.head }
+        // A proof is worth what its seed is: chosen here, for this question, after the wipe.
+        if probe == .blankness, !facts.allSatisfy({ isAnswer($0, to: report.task) }) {
+            let words = "the agent of \(report.node) sent a proof that nobody asked for in this way; it does not count"
+            return try await controller.submit(.alarm(subject: .node(report.node), text: words))
+        }
+        if let words = setBack(report.node, facts) { try await controller.submit(.alarm(subject: .node(report.node), text: words)) }
         let evidence = Evidence(
             subject: .node(report.node), probe: probe, bootID: report.bootID, takenAt: takenAt, facts: facts, task: report.task)
         let head = try await controller.submit(.evidence(evidence))
@@ -79,14 +89,37 @@ struct FleetDesk: FleetInbox {
         switch refusal.code {
         // It may have been begun, or be under way at this moment: that is not "nothing was touched".
         case .busy, .warrantReused, .duplicate: return try await ended(report, .unknown(words))
+        // The account was lost on its way, with a reboot or a restart; the host's own record says how it ended.
+        case .warrantDone: return try await ended(report, .succeeded("\(report.node) has it on record as carried out to the end"))
+        case .warrantFailed, .warrantInterrupted: return try await ended(report, .failed(words))
         // It is sent again by itself.
         case .overloaded: return controller.head
         case .wrongNode, .oldEpoch, .deadlinePassed, .unsupported, .warrantMissing, .warrantMalformed, .warrantSignature, .warrantExpired,
             .warrantNotYetValid, .warrantOtherNode, .disarmed, .signersMissing, .clockUnsure, .noSuchDisk, .ambiguousDisk, .notWholeDisk,
             .readOnly, .identityMismatch, .inUse, .fingerprintMismatch, .foreignContent, .onlyDisk, .tooLarge, .contentsMismatch,
-            .storeMismatch, .storeFull, .tooPrivileged, .stopping:
+            .storeMismatch, .storeFull, .tooPrivileged, .stopping, .locked:
             return try await ended(report, .refused(words))
         }
+    }
+
+    private func isAnswer(_ fact: Fact, to task: TaskID) -> Bool {
+        switch fact {
+        case .blankness(let proof): proof.seed == seeds.seed(of: task)
+        case .unavailable: true
+        default: false
+        }
+    }
+
+    /// A record of spent warrants only grows. What another one, or a shorter one, means is for a person to find out.
+    private func setBack(_ node: NodeID, _ facts: [Fact]) -> String? {
+        func mark(_ facts: [Fact]) -> ReplayStoreMark? {
+            facts.lazy.compactMap { if case .wiper(let wiper) = $0 { wiper.store } else { nil } }.first
+        }
+        guard let new = mark(facts), let old = mark(controller.snapshot.evidence.newest[EvidenceKey(.node(node), .disks)]?.facts ?? [])
+        else { return nil }
+        if new.id != old.id { return "its wiper keeps another replay store (\(new.id)) than before (\(old.id))" }
+        return new.records < old.records
+            ? "its replay store has \(new.records) records and had \(old.records): it was set back, with a snapshot or a backup" : nil
     }
 
     private func account(_ wipe: WipeReport, _ report: TaskReport, _ takenAt: Moment) -> Evidence {
@@ -94,19 +127,19 @@ struct FleetDesk: FleetInbox {
             subject: .node(report.node), probe: .wipe, bootID: report.bootID, takenAt: takenAt, facts: [.wipe(wipe)], task: report.task)
     }
 
-    /// Whether the report ends a wipe that this node was ordered to do in the present run.
-    private func isExpected(_ report: TaskReport) -> Bool {
+    /// The wipe of the present run that this report is about; `nil` when there is none, or when it is not this node's.
+    private func wipeTask(of report: TaskReport) -> StepTask? {
         guard let task = StepTask(report.task), let run = controller.snapshot.run, run.id == task.run,
-            case .wipe(let node, _, _, nil)? = run[task.step]?.step.action
-        else { return false }
-        return node == report.node
+            case .wipe(let node, _, _, nil)? = run[task.step]?.step.action, node == report.node
+        else { return nil }
+        return task
     }
 
     /// An agent ends the wipe that it was ordered to do and nothing else: another node's step, or one that a tool carries out, is not its
     /// business. A report of a task that nobody waits for is acknowledged all the same, or it would come for ever.
     private func ended(_ report: TaskReport, _ outcome: Outcome) async throws -> JournalHead {
         guard let task = StepTask(report.task), let run = controller.snapshot.run, run.id == task.run else { return controller.head }
-        guard let step = run[task.step]?.step, case .wipe(let node, _, _, nil) = step.action, node == report.node else {
+        guard wipeTask(of: report) != nil else {
             let words = "the agent of \(report.node) reported on \(task.step), which is not its step; revoke it if you did not expect that"
             log.warning("foreign report", metadata: ["node": "\(report.node)", "task": "\(report.task)"])
             return try await controller.submit(.alarm(subject: .node(report.node), text: words))

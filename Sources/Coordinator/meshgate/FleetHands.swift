@@ -18,6 +18,7 @@ final class FleetHands: Hands, Service {
 
     private let driver: StepDriver
     private let talos: TalosWipe
+    private let seeds: SeedBook
     private let dispatch: @Sendable (NodeTask) async -> DispatchOutcome
     private let deliver: Deliver
     private let isWaitedFor: @Sendable (StepTask) -> Bool
@@ -35,18 +36,19 @@ final class FleetHands: Hands, Service {
 
     /// A probe without an answer is asked again after this; one that reads a disk takes its time.
     private static let probePatience: Int64 = 15_000
-    private static let proofPatience: Int64 = 600_000
+    private static let proofPatience: Int64 = 6 * 3_600_000
     private static let resend = Duration.seconds(20)
     /// Probes may be answered by a node whose clock is wrong: that is one of the things they are to find out.
     private static let probeDeadline = Duration.seconds(3600)
 
     /// - Parameter isWaitedFor: whether the run still waits for this attempt.
     init(
-        driver: StepDriver, talos: TalosWipe, dispatch: @escaping @Sendable (NodeTask) async -> DispatchOutcome, deliver: @escaping Deliver,
+        driver: StepDriver, talos: TalosWipe, seeds: SeedBook, dispatch: @escaping @Sendable (NodeTask) async -> DispatchOutcome, deliver: @escaping Deliver,
         isWaitedFor: @escaping @Sendable (StepTask) -> Bool, log: Logger
     ) {
         self.driver = driver
         self.talos = talos
+        self.seeds = seeds
         self.dispatch = dispatch
         self.deliver = deliver
         self.isWaitedFor = isWaitedFor
@@ -66,6 +68,7 @@ final class FleetHands: Hands, Service {
                 let number = counter.wrappingAdd(1, ordering: .relaxed).newValue
                 let id = TaskID("probe:\(context.epoch):\(order.key.probe.rawValue):\(number)")
                 guard let id else { continue }
+                if case .blankness(_, let seed) = probe { seeds.note(seed, for: id) }
                 queue.yield(
                     .probe(
                         NodeTask(

@@ -15,7 +15,8 @@ enum WarrantReading {
         }
         guard terms.step == wipe.step, terms.node == wipe.node, terms.method == wipe.method, terms.verification == wipe.verification,
             terms.disk == wipe.disk?.identity, terms.fingerprint == wipe.disk?.fingerprint,
-            terms.holds == wipe.disk.map({ WarrantTerms.holds($0.signatures) })
+            terms.holds == wipe.disk.map({ WarrantTerms.holds($0.signatures) }), wipe.disk?.unreadable == nil,
+            wipe.disk?.blank == false || terms.holds.isEmpty
         else {
             throw Failure(
                 .no,

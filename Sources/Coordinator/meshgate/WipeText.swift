@@ -22,11 +22,7 @@ struct WipeText {
             table.rows.append(["", "nobody can know that the name means the same disk while it writes, or who else has it open"])
         }
         table.rows.append(["proof", proof])
-        if wipe.disk?.blank == true {
-            table.rows.append(["lost", "nothing: it is blank, and the step will be skipped"])
-        } else {
-            table.rows.append(["lost", Terminal.paint(lost, .red)])
-        }
+        table.rows.append(["lost", Terminal.paint(lost, .red)])
         if let disarmed = wipe.wiper?.disarmed { table.rows.append(["wiper", Terminal.paint("DISARMED", .red) + ": \(disarmed)"]) }
         if let id = wipe.submitted { table.rows.append(["warrant", "\(id) is handed in"]) }
         if !wipe.missing.isEmpty { table.rows.append(["missing", wipe.missing.joined(separator: "; ")]) }
@@ -54,9 +50,8 @@ struct WipeText {
     }
 
     private func contents(_ disk: DiskFact) -> [String] {
-        if disk.unreadable != nil { return [] }
-        if disk.blank { return ["blank"] }
-        return disk.signatures.isEmpty ? ["data without a known signature"] : disk.signatures.map(\.words)
+        if !disk.signatures.isEmpty { return disk.signatures.map(\.words) }
+        return [disk.blank ? "blank, says the node: no known signature, and zero where signatures can be" : "data without a known signature"]
     }
 
     private var witness: String {
@@ -88,6 +83,7 @@ struct WipeText {
     }
 
     private var lost: String {
+        if wipe.disk?.blank == true { return "everything on it, though the node says that it is blank" }
         guard let osd = wipe.disk?.signatures.first(where: { $0.owner != nil }) else { return "everything on it" }
         return "everything on it, \(osd.words.split(separator: ",")[0]) included"
     }

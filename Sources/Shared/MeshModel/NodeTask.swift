@@ -93,9 +93,12 @@ package struct TaskRefusal: Hashable, Sendable, Codable, CustomStringConvertible
         case wrongNode, oldEpoch, deadlinePassed, duplicate, unsupported, overloaded
         // warrant
         case warrantMissing, warrantMalformed, warrantSignature, warrantExpired, warrantNotYetValid, warrantOtherNode, warrantReused
+        // a warrant that was spent before, and what came of it
+        case warrantDone, warrantFailed, warrantInterrupted
         case disarmed, signersMissing, clockUnsure
         // disk
         case noSuchDisk, ambiguousDisk, notWholeDisk, readOnly, identityMismatch, inUse, fingerprintMismatch, foreignContent, busy
+        case locked
         case onlyDisk, tooLarge, contentsMismatch
         // host
         case storeMismatch, storeFull, tooPrivileged, stopping
@@ -157,7 +160,7 @@ package struct WipeReport: Hashable, Sendable, Codable {
 
 /// How far an order has come. It is shown and forgotten: no decision rests on it.
 package struct TaskProgress: Hashable, Sendable, Codable {
-    package enum Phase: String, Hashable, Sendable, Codable, CaseIterable { case writing, verifying }
+    package enum Phase: String, Hashable, Sendable, Codable, CaseIterable { case waiting, writing, verifying }
     package var task: TaskID
     package var phase: Phase
     /// Bytes of both phases together.

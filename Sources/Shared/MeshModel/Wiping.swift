@@ -76,9 +76,26 @@ package struct BlanknessFact: Hashable, Sendable, Codable {
         self.problem = problem
     }
 
-    /// True when everything that was read is zero and no signature was found.
-    package var isProof: Bool {
-        problem == nil && signatures.isEmpty && !strata.isEmpty && strata.allSatisfy { $0.firstNonzero == nil }
+    /// True when everything that had to be read was read, all of it is zero, and no signature was found.
+    package var isProof: Bool { problem == nil && signatures.isEmpty && isComplete && strata.allSatisfy { $0.firstNonzero == nil } }
+
+    /// Whether the strata are those that such a check of such a disk has: a proof over nothing is none.
+    package var isComplete: Bool {
+        func bytes(_ name: String) -> UInt64 { strata.filter { $0.name == name }.reduce(0) { $0 + $1.bytes } }
+        guard bytes("labels") >= min(disk.sizeInBytes, Self.leastLabels) else { return false }
+        guard share > 0 else { return true }
+        let ends = min(disk.sizeInBytes, Self.endLength)
+        return bytes("head") >= ends && bytes("sample") >= UInt64(Self.sampleCount(size: disk.sizeInBytes, share: share)) << 20
+    }
+
+    private static let leastLabels: UInt64 = 4 << 20
+    private static let endLength: UInt64 = 64 << 20
+
+    /// Pieces of 1 MiB that a sample of this share has: one of each run of `100 / share`.
+    package static func sampleCount(size: UInt64, share: Int) -> Int {
+        guard share > 0 else { return 0 }
+        let run = UInt64(max(1, 100 / min(100, share)))
+        return Int(clamping: (size / (1 << 20) + run - 1) / run)
     }
 }
 
