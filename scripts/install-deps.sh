@@ -15,6 +15,8 @@ group() {
     # Real tools that tests run against our code: file systems, volumes, namespaces, keys, faults.
     test) echo btrfs-progs ceph-osd coreutils cryptsetup-bin dosfstools e2fsprogs fdisk gdisk gzip iproute2 libfaketime lvm2 mdadm mount \
         nftables openssh-client openssl procps prometheus python3 strace util-linux xfsprogs ;;
+    # QEMU, what boots in it, and the tools that play there; kernels come packed with lz4 or zstd, their modules with xz.
+    vm) echo busybox-static cpio e2fsprogs gdisk kmod lvm2 lz4 mdadm openssh-client qemu-system-x86 xz-utils zstd ;;
     # What the Lab calls.
     demo) echo coreutils e2fsprogs iproute2 kmod libfaketime lvm2 mount nftables openssh-client procps ;;
     proto) echo protobuf-compiler ;;
@@ -22,7 +24,7 @@ group() {
     package) echo binutils dpkg-dev jq lintian python3 python3-yaml util-linux ;;
     bench) echo binutils jq nats-server openssl procps python3 ;;
     *)
-        echo "install-deps: there is no group \"$1\"; known are build, test, demo, proto, lint, package, bench" >&2
+        echo "install-deps: there is no group \"$1\"; known are build, test, vm, demo, proto, lint, package, bench" >&2
         exit 64
         ;;
     esac
@@ -34,7 +36,7 @@ if [ "${1:-}" = --list ]; then
     shift
 fi
 [ $# -gt 0 ] || {
-    echo "install-deps: name a group: build, test, demo, proto, lint, package or bench" >&2
+    echo "install-deps: name a group: build, test, vm, demo, proto, lint, package or bench" >&2
     exit 64
 }
 

@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import DiskWipe
+import Glibc
+import MeshModel
+
+/// Disks that somebody uses, or that cannot be written: refused, and not a byte is different afterwards.
+extension Stage {
+    /// An active logical volume on the disk, with data in it.
+    func volume() async throws {
+        let config = ["--config", "activation { udev_sync=0 udev_rules=0 } devices { use_devicesfile=0 }"]
+        try await machine.tool("lvm", "pvcreate", "-q", config[0], config[1], "/dev/vdb")
+        try await machine.tool("lvm", "vgcreate", "-q", config[0], config[1], "data", "/dev/vdb")
+        try await machine.tool("lvm", "lvcreate", "-q", config[0], config[1], "-y", "-Zn", "-Wn", "-L", "32M", "-n", "db", "data")
+        try await expectHeld(by: "held by dm-0", holding: "LVM2_member")
+    }
+
+    /// Half of a mirror.
+    func array() async throws {
+        try await machine.tool(
+            "mdadm", "--create", "/dev/md0", "--run", "--level=1", "--raid-devices=2", "--metadata=1.2", "--bitmap=none",
+            "/dev/vdb", "missing")
+        // A fifth of a second after its last write an array writes once more, that it is clean.
+        try await settled { RawDisk("md0").attribute("md/array_state") }
+        try await expectHeld(by: "held by md0", holding: "linux_raid_member")
+    }
+
+    /// A file system on a partition that the kernel itself found.
+    func mounted() async throws {
+        try await machine.tool("sgdisk", "-n", "1:1M:0", "-c", "1:data", "/dev/vdb")
+        for _ in 0..<100 where access("/dev/vdb1", F_OK) != 0 { poll(nil, 0, 50) }
+        try await machine.tool("mke2fs", "-q", "-t", "ext4", "-E", "lazy_itable_init=0,lazy_journal_init=0", "/dev/vdb1")
+        try await machine.tool("mount", "-t", "ext4", "/dev/vdb1", "/mnt")
+        try await machine.tool("dd", "if=/dev/urandom", "of=/mnt/file", "bs=1M", "count=4", "conv=fsync")
+        try await expectHeld(by: "vdb1 mounted at /mnt (ext4)", holding: "gpt")
+    }
+
+    /// A drive that QEMU itself opened for reading only.
+    func locked() async throws {
+        let disk = try machine.disk("DISK-1")
+        checks.expect(disk.readOnly, "the inventory calls it read-only")
+        for method in WarrantTerms.Method.allCases { try await expectRefused(disk, method, .readOnly, saying: "vdb is read-only") }
+    }
+
+    private func expectHeld(by words: String, holding kind: String) async throws {
+        sync()
+        let disk = try machine.disk("DISK-1")
+        checks.expect(!disk.exclusiveOpen, "the inventory cannot have it for itself")
+        checks.expect(disk.users.contains(words), "the inventory says \"\(words)\"", "\(disk.users)")
+        checks.expect(disk.signatures.contains { $0.kind == kind }, "the inventory finds \(kind)", "\(disk.signatures)")
+        for method in WarrantTerms.Method.allCases { try await expectRefused(disk, method, .inUse, saying: words) }
+    }
+
+    private func settled(_ state: () -> String) async throws {
+        for _ in 0..<100 {
+            if ["clean", "read-auto", "readonly"].contains(state()) { return }
+            poll(nil, 0, 50)
+        }
+        throw Stuck("the array does not come to rest: \(state())")
+    }
+}
