@@ -12,7 +12,8 @@ set -euo pipefail
 cd "$(dirname "$0")/../.."
 cache=$PWD/.build-vm
 kernel_package=${MESHGATE_VM_KERNEL:-linux-image-cloud-amd64}
-all=(buses ignored unmapped plain volume array mounted swap unplugged locked)
+all=(buses ignored unmapped plain volume array mounted released swap unplugged pulled nameless resized faulty
+    locked)
 # What a scenario may need beyond what the kernel has built in.
 modules=(virtio_pci virtio_blk virtio_scsi sd_mod nvme dm_mod raid1 ext4)
 tools=(ssh-keygen lvm mdadm sgdisk mke2fs)
@@ -189,7 +190,7 @@ image() {
 drive() { arguments+=(-drive "if=none,id=$1,file=$run/$1.img,format=raw,cache=unsafe${2:+,$2}"); }
 virtio() {
     drive "$1" "${4:-}"
-    arguments+=(-device "virtio-blk-pci,drive=$1,id=disk-$1,addr=$2,serial=$3${5:+,$5}")
+    arguments+=(-device "virtio-blk-pci,drive=$1,id=disk-$1,addr=$2${3:+,serial=$3}${5:+,$5}")
 }
 
 # Boots, answers what the machine asks of its host, and takes over what it says. 1 when it does not come to its end.
@@ -231,10 +232,12 @@ boot() {
 answer() {
     case $1 in
     unplug) echo '{"execute":"device_del","arguments":{"id":"disk-data"}}' >&"$qmp" ;;
+    # To the same place.
     replug)
-        echo '{"execute":"device_add","arguments":{"driver":"virtio-blk-pci","drive":"copy","id":"disk-copy","serial":"DISK-1","addr":"6"}}' \
+        echo '{"execute":"device_add","arguments":{"driver":"virtio-blk-pci","drive":"copy","id":"disk-copy","addr":"6"'"$copy_serial"'}}' \
             >&"$qmp"
         ;;
+    grow) echo '{"execute":"block_resize","arguments":{"device":"data","size":'$((300 << 20))'}}' >&"$qmp" ;;
     *) result false "$scenario: asks for \"$1\"" "the host does not know that" ;;
     esac
 }
@@ -277,8 +280,14 @@ has_content() { ! all_zero "$1"; }
 # As the machine saw the medium before it tried.
 as_told() {
     local told
-    told=$(tr -d '\r' <"$log" | awk -v serial="$2" '$1 == "sha256" && $2 == serial { print $3 }' | sort -u)
+    told=$(tr -d '\r' <"$log" | awk -v name="$2" '$1 == "sha256" && $2 == name { last = $3 } END { print last }')
     [ "$(digest "$1")" = "$told" ]
+}
+# What a new owner's tools would find there.
+finds_nothing() {
+    local code=0
+    /sbin/blkid -p -O "$2" "$run/$1.img" >"$run/blkid" 2>&1 || code=$?
+    [ "$code" = 2 ] && [ ! -s "$run/blkid" ]
 }
 is() { [ "$1" = "$2" ]; }
 # Every byte has a place in the image's file system, so all of it was written.
@@ -335,7 +344,7 @@ refusing() {
     image data 64M
     virtio data 6 DISK-1
     boot "$scenario" 90
-    check "the image is unchanged" as_told data DISK-1
+    check "the image is unchanged" as_told data vdb
 }
 scenario_volume() { refusing; }
 scenario_array() { refusing; }
@@ -368,17 +377,82 @@ scenario_swap() {
     check "DISK-B is unchanged" is "$before_b" "$(digest b)"
 }
 
-scenario_unplugged() {
-    image data 1G
+scenario_released() {
+    image data 256M
+    virtio data 6 DISK-1
+    boot released 90
+    local offset
+    for offset in 0 1 100; do check "Debian finds nothing at $offset MiB" finds_nothing data $((offset << 20)); done
+    check "what lies between is still there: method labels leaves data alone" has_content data
+}
+
+# One disk, and a copy of it for its place; so slow in one direction that there is a middle.
+pair() {
+    image data 256M
     cp --sparse=always "$run/data.img" "$run/copy.img"
-    local before
     before=$(digest copy)
-    # So slow that there is a middle.
-    virtio data 6 DISK-1 throttling.bps-write=$((64 << 20)) discard=off,write-zeroes=off
+    copy_serial=${1:+,\"serial\":\"$1\"}
+    virtio data 6 "$1" "$2" discard=off,write-zeroes=off
     drive copy
+}
+
+scenario_unplugged() {
+    local before
+    pair DISK-1 throttling.bps-write=$((64 << 20))
     boot unplugged 90
     check "the image still has its end" has_content data
     check "the copy is unchanged" is "$before" "$(digest copy)"
+}
+
+scenario_pulled() {
+    local before
+    pair DISK-1 throttling.bps-read=$((64 << 20))
+    boot pulled 90
+}
+
+scenario_nameless() {
+    local before
+    pair "" ""
+    image other 64M
+    local other
+    other=$(digest other)
+    virtio other 7 ""
+    boot nameless 90
+    check "the disk is zero" all_zero data
+    check "the copy is unchanged" is "$before" "$(digest copy)"
+    check "its neighbour is unchanged" is "$other" "$(digest other)"
+}
+
+scenario_resized() {
+    local before
+    pair DISK-1 throttling.bps-write=$((64 << 20))
+    boot resized 90
+}
+
+# A disk on which one kind of request fails, everywhere or where it touches one sector. Flushes go through to the fault.
+faulty() {
+    image "$1" 64M
+    local drive=if=none,id=$1,format=raw,cache=writeback,werror=report,rerror=report
+    drive+=,file.driver=blkdebug,file.image.driver=file,file.image.filename=$run/$1.img
+    drive+=,file.inject-error.0.event=none,file.inject-error.0.iotype=$3,file.inject-error.0.errno=5
+    arguments+=(
+        -drive "$drive${4:+,file.inject-error.0.sector=$4}"
+        -device "virtio-blk-pci,drive=$1,addr=$2,serial=${1^^}${5:+,$5}"
+    )
+}
+
+scenario_faulty() {
+    local middle=$(((32 << 20) / 512))
+    faulty flush 6 flush
+    faulty write 7 write "$middle" discard=off,write-zeroes=off
+    faulty zeroes 8 write-zeroes "$middle"
+    faulty read 9 read "$middle"
+    faulty head 0xa read 8
+    local before
+    before=$(digest head)
+    boot faulty 90
+    if grep -q 'that fails: cleared' "$log"; then check "the disk called cleared is zero" all_zero zeroes; fi
+    check "the disk whose head cannot be read is unchanged" is "$before" "$(digest head)"
 }
 
 [ $# -gt 0 ] || set -- "${all[@]}"

@@ -39,39 +39,41 @@ struct Machine {
     // Disks
 
     /// The disk with this serial, once the kernel has it: some buses are probed in the background.
-    func disk(_ serial: String, patience: Duration = .seconds(20)) throws -> DiskFact {
-        let deadline = ContinuousClock.now + patience
+    func disk(_ serial: String) throws -> DiskFact { try disk("with serial \(serial)") { $0.identity.serial == serial } }
+
+    func disk(named name: String) throws -> DiskFact { try disk("named \(name)") { $0.name == name } }
+
+    private func disk(_ wanted: String, where isIt: (DiskFact) -> Bool) throws -> DiskFact {
+        let deadline = ContinuousClock.now + Self.patience
         while true {
             let disks = try configuration.inventory.disks()
-            if let found = disks.first(where: { $0.identity.serial == serial }) { return found }
-            guard ContinuousClock.now < deadline else {
-                throw Stuck("no disk has the serial \(serial); there are \(disks.map { "\($0.name) \($0.identity.serial ?? "-")" })")
-            }
+            if let found = disks.first(where: isIt) { return found }
+            guard ContinuousClock.now < deadline else { throw Stuck("there is no disk \(wanted), only \(disks.map(\.name))") }
             poll(nil, 0, 100)
         }
     }
 
-    /// Waits until no disk has this serial any more.
-    func waitUntilGone(_ serial: String, patience: Duration = .seconds(20)) throws -> Bool {
-        let deadline = ContinuousClock.now + patience
-        while try configuration.inventory.disks().contains(where: { $0.identity.serial == serial }) {
+    /// Whether the disk is gone from the inventory, now or soon.
+    func loses(_ name: String) throws -> Bool {
+        let deadline = ContinuousClock.now + Self.patience
+        while try configuration.inventory.disks().contains(where: { $0.name == name }) {
             guard ContinuousClock.now < deadline else { return false }
             poll(nil, 0, 100)
         }
         return true
     }
 
+    private static let patience = Duration.seconds(20)
+
     // Warrants
 
     /// The only place that writes warrants.
     func terms(_ disk: DiskFact, _ method: WarrantTerms.Method) throws -> WarrantTerms {
-        guard let id = WarrantID(try KernelEntropy().hexID()), let fingerprint = disk.fingerprint else {
-            throw Stuck("\(disk.name) has no fingerprint: \(disk.unreadable ?? "nobody says why")")
-        }
+        guard let id = WarrantID(try KernelEntropy().hexID()) else { throw Stuck("a random id is malformed") }
         let now = Timestamp(seconds: SystemClock.now().wall.seconds)
         return WarrantTerms(
             mesh: "lab", id: id, plan: .sha256(Array("plan".utf8)), step: StepID("talos-east", "wipe-vdb"), node: configuration.node,
-            nodeKey: Self.nodeKey, boot: boot, disk: disk.identity, fingerprint: fingerprint, method: method,
+            nodeKey: Self.nodeKey, boot: boot, disk: disk.identity, fingerprint: disk.fingerprint ?? .zero, method: method,
             notBefore: now + .seconds(-60), notAfter: now + .seconds(1800))
     }
 
@@ -90,6 +92,11 @@ struct Machine {
     /// Runs a tool to its end and gives what it printed.
     @discardableResult
     func tool(_ name: String, _ arguments: String..., input: [UInt8] = []) async throws -> String {
+        try await tool(name, arguments, input: input)
+    }
+
+    @discardableResult
+    func tool(_ name: String, _ arguments: [String], input: [UInt8] = []) async throws -> String {
         // There is no udev here: whoever waits for it would wait forever.
         let environment = [
             "PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C", "DM_DISABLE_UDEV": "1", "MDADM_NO_UDEV": "1",

@@ -12,9 +12,14 @@ enum Scenario: String, CaseIterable {
     case volume
     case array
     case mounted
+    case released
     case swapBefore = "swap-before"
     case swapAfter = "swap-after"
     case unplugged
+    case pulled
+    case nameless
+    case resized
+    case faulty
     case locked
 
     func play(_ stage: Stage) async throws {
@@ -26,9 +31,14 @@ enum Scenario: String, CaseIterable {
         case .volume: try await stage.volume()
         case .array: try await stage.array()
         case .mounted: try await stage.mounted()
+        case .released: try await stage.released()
         case .swapBefore: try await stage.swapBefore()
         case .swapAfter: try await stage.swapAfter()
         case .unplugged: try await stage.unplugged()
+        case .pulled: try await stage.pulled()
+        case .nameless: try await stage.nameless()
+        case .resized: try await stage.resized()
+        case .faulty: try await stage.faulty()
         case .locked: try await stage.locked()
         }
     }
@@ -57,16 +67,37 @@ struct Stage {
             report.bytesVerified == report.areas.reduce(0) { $0 + $1.length }, "\(name): every byte of the plan was read back",
             "\(report.bytesVerified)")
         checks.expect(machine.store.fate(of: terms.id) == .done, "\(name): the store says done")
-        let after = try machine.disk(disk.identity.serial ?? "-")
+        let after = try machine.disk(named: disk.name)
         checks.expect(after.blank && after.signatures.isEmpty, "\(name): a new inventory calls it blank", "\(after)")
         return report
+    }
+
+    /// A wipe that must begin and not succeed, and says so everywhere. `during` sees how far it is.
+    func expectFailed(
+        _ disk: DiskFact, _ method: WarrantTerms.Method, saying words: String? = nil, during: @escaping Wiper.Progress = { _, _ in }
+    ) async throws -> (WarrantEnvelope, WipeReport?) {
+        let terms = try machine.terms(disk, method)
+        let envelope = try await machine.sign(terms)
+        let name = "\(disk.name) \(method.rawValue)"
+        let result = machine.wipe(envelope, progress: during)
+        guard case .wiped(let report) = result else {
+            checks.expect(false, "\(name): failed", "\(result)")
+            return (envelope, nil)
+        }
+        say("# \(name): \(report.problem ?? "-")")
+        checks.expect(report.ending == .failed, "\(name): failed", "\(report)")
+        let problem = report.problem ?? ""
+        checks.expect(!problem.isEmpty && problem.contains(words ?? ""), "\(name): says \(words.map { "\"\($0)\"" } ?? "why")", problem)
+        checks.expect(machine.store.fate(of: terms.id) == .failed, "\(name): the store says failed")
+        expectRefused(machine.wipe(envelope), .warrantReused, saying: "begun, and failed", "\(name), the same warrant again")
+        return (envelope, report)
     }
 
     /// A good warrant that must be refused with nothing written. The digest goes to the host, which compares it with the image.
     func expectRefused(
         _ disk: DiskFact, _ method: WarrantTerms.Method, _ code: TaskRefusal.Code, saying words: String
     ) async throws {
-        say("sha256 \(disk.identity.serial ?? "-") \(try RawDisk(disk).digest().hex)")
+        say("sha256 \(disk.name) \(try RawDisk(disk).digest().hex)")
         let terms = try machine.terms(disk, method)
         expectRefused(machine.wipe(try await machine.sign(terms)), code, saying: words, "\(disk.name) \(method.rawValue)")
         checks.expect(machine.store.fate(of: terms.id) == nil, "\(disk.name) \(method.rawValue): the warrant is not spent")

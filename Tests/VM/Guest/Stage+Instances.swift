@@ -45,42 +45,78 @@ extension Stage {
         checks.expect(left.fingerprint == other.fingerprint, "the disk now called vdb is untouched")
     }
 
-    /// The disk goes away in the middle of a wipe, and a copy of it comes back: same serial, size, place and content.
+    /// The disk goes away in the middle of the writing, and a copy of it comes back: same serial, size, place and content.
     func unplugged() async throws {
         let disk = try machine.disk("DISK-1")
-        let terms = try machine.terms(disk, .zero)
-        let envelope = try await machine.sign(terms)
         let second = try await machine.sign(try machine.terms(disk, .zero))
-        let asked = Atomic(false)
-        let result = machine.wipe(envelope) { bytes, _ in
-            guard bytes >= 32 << 20, !asked.exchange(true, ordering: .relaxed) else { return }
-            say("host: unplug")
-        }
-        if case .wiped(let report) = result {
-            checks.expect(report.ending == .failed, "a disk that goes away is a failed wipe", "\(report.ending)")
-            checks.expect(report.bytesWritten >= 32 << 20 && report.bytesWritten < disk.identity.sizeInBytes, "in the middle")
-            say("# the report says: \(report.problem ?? "nothing")")
-            checks.expect(report.problem?.isEmpty == false, "the report says why")
-        } else {
-            checks.expect(false, "a disk that goes away is a failed wipe", "\(result)")
-        }
-        checks.expect(machine.store.fate(of: terms.id) == .failed, "the store says failed")
-        checks.expect(try machine.waitUntilGone("DISK-1"), "the inventory has it no more")
-        expectRefused(machine.wipe(envelope), .warrantReused, saying: "begun, and failed", "the same warrant again")
+        let (_, report) = try await expectFailed(disk, .zero, during: Self.ask("unplug", after: 32 << 20))
+        checks.expect(
+            (32 << 20..<disk.identity.sizeInBytes).contains(report?.bytesWritten ?? 0), "that was in the middle",
+            "\(String(describing: report))")
+        checks.expect(try machine.loses("vdb"), "the inventory has it no more")
         expectRefused(machine.wipe(second), .noSuchDisk, saying: "DISK-1", "another warrant for it")
+        try await expectCopyRefused(of: disk, second)
+    }
 
+    /// The disk goes away when all of it is written and some of it is read back: what cannot be read is not zero.
+    func pulled() async throws {
+        let disk = try machine.disk("DISK-1")
+        let size = disk.identity.sizeInBytes
+        let (_, report) = try await expectFailed(disk, .zero, during: Self.ask("unplug", after: size + 32 << 20))
+        checks.expect(report?.bytesWritten == size, "all was written")
+        checks.expect(
+            (32 << 20..<size).contains(report?.bytesVerified ?? 0), "not all was read back", "\(String(describing: report))")
+        checks.expect(try machine.loses("vdb"), "the inventory has it no more")
+    }
+
+    /// Without a serial, as hypervisors often give disks, only place and diskseq are left.
+    func nameless() async throws {
+        let disk = try machine.disk(named: "vdb")
+        let other = try machine.disk(named: "vdc")
+        checks.expect(disk.identity.serial == nil && disk.identity.wwid == nil, "vdb has neither serial nor wwid", "\(disk.identity)")
+        let second = try await machine.sign(try machine.terms(disk, .zero))
+        var crossed = try machine.terms(disk, .zero)
+        crossed.disk.sequence = other.identity.sequence
+        expectRefused(
+            machine.wipe(try await machine.sign(crossed)), .identityMismatch, saying: "sequence", "the place of one, the diskseq of another"
+        )
+        try await expectCleared(disk, .zero)
+        say("host: unplug")
+        checks.expect(try machine.loses("vdb"), "the inventory has it no more")
+        try await expectCopyRefused(of: disk, second)
+        checks.expect(try machine.disk(named: "vdc").fingerprint == other.fingerprint, "its neighbour is untouched")
+    }
+
+    /// The disk grows in the middle of a wipe: no longer what was signed for.
+    func resized() async throws {
+        let disk = try machine.disk("DISK-1")
+        _ = try await expectFailed(disk, .zero, saying: "changed under the wipe", during: Self.ask("grow", after: 32 << 20))
+        let grown = try machine.disk("DISK-1")
+        checks.expect(grown.identity.sizeInBytes > disk.identity.sizeInBytes, "the inventory has the new size", "\(grown.identity)")
+        try await expectCleared(grown, .labels)
+    }
+
+    private func expectCopyRefused(of disk: DiskFact, _ warrant: WarrantEnvelope) async throws {
         say("host: replug")
-        let copy = try machine.disk("DISK-1")
-        checks.expect(copy.name == disk.name && copy.fingerprint == disk.fingerprint, "a copy comes back under the old name", "\(copy)")
+        let copy = try machine.disk(named: disk.name)
         var same = copy.identity
         same.sequence = disk.identity.sequence
         checks.expect(
-            same.serial == disk.identity.serial && same.sizeInBytes == disk.identity.sizeInBytes
-                && copy.identity.sequence != disk.identity.sequence, "only its diskseq is certain to differ",
-            "\(disk.identity) and \(copy.identity)")
-        say("# place of the first: \(disk.identity.path), of the copy: \(copy.identity.path)")
-        expectRefused(machine.wipe(second), .identityMismatch, saying: "sequence", "the warrant for the first")
-        checks.expect(try machine.disk("DISK-1").fingerprint == copy.fingerprint, "the copy is untouched")
+            same == disk.identity && copy.identity != disk.identity && copy.fingerprint == disk.fingerprint,
+            "a copy differs from the disk in its diskseq alone", "\(disk) and \(copy)")
+        expectRefused(machine.wipe(warrant), .identityMismatch, saying: "sequence", "the warrant for the disk before")
+        checks.expect(try machine.disk(named: disk.name).fingerprint == copy.fingerprint, "the copy is untouched")
+    }
+
+    /// Asks the host for something, once, when the wipe has come so far.
+    private static func ask(_ what: String, after bytes: UInt64) -> Wiper.Progress {
+        let asked = Mutex(false)
+        return { done, _ in
+            asked.withLock {
+                if !$0, done >= bytes { say("host: \(what)") }
+                $0 = $0 || done >= bytes
+            }
+        }
     }
 
     private func read(_ path: String) throws -> String {

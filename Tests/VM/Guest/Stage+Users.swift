@@ -6,12 +6,11 @@ import MeshModel
 
 /// Disks that somebody uses, or that cannot be written: refused, and not a byte is different afterwards.
 extension Stage {
-    /// An active logical volume on the disk, with data in it.
+    /// An active logical volume on the disk.
     func volume() async throws {
-        let config = ["--config", "activation { udev_sync=0 udev_rules=0 } devices { use_devicesfile=0 }"]
-        try await machine.tool("lvm", "pvcreate", "-q", config[0], config[1], "/dev/vdb")
-        try await machine.tool("lvm", "vgcreate", "-q", config[0], config[1], "data", "/dev/vdb")
-        try await machine.tool("lvm", "lvcreate", "-q", config[0], config[1], "-y", "-Zn", "-Wn", "-L", "32M", "-n", "db", "data")
+        try await lvm("pvcreate", "/dev/vdb")
+        try await lvm("vgcreate", "data", "/dev/vdb")
+        try await lvm("lvcreate", "-y", "-Zn", "-Wn", "-L", "32M", "-n", "db", "data")
         try await expectHeld(by: "held by dm-0", holding: "LVM2_member")
     }
 
@@ -28,11 +27,47 @@ extension Stage {
     /// A file system on a partition that the kernel itself found.
     func mounted() async throws {
         try await machine.tool("sgdisk", "-n", "1:1M:0", "-c", "1:data", "/dev/vdb")
+        try await mountFirstPartition()
+        try await expectHeld(by: "vdb1 mounted at /mnt (ext4)", holding: "gpt")
+    }
+
+    /// With everything that ext4 would do later done at once, so that the image comes to rest.
+    private func mountFirstPartition() async throws {
         for _ in 0..<100 where access("/dev/vdb1", F_OK) != 0 { poll(nil, 0, 50) }
         try await machine.tool("mke2fs", "-q", "-t", "ext4", "-E", "lazy_itable_init=0,lazy_journal_init=0", "/dev/vdb1")
         try await machine.tool("mount", "-t", "ext4", "/dev/vdb1", "/mnt")
         try await machine.tool("dd", "if=/dev/urandom", "of=/mnt/file", "bs=1M", "count=4", "conv=fsync")
-        try await expectHeld(by: "vdb1 mounted at /mnt (ext4)", holding: "gpt")
+    }
+
+    @discardableResult
+    private func lvm(_ command: String, _ arguments: String...) async throws -> String {
+        let config = ["--config", "activation { udev_sync=0 udev_rules=0 } devices { use_devicesfile=0 }"]
+        return try await machine.tool("lvm", [command, "-q"] + config + arguments)
+    }
+
+    /// A volume group on one partition and a file system on another: refused while either is in use, and wiped once both are let go.
+    func released() async throws {
+        try await machine.tool("sgdisk", "-n", "1:1M:+64M", "-n", "2:100M:0", "/dev/vdb")
+        try await mountFirstPartition()
+        try await lvm("pvcreate", "/dev/vdb2")
+        try await lvm("vgcreate", "data", "/dev/vdb2")
+        try await lvm("lvcreate", "-y", "-Zn", "-Wn", "-L", "32M", "-n", "db", "data")
+        let used = try machine.disk("DISK-1")
+        checks.expect(used.partitions == 2, "two partitions", "\(used.partitions)")
+        try await expectRefused(used, .labels, .inUse, saying: "vdb1 mounted at /mnt (ext4); vdb2 held by dm-0")
+        try await machine.tool("umount", "/mnt")
+        try await expectRefused(try machine.disk("DISK-1"), .labels, .inUse, saying: "vdb is in use: vdb2 held by dm-0")
+        try await lvm("vgchange", "-an", "data")
+        sync()
+        let free = try machine.disk("DISK-1")
+        checks.expect(free.exclusiveOpen && free.users.isEmpty, "the inventory has it for itself again", "\(free.users)")
+        try await expectCleared(free, .labels)
+        let after = try machine.disk("DISK-1")
+        say("# partitions that the kernel still shows after the wipe: \(after.partitions)")
+        try await machine.tool("blockdev", "--rereadpt", "/dev/vdb")
+        checks.expect(try machine.disk("DISK-1").partitions == 0, "the kernel, asked again, finds no partition")
+        let volumes = try await lvm("pvs", "--noheadings")
+        checks.expect(!volumes.contains("data"), "LVM finds no volume group", volumes)
     }
 
     /// A drive that QEMU itself opened for reading only.
