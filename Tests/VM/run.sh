@@ -12,7 +12,7 @@ set -euo pipefail
 cd "$(dirname "$0")/../.."
 cache=$PWD/.build-vm
 kernel_package=${MESHGATE_VM_KERNEL:-linux-image-cloud-amd64}
-all=(buses ignored unmapped plain volume array mounted released swap unplugged pulled nameless resized faulty
+all=(buses ignored unmapped plain volume array mounted released swap unplugged pulled nameless twins resized faulty
     locked)
 # What a scenario may need beyond what the kernel has built in.
 modules=(virtio_pci virtio_blk virtio_scsi sd_mod nvme dm_mod raid1 ext4)
@@ -237,7 +237,7 @@ answer() {
         echo '{"execute":"device_add","arguments":{"driver":"virtio-blk-pci","drive":"copy","id":"disk-copy","addr":"6"'"$copy_serial"'}}' \
             >&"$qmp"
         ;;
-    grow) echo '{"execute":"block_resize","arguments":{"device":"data","size":'$((300 << 20))'}}' >&"$qmp" ;;
+    grow) echo '{"execute":"block_resize","arguments":{"device":"data","size":'$((600 << 20))'}}' >&"$qmp" ;;
     *) result false "$scenario: asks for \"$1\"" "the host does not know that" ;;
     esac
 }
@@ -388,7 +388,7 @@ scenario_released() {
 
 # One disk, and a copy of it for its place; so slow in one direction that there is a middle.
 pair() {
-    image data 256M
+    image data 512M
     cp --sparse=always "$run/data.img" "$run/copy.img"
     before=$(digest copy)
     copy_serial=${1:+,\"serial\":\"$1\"}
@@ -423,6 +423,18 @@ scenario_nameless() {
     check "its neighbour is unchanged" is "$other" "$(digest other)"
 }
 
+# One medium on two ways, and nobody in the machine who knows.
+scenario_twins() {
+    image data 64M
+    arguments+=(
+        -blockdev "driver=raw,node-name=data,file.driver=file,file.filename=$run/data.img"
+        -device "virtio-blk-pci,drive=data,addr=6,serial=DISK-1,share-rw=on"
+        -device "virtio-blk-pci,drive=data,addr=7,serial=DISK-1,share-rw=on"
+    )
+    boot twins 90
+    check "the image is unchanged" as_told data vdb
+}
+
 scenario_resized() {
     local before
     pair DISK-1 throttling.bps-write=$((64 << 20))
@@ -455,24 +467,29 @@ scenario_faulty() {
     check "the disk whose head cannot be read is unchanged" is "$before" "$(digest head)"
 }
 
-[ $# -gt 0 ] || set -- "${all[@]}"
-for scenario in "$@"; do
-    declare -F "scenario_$scenario" >/dev/null || {
-        echo "test-vm: there is no scenario \"$scenario\"; known are ${all[*]}" >&2
-        exit 64
-    }
-done
-[ "$(uname -m)" = x86_64 ] || fail "the machines are x86-64 and take their programs from this one, which is $(uname -m)"
-mkdir -p "$cache"
-find_kernel
-build_initramfs
-echo "# ready after $((SECONDS - began)) s"
-for scenario in "$@"; do
-    arguments=()
-    begin "$scenario"
-    "scenario_$scenario"
-    [ -n "${KEEP:-}" ] || rm -f "$run"/*.img
-done
-echo "# $((SECONDS - began)) s"
-echo "$passed passed, $failed failed"
-[ "$failed" = 0 ]
+# A function, so that all of this file is read before any of it runs.
+main() {
+    [ $# -gt 0 ] || set -- "${all[@]}"
+    for scenario in "$@"; do
+        declare -F "scenario_$scenario" >/dev/null || {
+            echo "test-vm: there is no scenario \"$scenario\"; known are ${all[*]}" >&2
+            exit 64
+        }
+    done
+    [ "$(uname -m)" = x86_64 ] || fail "the machines are x86-64 and take their programs from this one, which is $(uname -m)"
+    mkdir -p "$cache"
+    find_kernel
+    build_initramfs
+    echo "# ready after $((SECONDS - began)) s"
+    for scenario in "$@"; do
+        arguments=()
+        begin "$scenario"
+        "scenario_$scenario"
+        [ -n "${KEEP:-}" ] || rm -f "$run"/*.img
+    done
+    echo "# $((SECONDS - began)) s"
+    echo "$passed passed, $failed failed"
+    [ "$failed" = 0 ]
+}
+
+main "$@"

@@ -18,6 +18,7 @@ enum Scenario: String, CaseIterable {
     case unplugged
     case pulled
     case nameless
+    case twins
     case resized
     case faulty
     case locked
@@ -37,6 +38,7 @@ enum Scenario: String, CaseIterable {
         case .unplugged: try await stage.unplugged()
         case .pulled: try await stage.pulled()
         case .nameless: try await stage.nameless()
+        case .twins: try await stage.twins()
         case .resized: try await stage.resized()
         case .faulty: try await stage.faulty()
         case .locked: try await stage.locked()

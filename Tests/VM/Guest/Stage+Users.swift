@@ -31,6 +31,18 @@ extension Stage {
         try await expectHeld(by: "vdb1 mounted at /mnt (ext4)", holding: "gpt")
     }
 
+    /// One medium seen as two disks, and mounted through the second: the kernel calls the first free, only the serial tells.
+    func twins() async throws {
+        _ = try machine.disk(named: "vdc")
+        try await machine.tool("mke2fs", "-q", "-t", "ext4", "-E", "lazy_itable_init=0,lazy_journal_init=0", "/dev/vdc")
+        try await machine.tool("mount", "-t", "ext4", "/dev/vdc", "/mnt")
+        sync()
+        let disk = try machine.disk(named: "vdb")
+        checks.expect(disk.exclusiveOpen && disk.users.isEmpty, "the kernel calls the first free", "\(disk)")
+        checks.expect(disk.signatures.contains { $0.kind == "ext4" }, "what the second got is seen through the first", "\(disk.signatures)")
+        for method in WarrantTerms.Method.allCases { try await expectRefused(disk, method, .ambiguousDisk, saying: "vdb, vdc") }
+    }
+
     /// With everything that ext4 would do later done at once, so that the image comes to rest.
     private func mountFirstPartition() async throws {
         for _ in 0..<100 where access("/dev/vdb1", F_OK) != 0 { poll(nil, 0, 50) }
