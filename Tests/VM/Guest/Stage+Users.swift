@@ -40,21 +40,7 @@ extension Stage {
         let disk = try machine.disk(named: "vdb")
         checks.expect(disk.exclusiveOpen && disk.users.isEmpty, "the kernel calls the first free", "\(disk)")
         checks.expect(disk.signatures.contains { $0.kind == "ext4" }, "what the second got is seen through the first", "\(disk.signatures)")
-        for method in WarrantTerms.Method.allCases { try await expectRefused(disk, method, .ambiguousDisk, saying: "vdb, vdc") }
-    }
-
-    /// With everything that ext4 would do later done at once, so that the image comes to rest.
-    private func mountFirstPartition() async throws {
-        for _ in 0..<100 where access("/dev/vdb1", F_OK) != 0 { poll(nil, 0, 50) }
-        try await machine.tool("mke2fs", "-q", "-t", "ext4", "-E", "lazy_itable_init=0,lazy_journal_init=0", "/dev/vdb1")
-        try await machine.tool("mount", "-t", "ext4", "/dev/vdb1", "/mnt")
-        try await machine.tool("dd", "if=/dev/urandom", "of=/mnt/file", "bs=1M", "count=4", "conv=fsync")
-    }
-
-    @discardableResult
-    private func lvm(_ command: String, _ arguments: String...) async throws -> String {
-        let config = ["--config", "activation { udev_sync=0 udev_rules=0 } devices { use_devicesfile=0 }"]
-        return try await machine.tool("lvm", [command, "-q"] + config + arguments)
+        try await expectRefused(disk, .zero, .ambiguousDisk, saying: "vdb, vdc")
     }
 
     /// A volume group on one partition and a file system on another: refused while either is in use, and wiped once both are let go.
@@ -86,7 +72,21 @@ extension Stage {
     func locked() async throws {
         let disk = try machine.disk("DISK-1")
         checks.expect(disk.readOnly, "the inventory calls it read-only")
-        for method in WarrantTerms.Method.allCases { try await expectRefused(disk, method, .readOnly, saying: "vdb is read-only") }
+        try await expectRefused(disk, .zero, .readOnly, saying: "vdb is read-only")
+    }
+
+    /// With everything that ext4 would do later done at once, so that the image comes to rest.
+    private func mountFirstPartition() async throws {
+        for _ in 0..<100 where access("/dev/vdb1", F_OK) != 0 { poll(nil, 0, 50) }
+        try await machine.tool("mke2fs", "-q", "-t", "ext4", "-E", "lazy_itable_init=0,lazy_journal_init=0", "/dev/vdb1")
+        try await machine.tool("mount", "-t", "ext4", "/dev/vdb1", "/mnt")
+        try await machine.tool("dd", "if=/dev/urandom", "of=/mnt/file", "bs=1M", "count=4", "conv=fsync")
+    }
+
+    @discardableResult
+    private func lvm(_ command: String, _ arguments: String...) async throws -> String {
+        let config = ["--config", "activation { udev_sync=0 udev_rules=0 } devices { use_devicesfile=0 }"]
+        return try await machine.tool("lvm", [command, "-q"] + config + arguments)
     }
 
     private func expectHeld(by words: String, holding kind: String) async throws {
