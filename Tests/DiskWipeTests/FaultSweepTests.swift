@@ -67,6 +67,25 @@ extension DiskTests {
             }
         }
 
+        @Test("the judge of these sweeps notices a false word: success on half a wipe, a refusal that left traces, a spent warrant unknown")
+        func judgement() async throws {
+            try await Bench.with { bench in
+                let wipe = try await SweptWipe(bench)
+                try await wipe.sign(.labels)
+                let count = try #require(try await wipe.count().calls[.pwrite64])
+                let unharmed = try await wipe.run(.pwrite64, "error=EIO", at: count + 1)
+                #expect(try unharmed.faults.isEmpty && wipe.judge(unharmed).isEmpty)
+                let killed = try await wipe.run(.pwrite64, "signal=KILL", at: count)
+                #expect(try killed.died && wipe.judge(killed).isEmpty)
+                let success = SweptWipe.Outcome(result: unharmed.result, died: false, faults: [])
+                #expect(try wipe.judge(success).first?.hasPrefix("cleared, and the store says") == true)
+                let refusal = SweptWipe.Outcome(result: .refused(TaskRefusal(.busy, "no")), died: false, faults: [])
+                #expect(try wipe.judge(refusal).first?.hasSuffix("and the disk changed") == true)
+                try wipe.forgetStore()
+                #expect(try wipe.judge(killed) == ["the disk changed and the store knows nothing"])
+            }
+        }
+
         /// Why no warrant may wipe the disk.
         enum Guarded: String, CaseIterable, Sendable { case talos, vmfs }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import MeshModel
+import MeshSystem
 import Testing
 
 @testable import DiskWipe
@@ -70,6 +71,23 @@ extension DiskTests {
             }
         }
 
+        @Test("on sectors of 4 KiB a GPT lies elsewhere, and is found and wiped all the same")
+        func largeSectors() async throws {
+            try await Bench.with { bench in
+                let disk = try await bench.disk(size: 512 << 20)
+                try await bench.tool("losetup", "--sector-size", "4096", disk.loop)
+                try await bench.tool("sgdisk", "-n", "1:0:+64M", "-c", "1:first", disk.loop)
+                try await bench.part(of: disk, at: 1 << 20, length: 64 << 20) { try await bench.tool("mkfs.ext4", "-q", "-L", "inner", $0) }
+                let fact = try bench.fact()
+                #expect(fact.identity.sectorSize == 4096)
+                let wanted = ["protective MBR", "GPT with 1 partition (first)", "partition 1 'first': ext4 'inner'", "backup GPT"]
+                #expect(fact.signatures.map(\.words) == wanted)
+                #expect(try await bench.wipe().ending == .cleared)
+                let left = try await bench.leftovers(on: disk)
+                #expect(left.isEmpty, "\(left)")
+            }
+        }
+
         @Test("an OSD on a logical volume has its copies 1 MiB behind their usual places, and they go too")
         func insideVolume() async throws {
             try await Bench.with { bench in
@@ -109,6 +127,25 @@ extension DiskTests {
                     for place in places { try bench.plant(BlueStoreLabel.encode(Bench.label()), at: start + place, on: disk) }
                 case .btrfs:
                     try await bench.part(of: disk, at: start, length: length) { try await bench.tool("mkfs.btrfs", "-q", "-K", $0) }
+                }
+            }
+        }
+
+        @Test("a file system that other machines share refuses the wipe in whatever partition it lies", arguments: [1, 32, 33, 40])
+        func sharedInManyPartitions(_ number: UInt64) async throws {
+            try await Bench.with { bench in
+                let disk = try await bench.disk(size: 128 << 20)
+                let made = try await bench.attempt("sgdisk", (1...40).flatMap { ["-n", "\($0):0:+2M"] } + [disk.loop])
+                try #require(made.succeeded)
+                let start = (1 << 20) + (number - 1) * (2 << 20)
+                try bench.plant([0x0d, 0xd0, 0x01, 0xc0], at: start + (1 << 20), on: disk)
+                let envelope = try await bench.sign(try bench.terms(for: try bench.fact()))
+                let result = bench.wiper(try bench.openStore()).wipe(envelope)
+                withKnownIssue("only the first 32 partitions are looked into") {
+                    guard case .refused(let refusal) = result else { return #expect(Bool(false), "\(result)") }
+                    #expect(refusal.code == .foreignContent && refusal.detail.contains("other machines"))
+                } when: {
+                    number > 32
                 }
             }
         }

@@ -14,10 +14,11 @@ extension DiskTests {
         private static let cluster = "4a1c2f2e-0000-4000-8000-000000000001"
 
         /// Formats the disk as OSD 0 of a cluster that never ran; needs no monitor.
-        private func makeOSD(_ bench: Bench, _ disk: Bench.Disk) async throws {
+        private func makeOSD(_ bench: Bench, _ disk: Bench.Disk, database: Bench.Disk? = nil) async throws {
             let data = "\(bench.directory)/osd"
             try LinuxFileStore().createDirectory(data)
             try #require(symlink(disk.loop, "\(data)/block") == 0)
+            if let database { try #require(symlink(database.loop, "\(data)/block.db") == 0) }
             let settings = """
                 [global]
                 fsid = \(Self.cluster)
@@ -98,6 +99,24 @@ extension DiskTests {
                 #expect(try await bench.wipe().ending == .cleared)
                 let after = try await look()
                 #expect(before && !after)
+            }
+        }
+
+        @Test("with its database on another disk: that disk is told as BlueStore's, and wiped alone it leaves the OSD whole")
+        func database() async throws {
+            try await Bench.with { bench in
+                let disk = try await bench.disk("vdc", size: 4 << 30)
+                let database = try await bench.disk(size: 2 << 30)
+                try await makeOSD(bench, disk, database: database)
+                let made = try #require(try BlueStoreLabel(parsing: try bench.bytes(of: database, at: 0, count: 4096)))
+                #expect(made.description == "bluefs db" && made.osd == nil)
+                #expect(try bench.fact().signatures.map(\.words) == ["BlueStore device, created \(made.created), label at 0"])
+                let head = try bench.bytes(of: disk, at: 0, count: 1 << 20)
+                #expect(try await bench.wipe().ending == .cleared)
+                #expect(try await shows(bench, database.loop) == false)
+                let isWhole = try bench.bytes(of: disk, at: 0, count: 1 << 20) == head
+                #expect(isWhole)
+                #expect(try await shows(bench, disk.loop))
             }
         }
 

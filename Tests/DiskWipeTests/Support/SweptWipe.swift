@@ -41,10 +41,15 @@ final class SweptWipe {
         try LinuxFileStore().write(Array(try JSONEncoder().encode(envelope)), to: "\(bench.directory)/envelope")
     }
 
-    private func reset() throws {
+    /// The store as it was armed.
+    func forgetStore() throws {
         let directory = bench.configuration.storeDirectory
         for name in try LinuxFileStore().list(directory) ?? [] { unlink("\(directory)/\(name)") }
         for (path, bytes) in store { try LinuxFileStore().write(bytes, to: path) }
+    }
+
+    private func reset() throws {
+        try forgetStore()
         for path in ["result", "unopened", "trace"] { unlink("\(bench.directory)/\(path)") }
         let device = try BlockDevice(disk.node, .exclusiveWriting)
         try device.write(original, count: Self.size, at: 0)
