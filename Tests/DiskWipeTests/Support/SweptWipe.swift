@@ -66,10 +66,13 @@ final class SweptWipe {
         let faults: [Substring]
     }
 
-    /// `fault` as strace(1) takes it without the call: `error=EIO`, `retval=0`, `signal=KILL`; it strikes the wipe's own n-th such call.
+    /// `fault` as strace(1) takes it without the call: `error=EIO`, `retval=0`, `signal=KILL`; it strikes the wipe's own n-th such call,
+    /// and all after it when a `+` follows.
     func run(_ call: SweptCall, _ fault: String, at number: Int) async throws -> Outcome {
         try reset()
-        let inject = "inject=\(call.rawValue):\(fault):when=\(SweptCall.lead + number)"
+        let lasts = fault.hasSuffix("+")
+        let inject =
+            "inject=\(call.rawValue):\(lasts ? String(fault.dropLast()) : fault):when=\(SweptCall.lead + number)\(lasts ? "+" : "")"
         // Faster, but it swallows signals.
         let quickly = fault.hasPrefix("signal") ? [] : ["--seccomp-bpf"]
         let (exit, trace) = try await child(call, quickly + ["-e", "trace=\(call.rawValue)", "-e", inject])
