@@ -12,11 +12,11 @@ SWIFT ?= swift
 # STRICT=1, as CI has it: warnings are errors, and an import that Package.swift does not draw is an error.
 STRICT ?=
 SWIFT_FLAGS := $(if $(STRICT),-Xswiftc -warnings-as-errors --explicit-target-dependency-import-check error)
-# ARGS="--filter JournalSQLiteTests" for `make test`, a scenario for `make demo`, parts for `make bench`.
+# ARGS="--filter JournalSQLiteTests" for `make test`, scenarios for `make test-vm` and `make demo`, parts for `make bench`.
 ARGS ?=
 DEPS := scripts/install-deps.sh
 
-.PHONY: help deps build build-tests test demo lint proto proto-check bench package clean toolchain
+.PHONY: help deps build build-tests test test-vm demo lint proto proto-check bench package clean toolchain
 
 help: ## what there is
 	@echo "Meshgate plans a mesh of Kubernetes clusters and starts each step only on fresh evidence."
@@ -45,6 +45,10 @@ test: toolchain ## run every test that this machine can run (as root: also those
 	@[ "$$(id -u)" = 0 ] || echo "make: not root: tests with network namespaces and loop devices are skipped"
 	$(SWIFT) test --no-parallel $(SWIFT_FLAGS) $(ARGS)
 
+test-vm: toolchain ## the real wiper in virtual machines under QEMU: every bus, lying discards, LVM, md, unplugged disks (x86-64; minutes)
+	@$(DEPS) build vm
+	@SWIFT_FLAGS="$(SWIFT_FLAGS)" Tests/VM/run.sh $(ARGS)
+
 demo: toolchain ## two clusters, real agents, dirty disks, a lost VLAN and a killed coordinator, on this machine
 	@$(DEPS) build demo
 	$(SWIFT) build --product meshgate $(SWIFT_FLAGS)
@@ -72,4 +76,4 @@ package: toolchain ## Debian packages and the Talos system extension, into dist/
 	@scripts/package.sh
 
 clean: ## remove what was built
-	rm -rf .build dist
+	rm -rf .build .build-vm dist

@@ -13,8 +13,10 @@ group() {
     build) echo libcurl4-openssl-dev libssl-dev zlib1g-dev libblkid-dev libsqlite3-dev pkg-config git ca-certificates \
         libc6-dev libstdc++-12-dev ;;
     # Real tools that tests run against our code: file systems, volumes, namespaces, keys, faults.
-    test) echo coreutils cryptsetup-bin e2fsprogs gdisk gzip hostname iproute2 iputils-ping libfaketime lvm2 mount nftables openssh-client openssl procps \
-        prometheus python3 strace util-linux xfsprogs ;;
+    test) echo btrfs-progs ceph-osd coreutils cryptsetup-bin dosfstools e2fsprogs fdisk gdisk gzip hostname iproute2 iputils-ping \
+        libfaketime lvm2 mdadm mount nftables openssh-client openssl procps prometheus python3 strace util-linux xfsprogs ;;
+    # QEMU, what boots in it, and the tools that play there; kernels come packed with lz4 or zstd, their modules with xz.
+    vm) echo busybox-static cpio e2fsprogs gdisk kmod lvm2 lz4 mdadm openssh-client qemu-system-x86 xz-utils zstd ;;
     # What the Lab calls.
     demo) echo coreutils e2fsprogs iproute2 kmod libfaketime lvm2 mount nftables openssh-client procps ;;
     proto) echo protobuf-compiler ;;
@@ -22,7 +24,7 @@ group() {
     package) echo binutils dpkg-dev jq lintian python3 python3-yaml util-linux ;;
     bench) echo binutils jq nats-server openssl procps python3 ;;
     *)
-        echo "install-deps: there is no group \"$1\"; known are build, test, demo, proto, lint, package, bench" >&2
+        echo "install-deps: there is no group \"$1\"; known are build, test, vm, demo, proto, lint, package, bench" >&2
         exit 64
         ;;
     esac
@@ -34,7 +36,7 @@ if [ "${1:-}" = --list ]; then
     shift
 fi
 [ $# -gt 0 ] || {
-    echo "install-deps: name a group: build, test, demo, proto, lint, package or bench" >&2
+    echo "install-deps: name a group: build, test, vm, demo, proto, lint, package or bench" >&2
     exit 64
 }
 
@@ -95,8 +97,10 @@ if ! install_missing; then
         exit 69
     fi
 fi
-for service in prometheus nats-server; do
-    if [[ " ${missing[*]} " == *" $service "* ]] && command -v systemctl >/dev/null; then
+# What apt would start at the next boot: the package we ask for, and the unit that comes with it.
+for pair in prometheus:prometheus nats-server:nats-server ceph-osd:ceph-crash ceph-osd:ceph.target mdadm:mdmonitor; do
+    service=${pair#*:}
+    if [[ " ${missing[*]} " == *" ${pair%%:*} "* ]] && command -v systemctl >/dev/null; then
         "${as_root[@]}" systemctl --quiet disable "$service" 2>/dev/null ||
             echo "install-deps: could not disable the service $service; disable it if it starts at boot"
     fi

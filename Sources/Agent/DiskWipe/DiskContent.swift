@@ -15,8 +15,8 @@ struct DiskContent {
     let partitions: Int
     /// What makes the disk one that no warrant may wipe; empty for others.
     let untouchable: [String]
-    /// Starts and ends of partitions, where their own signatures lie.
-    let partitionEdges: [UInt64]
+    /// Starts and ends of partitions, and the places of copies counted from their starts: where what lies inside of them has its signatures.
+    let innerPlaces: [UInt64]
 
     /// More findings than this on one disk is no disk that a person made, and would not fit into one answer.
     private static let mostSignatures = 256
@@ -34,7 +34,7 @@ struct DiskContent {
             let words = SignatureWords(partitions: partitions, descriptor: descriptor)
             var signatures = found.filter { $0.kind != SignatureWords.blueStore }.map(words.describe) + words.describe(labels)
             var inner: [(SignatureScan.Partition, SignatureScan.Found)] = []
-            for partition in partitions.prefix(32) { inner += try scan.inside(partition).map { (partition, $0) } }
+            for partition in partitions { inner += try scan.inside(partition).map { (partition, $0) } }
             signatures += inner.map { words.describe($1, inside: $0) }
             signatures += remnants.signatures.filter { remnant in !found.contains { $0.offset == remnant.offset } }
             guard signatures.count <= mostSignatures else {
@@ -44,7 +44,10 @@ struct DiskContent {
                 signatures: signatures.sorted { ($0.offset, $0.kind) < ($1.offset, $1.kind) }, blank: signatures.isEmpty && zero,
                 fingerprint: fingerprint, partitions: partitions.count,
                 untouchable: Untouchable.reasons(found: found + inner.map(\.1), partitions: partitions),
-                partitionEdges: partitions.flatMap { [$0.offset, $0.offset &+ max($0.length, 1) &- 1] })
+                innerPlaces: partitions.flatMap { partition in
+                    [partition.offset, partition.offset &+ max(partition.length, 1) &- 1]
+                        + DiskLayout.anchors(partition.length).map { partition.offset &+ $0 }
+                })
         }
     }
 

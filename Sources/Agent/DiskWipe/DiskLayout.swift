@@ -7,8 +7,6 @@ internal import MeshTrust
 package enum DiskLayout {
     /// BlueStore keeps a label at each of these that fits.
     package static let labelOffsets: [UInt64] = [0, 1 << 30, 10 << 30, 100 << 30, 1000 << 30]
-    /// LUKS2 keeps its second header behind the first, at the latest here, where the head that is always cleared has ended.
-    static let secondHeaderOffset: UInt64 = 4 << 20
     /// btrfs keeps copies of its superblock here; wipefs does not list them.
     static let mirrorOffsets: [UInt64] = [64 << 20, 256 << 30]
     static let mebibyte: UInt64 = 1 << 20
@@ -16,9 +14,9 @@ package enum DiskLayout {
     static let endLength: UInt64 = 64 << 20
     static let smallest: UInt64 = 1 << 20
 
-    /// Label, mirror and second header offsets that fit on the disk, ascending, without 0.
+    /// Label and mirror offsets that fit on the disk, ascending, without 0.
     static func anchors(_ size: UInt64) -> [UInt64] {
-        (labelOffsets.dropFirst() + mirrorOffsets + [secondHeaderOffset]).filter { $0 + 4096 <= size }.sorted()
+        (labelOffsets.dropFirst() + mirrorOffsets).filter { $0 + 4096 <= size }.sorted()
     }
 
     /// What is read to say "blank": 1 MiB at the head, at each anchor and at the tail.

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 
 internal import CBlkid
+internal import Glibc
 internal import MeshModel
+internal import MeshSystem
 
 /// Everything that libblkid recognises on a disk, all of it and not the first: each finding is hidden (in memory only) and the same
 /// detector asked again, so that backups and second headers show too.
@@ -48,7 +50,12 @@ struct SignatureScan {
         defer { blkid_free_probe(probe) }
         blkid_probe_enable_partitions(probe, 1)
         blkid_probe_set_partitions_flags(probe, BLKID_PARTS_FORCE_GPT)
-        guard let list = blkid_probe_get_partitions(probe) else { return [] }
+        // No list is both "there is no table" and "it could not be read"; libblkid keeps the difference in errno alone.
+        errno = 0
+        guard let list = blkid_probe_get_partitions(probe) else {
+            guard errno == 0 else { throw problem("libblkid cannot read its partition table: \(explain(errno))") }
+            return []
+        }
         let count = max(0, min(blkid_partlist_numof_partitions(list), 256))
         return (0..<count).compactMap { index in
             guard let part = blkid_partlist_get_partition(list, index) else { return nil }
@@ -85,9 +92,18 @@ struct SignatureScan {
             guard code == 0 else { throw problem("libblkid reports a read error") }
             guard let (next, magicLength) = finding(probe), !found.contains(next) else { continue }
             found.append(next)
-            if magicLength > 0, blkid_probe_hide_range(probe, next.offset, magicLength) == 0 { blkid_probe_step_back(probe) }
+            let hidden = Self.hidden(next, magicLength)
+            if hidden.length > 0, blkid_probe_hide_range(probe, hidden.offset, hidden.length) == 0 { blkid_probe_step_back(probe) }
         }
         throw problem("more than \(Self.limit) signatures")
+    }
+
+    /// What is hidden before the detectors are asked again. ZFS writes a ring of up to 128 uberblocks into the second half of each of its four
+    /// labels of 256 KiB, and each would count as a finding: one for the ring is enough.
+    private static func hidden(_ found: Found, _ magicLength: UInt64) -> (offset: UInt64, length: UInt64) {
+        guard found.kind == "zfs_member", magicLength > 0 else { return (found.offset, magicLength) }
+        let half: UInt64 = 128 << 10
+        return (found.offset / half * half, half)
     }
 
     private func finding(_ probe: blkid_probe) -> (Found, magicLength: UInt64)? {

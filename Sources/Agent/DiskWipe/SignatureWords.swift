@@ -16,7 +16,7 @@ struct SignatureWords {
 
     func describe(_ found: SignatureScan.Found, inside partition: SignatureScan.Partition) -> DiskFact.Signature {
         let name = partition.name.map { " '\(plainWords($0, limit: 36))'" } ?? ""
-        return DiskFact.Signature(kind: found.kind, offset: found.offset, words: "partition \(partition.number)\(name): \(words(found))")
+        return DiskFact.Signature(kind: found.kind, offset: found.offset, words: "partition \(partition.number)\(name): \(words(found, from: partition.offset))")
     }
 
     /// One signature for each label; the first names them all, so that nobody wipes one and forgets the copies.
@@ -37,7 +37,8 @@ struct SignatureWords {
         }
     }
 
-    private func words(_ found: SignatureScan.Found) -> String {
+    /// `start` is where the device that holds it begins.
+    private func words(_ found: SignatureScan.Found, from start: UInt64 = 0) -> String {
         let named = found.label.map { " '\(plainWords($0, limit: 64))'" } ?? ""
         switch found.kind {
         case "gpt" where found.offset <= 4096: return "GPT with \(counted)"
@@ -47,7 +48,7 @@ struct SignatureWords {
         case "LVM2_member": return volumeGroup(found.offset).map { "LVM PV of \($0)" } ?? "LVM PV without a volume group"
         case "crypto_LUKS":
             let version = found.version.map { plainWords($0, limit: 2) } ?? ""
-            return "LUKS\(version)\(named)\(found.offset > 0 ? " header copy" : "")"
+            return "LUKS\(version)\(named)\(found.offset > start ? " header copy" : "")"
         case "linux_raid_member": return "mdraid member\(named.isEmpty ? "" : " of\(named)")"
         case "swap": return "swap space\(named)"
         case "zfs_member": return "ZFS member\(named.isEmpty ? "" : " of\(named)")"

@@ -17,7 +17,7 @@ struct WipePlan {
         // A discard is never believed, so no sample is enough for it; and what `labels` writes is little.
         verification = terms.method == .zero ? terms.verification : .full
         size = held.facts.size
-        labelAreas = DiskLayout.labelAreas(size: size, around: content.signatures.map(\.offset) + content.partitionEdges)
+        labelAreas = DiskLayout.labelAreas(size: size, around: content.signatures.map(\.offset) + content.innerPlaces)
         switch method {
         case .labels: areas = labelAreas
         case .zero, .discardVerify: areas = [WipeReport.Area(offset: 0, length: size)]

@@ -44,7 +44,7 @@ final class Bench: @unchecked Sendable {
         try writeSigners(["admin"])
         try LinuxFileStore().write(Array((Self.nodeKey.hex + "\n").utf8), to: "\(directory)/node-key")
         if armed {
-            try ReplayStore.arm(directory: "\(directory)/store") { Moment(wall: SystemClock.now().wall + .seconds(-3600), boot: 0) }
+            try ReplayStore.arm(directory: "\(directory)/store")
         }
     }
 
