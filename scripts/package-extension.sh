@@ -23,7 +23,7 @@ root=$containers/meshgate-agent
 
 install -d "$work/rootfs/usr/local/etc/containers"
 sed "s|@VERSION@|$version|" packaging/talos-extension/manifest.yaml >"$work/manifest.yaml"
-for service in meshgate-agent meshgate-wiper meshgate-wiper-arm; do
+for service in meshgate-agent meshgate-wiper; do
     install -m 0644 "packaging/talos-extension/$service.yaml" "$work/rootfs/usr/local/etc/containers/"
     # Where things are mounted, and the names under which the loader is looked for.
     install -d "$containers/$service"/{dev,etc/meshgate,proc,run/meshgate-agent,run/meshgate-wiper,sys,tmp,usr,var/lib}
@@ -31,7 +31,6 @@ for service in meshgate-agent meshgate-wiper meshgate-wiper-arm; do
     ln -s usr/lib "$containers/$service/lib"
     ln -s usr/lib64 "$containers/$service/lib64"
 done
-mv "$containers/meshgate-wiper-arm/var/lib/meshgate-wiper-arm" "$containers/meshgate-wiper-arm/var/lib/meshgate-wiper"
 
 install -D -m 0755 "$bin/meshgate-agent" "$root/usr/bin/meshgate-agent"
 strip --strip-unneeded "$root/usr/bin/meshgate-agent"
