@@ -92,7 +92,9 @@ extension DiskTests {
         }
 
         /// Why no warrant may wipe the disk.
-        enum Guarded: String, CaseIterable, Sendable { case talos, vmfs }
+        enum Guarded: String, CaseIterable, Sendable {
+            case talos, vmfs
+        }
 
         @Test(
             "a disk that no warrant may wipe stays whole, whatever read of it goes wrong", arguments: Guarded.allCases,

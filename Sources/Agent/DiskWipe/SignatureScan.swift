@@ -29,7 +29,7 @@ struct SignatureScan {
     let disk: String
     let size: UInt64
 
-    /// More findings than this on one disk is no disk that a person made.
+    /// More findings or partitions than this on one disk is no disk that a person made.
     private static let limit = 256
 
     /// Findings on the whole disk, by offset.
@@ -56,7 +56,8 @@ struct SignatureScan {
             guard errno == 0 else { throw problem("libblkid cannot read its partition table: \(explain(errno))") }
             return []
         }
-        let count = max(0, min(blkid_partlist_numof_partitions(list), 256))
+        let count = max(0, blkid_partlist_numof_partitions(list))
+        guard count <= Self.limit else { throw problem("more than \(Self.limit) partitions") }
         return (0..<count).compactMap { index in
             guard let part = blkid_partlist_get_partition(list, index) else { return nil }
             let start = UInt64(max(0, blkid_partition_get_start(part)))
