@@ -130,7 +130,7 @@ let package = Package(
             name: "meshgate-bench",
             dependencies: [
                 "MeshModel", "MeshConfig", "Linting", "Gating", "Planning", "Running", "JournalSQLite", "FleetGateway", "FeedExport",
-                "MeshWire", "MeshTrust", "MeshSystem", "MeshTesting", nioCore, nioPosix, nioTLS, nioSSL, logging,
+                "MeshWire", "MeshTrust", "MeshSystem", "DiskWipe", "MeshTesting", nioCore, nioPosix, nioTLS, nioSSL, logging,
                 .product(name: "Yams", package: "Yams"),
             ],
             path: "Benchmarks/meshgate-bench", swiftSettings: strict),

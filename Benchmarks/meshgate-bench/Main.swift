@@ -13,6 +13,9 @@ struct Bench {
         meshgate-bench fleet DIRECTORY SESSIONS ROUNDS SIZE JOURNAL|-
         meshgate-bench nats DIRECTORY SESSIONS ROUNDS SIZE
         meshgate-bench agent DIRECTORY PROGRAM SECONDS
+        meshgate-bench disk-labels DIRECTORY GIBIBYTES ROUNDS          as root: method `labels` beside wipefs and sgdisk
+        meshgate-bench disk-zero DIRECTORY GIBIBYTES ROUNDS NWIPE|-    as root: method `zero` beside dd, blkdiscard and nwipe
+        meshgate-bench disk-memory DIRECTORY PROGRAM                   as root: the wiper's process while it wipes
         SIZE is `small` (about 200 B out, 300 B back) or `large` (about 1 KiB both ways).
         """
 
@@ -32,6 +35,13 @@ struct Bench {
             case ("nats", 5):
                 try await NatsBench(directory: words[1], sessions: number(words[2]), rounds: number(words[3]), size: size(words[4])).run()
             case ("agent", 4): try await AgentBench(directory: words[1], program: words[2], seconds: number(words[3])).run()
+            case ("disk-labels", 4):
+                try await DiskBenchLabels(directory: words[1], gibibytes: number(words[2]), rounds: number(words[3])).run()
+            case ("disk-zero", 5):
+                try await DiskBenchZero(
+                    directory: words[1], gibibytes: number(words[2]), rounds: number(words[3]), withNwipe: words[4] != "-"
+                ).run()
+            case ("disk-memory", 3): try await DiskBenchMemory(directory: words[1], program: words[2]).run()
             // Started by `fleet` and `nats`.
             case ("agents", 6):
                 try await Swarm(directory: words[1], port: number(words[2]), sessions: number(words[3]), size: size(words[4])).run(words[5])

@@ -74,7 +74,7 @@ struct BlanknessProof {
             stratum.sha256 = hasher.finish()
             fact.strata.append(stratum)
         }
-        fact.signatures = try DiskContent.examine(device, disk: disk, size: size, forgettingCache: true).signatures
+        fact.signatures = try DiskContent.examine(device, disk: disk, size: size, forgettingCache: true, fingerprinting: false).signatures
     }
 
     /// Where only signatures were cleared, only their places are proven; what lies elsewhere was to be left.

@@ -11,7 +11,8 @@ struct DiskContent {
     let signatures: [DiskFact.Signature]
     /// No signature, and every probe area reads as zero.
     let blank: Bool
-    let fingerprint: Digest
+    /// Absent where nobody would compare it.
+    let fingerprint: Digest?
     let partitions: Int
     /// What makes the disk one that no warrant may wipe; empty for others.
     let untouchable: [String]
@@ -21,10 +22,14 @@ struct DiskContent {
     /// More findings than this on one disk is no disk that a person made, and would not fit into one answer.
     private static let mostSignatures = 256
 
-    /// Reads only. `forgettingCache` makes even libblkid see the medium instead of cached pages.
-    static func examine(_ device: BlockDevice, disk: String, size: UInt64, forgettingCache: Bool) throws -> DiskContent {
+    /// Reads only. `forgettingCache` makes even libblkid see the medium instead of cached pages. Without `fingerprinting` the sample blocks,
+    /// which serve nothing else, are not read and nothing is hashed.
+    static func examine(_ device: BlockDevice, disk: String, size: UInt64, forgettingCache: Bool, fingerprinting: Bool = true) throws
+        -> DiskContent
+    {
         let buffer = AlignedBuffer(count: Int(DiskLayout.mebibyte))
-        let (fingerprint, zero) = try digest(device, size: size, buffer)
+        let (fingerprint, zero) =
+            fingerprinting ? try digest(device, size: size, buffer) : (nil, try probesAreZero(device, size: size, buffer))
         let labels = try blueStoreLabels(device, size: size, buffer)
         let remnants = try Remnants(device, size: size, buffer)
         return try device.withCachedReads(forgettingCache: forgettingCache) { descriptor in
@@ -51,7 +56,16 @@ struct DiskContent {
         }
     }
 
-    private static func digest(_ device: BlockDevice, size: UInt64, _ buffer: AlignedBuffer) throws -> (Digest, zero: Bool) {
+    private static func probesAreZero(_ device: BlockDevice, size: UInt64, _ buffer: AlignedBuffer) throws -> Bool {
+        var zero = true
+        try device.read(DiskLayout.probeAreas(size), buffer: buffer) { bytes, _ in
+            zero = firstNonzero(bytes) == nil
+            return zero
+        }
+        return zero
+    }
+
+    private static func digest(_ device: BlockDevice, size: UInt64, _ buffer: AlignedBuffer) throws -> (Digest?, zero: Bool) {
         var hasher = SHA256Hasher()
         var zero = true
         for (areas, isProbe) in [(DiskLayout.probeAreas(size), true), (DiskLayout.sampleBlocks(size), false)] {

@@ -50,7 +50,7 @@ struct HeldDisk {
             let now = content.signatures.isEmpty ? "no signature" : content.signatures.map(\.words).joined(separator: "; ")
             throw Refused(
                 .fingerprintMismatch,
-                "the content of \(name) changed since the inventory (\(content.fingerprint.short) instead of \(terms.fingerprint.short)); "
+                "the content of \(name) changed since the inventory (\(content.fingerprint?.short ?? "none") instead of \(terms.fingerprint.short)); "
                     + "now it holds \(now); take a new inventory and sign again")
         }
         if terms.disk.serial == nil, terms.disk.wwid == nil, !content.blank { try refuseTwins(content, inventory) }
@@ -90,7 +90,7 @@ struct HeldDisk {
     func provesClean() throws(WipeStop) {
         let content: DiskContent
         do {
-            content = try DiskContent.examine(device, disk: name, size: facts.size, forgettingCache: true)
+            content = try DiskContent.examine(device, disk: name, size: facts.size, forgettingCache: true, fingerprinting: false)
         } catch {
             throw .failed("the last look at the disk failed: \(error)")
         }
