@@ -81,7 +81,8 @@ struct WipeThroughTests {
         let terms = WarrantTerms(
             mesh: "lab", id: try #require(WarrantID(try KernelEntropy().hexID())), plan: .sha256([1]), step: StepID("east", "wipe"),
             node: session.node, nodeKey: session.peer.key, boot: session.bootID, store: try #require(wiper?.store),
-            disk: disk.identity, holds: WarrantTerms.holds(disk.signatures), fingerprint: try #require(disk.fingerprint), method: .labels, notBefore: now, notAfter: now + .seconds(600))
+            disk: disk.identity, holds: WarrantTerms.holds(disk.signatures), fingerprint: try #require(disk.fingerprint), method: .labels,
+            notBefore: now, notAfter: now + .seconds(600))
         let file = key + ".warrant"
         try terms.text.write(toFile: file, atomically: true, encoding: .utf8)
         try run("/usr/bin/ssh-keygen", "-q", "-Y", "sign", "-n", WarrantTerms.namespace, "-f", key, file)

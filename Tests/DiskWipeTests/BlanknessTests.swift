@@ -18,7 +18,9 @@ struct SampleTests {
             #expect(areas.allSatisfy { $0.offset + $0.length <= size && $0.offset % (1 << 20) == 0 })
             #expect(zip(areas, areas.dropFirst()).allSatisfy { $0.offset < $1.offset })
         }
-        let (one, other) = (DiskLayout.sample(1 << 30, share: 10, seed: .sha256([1])), DiskLayout.sample(1 << 30, share: 10, seed: .sha256([2])))
+        let (one, other) = (
+            DiskLayout.sample(1 << 30, share: 10, seed: .sha256([1])), DiskLayout.sample(1 << 30, share: 10, seed: .sha256([2]))
+        )
         #expect(!one.elementsEqual(other) && one.elementsEqual(DiskLayout.sample(1 << 30, share: 10, seed: .sha256([1]))))
         #expect(DiskLayout.sample(1 << 30, share: 0, seed: .zero).isEmpty && DiskLayout.sample(1000, share: 10, seed: .zero).isEmpty)
     }
@@ -40,8 +42,10 @@ extension DiskTests {
         private func proof(_ bench: Bench, share: Int, seed: UInt8 = 1, stop: StopSignal = StopSignal()) throws -> BlanknessFact {
             let check = BlanknessCheck(disk: try bench.fact().identity, share: share)
             return BlanknessProof(
-                inventory: bench.configuration.inventory, witness: HypervisorWitness(root: "/nowhere"), manners: WipeManners(), stop: stop, progress: { _, _ in })
-                .take(check, seed: .sha256([seed]))
+                inventory: bench.configuration.inventory, witness: HypervisorWitness(root: "/nowhere"), manners: WipeManners(), stop: stop,
+                progress: { _, _ in }
+            )
+            .take(check, seed: .sha256([seed]))
         }
 
         @Test("a zeroed disk is proven, with counts and hashes for each part")
@@ -92,7 +96,8 @@ extension DiskTests {
                 identity.sequence += 1
                 let check = BlanknessCheck(disk: identity, share: 10)
                 let fact = BlanknessProof(
-                    inventory: bench.configuration.inventory, witness: HypervisorWitness(root: "/nowhere"), manners: WipeManners(), stop: StopSignal(), progress: { _, _ in }
+                    inventory: bench.configuration.inventory, witness: HypervisorWitness(root: "/nowhere"), manners: WipeManners(),
+                    stop: StopSignal(), progress: { _, _ in }
                 ).take(check, seed: .zero)
                 #expect(fact.problem?.contains("disk sequence") == true && !fact.isProof)
             }

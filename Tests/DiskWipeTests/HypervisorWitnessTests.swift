@@ -33,7 +33,9 @@ struct HypervisorFilesTests {
         #expect(parsed.drives.map(\.slot) == ["virtio0", "virtio1", "scsi3"])
         let data = parsed.drives[1]
         #expect(data.serial == "wrk-e-1" && data.sizeInBytes == 128 << 30 && data.discards && !data.readOnly)
-        #expect(parsed.drives[2].volume == "local:101/vm-101-disk-2.raw" && parsed.drives[2].readOnly && parsed.drives[2].sizeInBytes == 512 << 20)
+        #expect(
+            parsed.drives[2].volume == "local:101/vm-101-disk-2.raw" && parsed.drives[2].readOnly
+                && parsed.drives[2].sizeInBytes == 512 << 20)
     }
 
     @Test("each storage says where its volumes lie, or why they are not read")

@@ -250,7 +250,8 @@ extension DiskTests {
         @Test("other contents than the warrant lists, even under the right fingerprint")
         func otherContents() async throws {
             try await expect(.contentsMismatch, saying: "not listed: ext4", terms: { $0.holds = [] })
-            try await expect(.contentsMismatch, saying: "does not hold what", terms: { $0.holds += ["gpt at byte 512: GPT with 1 partition"] })
+            try await expect(
+                .contentsMismatch, saying: "does not hold what", terms: { $0.holds += ["gpt at byte 512: GPT with 1 partition"] })
         }
 
         @Test("a disk above the size that this host wipes")

@@ -73,7 +73,9 @@ struct ReplayStoreTests {
             try fill(directory)
             let store = try ReplayStore(directory: directory)
             #expect(store.fates == [id(0): .done, id(1): .failed, id(2): .interrupted(afterBytes: 4096)])
-            for number in 0..<3 { #expect(throws: DiskWipeError.self) { try store.claim(id(number), in: try mark(store), sequence: 7, boot: boot) } }
+            for number in 0..<3 {
+                #expect(throws: DiskWipeError.self) { try store.claim(id(number), in: try mark(store), sequence: 7, boot: boot) }
+            }
             #expect(store.disarmedBecause == nil)
         }
     }

@@ -132,7 +132,8 @@ struct WiperSocketTests {
             let server = try WiperServer(configuration: bench.configuration, boot: bench.boot)
             async let running: Void = server.run()
             let client = WiperClient(socketPath: bench.configuration.socketPath)
-            let envelope = try await bench.sign(try bench.terms(for: try #require(disks(try await client.inventory()).first), method: .zero))
+            let envelope = try await bench.sign(
+                try bench.terms(for: try #require(disks(try await client.inventory()).first), method: .zero))
             let report = try Bench.report(try await client.wipe(envelope, node: Bench.node) { _, _, _ in server.stop() })
             #expect(report.ending == .interrupted)
             try await running

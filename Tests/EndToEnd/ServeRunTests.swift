@@ -110,7 +110,9 @@ struct ServeRunTests {
         let stage = try await running()
         let plan = try await stage.ask("wipe", "plan")
         #expect(plan.output.contains("missing  the disk is not in east-1's last inventory") && plan.output.contains("everything on it"))
-        #expect(try await stage.ask("wipe", "request", "east/east-1/wipe-vdb").errors.contains("no warrant can be written yet for east/east-1/wipe-vdb: "))
+        #expect(
+            try await stage.ask("wipe", "request", "east/east-1/wipe-vdb").errors.contains(
+                "no warrant can be written yet for east/east-1/wipe-vdb: "))
         let approve = try await stage.ask("approve", "east/east-1/wipe-vdb", "--key", "/nowhere/key", input: "east-data\n")
         #expect(approve.code == 1 && approve.errors.contains("no warrant can be written yet"), "\(approve.all)")
         let file = try stage.place.put("w.txt", "meshgate-wipe-warrant\n")

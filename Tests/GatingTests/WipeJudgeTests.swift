@@ -51,7 +51,9 @@ struct WipeJudgeTests {
         return fact
     }
 
-    private func witness(_ facts: VirtualDiskFact...) -> (Subject, ProbeKind, [Fact]) { (.node(host), .virtualDisks, facts.map(Fact.virtualDisk)) }
+    private func witness(_ facts: VirtualDiskFact...) -> (Subject, ProbeKind, [Fact]) {
+        (.node(host), .virtualDisks, facts.map(Fact.virtualDisk))
+    }
 
     private func verdict(_ facts: VirtualDiskFact...) -> Verdict {
         judge([guest(), (.node(host), .virtualDisks, facts.map(Fact.virtualDisk))]).judge(.diskWitness(node, disk, hypervisor: host))
@@ -118,7 +120,9 @@ struct WipeJudgeTests {
             #expect(gaps[0].subject == .cluster(west))
         }
         #expect(judge([guest(), ceph(east, nil)]).judge(gate) == .pass)
-        guard case .deny(let reasons) = judge([label, ceph(east, nil), ceph(west, "fsid-a")]).judge(gate) else { return #expect(Bool(false)) }
+        guard case .deny(let reasons) = judge([label, ceph(east, nil), ceph(west, "fsid-a")]).judge(gate) else {
+            return #expect(Bool(false))
+        }
         #expect(reasons[0].detail.contains("fsid-a") && reasons[0].detail.contains("on west"))
         // And such a label of another Ceph cluster does not serve this one either.
         let serves = judge([label, ceph(east, "fsid-b")]).judge(.diskBlank(node, disk, cluster: east))
@@ -148,7 +152,9 @@ struct WipeJudgeTests {
                 kind: .virtio, serial: "wrk-e-1-data", wwid: nil, sizeInBytes: 12 << 30, sectorSize: 512, path: "p", sequence: 1)
             var proof = BlanknessFact(disk: identity, seed: .zero, share: 10, strata: strata(nonzero), signatures: [])
             change(&proof)
-            return judge([(.node(node), .blankness, [.blankness(proof)]), guest(), (.cluster(east), .cluster, [.cluster(ClusterFact(name: east))])])
+            return judge([
+                (.node(node), .blankness, [.blankness(proof)]), guest(), (.cluster(east), .cluster, [.cluster(ClusterFact(name: east))]),
+            ])
         }
         let gate = Requirement.blankProven(node, disk, share: 10, cluster: east)
         #expect(fact().judge(gate) == .pass)
@@ -156,7 +162,9 @@ struct WipeJudgeTests {
             guard case .unknown = judge.judge(gate) else { return #expect(Bool(false)) }
         }
         for name in ["head", "labels", "sample"] {
-            guard case .hold(let reasons) = fact({ $0.strata.removeAll { $0.name == name } }).judge(gate) else { return #expect(Bool(false)) }
+            guard case .hold(let reasons) = fact({ $0.strata.removeAll { $0.name == name } }).judge(gate) else {
+                return #expect(Bool(false))
+            }
             #expect(reasons[0].code == .unfit)
         }
         guard case .deny(let reasons) = fact(nonzero: 4_194_311).judge(gate) else { return #expect(Bool(false)) }

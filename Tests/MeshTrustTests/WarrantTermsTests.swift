@@ -51,7 +51,9 @@ struct WarrantTermsTests {
             ("\n", "\r\n"), (": ", ":"), (": ", ":  "), ("mesh: east\n", "mesh: east \n"), ("mesh: east", "mesh: East"),
             ("disk-seq: 14", "disk-seq: 014"),
             ("disk-seq: 14", "disk-seq: +14"), ("method: labels", "method: Labels"), ("method: labels", "method: zero2"), (".000Z", "Z"),
-            ("/2\n", "/1\n"), ("/2\n", "/3\n"), ("holds: 2", "holds: 02"), ("holds-1: gpt", "holds-1:  gpt"), ("store-records: 3", "store-records: 03"), ("verify: full", "verify: Full"), ("\u{6E}ode: ", "\u{6E}ode:\u{A0}"), ("disk-wwid: -", "disk-wwid: "),
+            ("/2\n", "/1\n"), ("/2\n", "/3\n"), ("holds: 2", "holds: 02"), ("holds-1: gpt", "holds-1:  gpt"),
+            ("store-records: 3", "store-records: 03"), ("verify: full", "verify: Full"), ("\u{6E}ode: ", "\u{6E}ode:\u{A0}"),
+            ("disk-wwid: -", "disk-wwid: "),
             ("disk-serial: OSD-E-1", "disk-serial: OSD-E-1\u{301}"),
         ])
     func spellings(_ original: String, _ changed: String) throws {

@@ -78,7 +78,9 @@ struct WipeProofTests {
         #expect(problem.contains("byte 0 (labels)") && play.seconds - began < 20)
     }
 
-    @Test("of a disk that was to be zeroed is asked for before it is called done already: blank ends are what a wipe leaves that died half way")
+    @Test(
+        "of a disk that was to be zeroed is asked for before it is called done already: blank ends are what a wipe leaves that died half way"
+    )
     func halfWay() throws {
         var play = try play { $0.clusters[0].nodes[1].disks[0].wipe = .zero }
         play.world.hidden = ["wrk-e-1-data"]

@@ -35,7 +35,8 @@ private final class StandInTalos: CommandRunner {
     let state = Mutex(State())
 
     func run(_ invocation: Invocation, onOutput: OutputObserver?) async throws -> CommandResult {
-        #expect(invocation.executable == "talosctl" && invocation.arguments.starts(with: ["--context", "east", "--nodes", "192.168.15.21"]))
+        #expect(
+            invocation.executable == "talosctl" && invocation.arguments.starts(with: ["--context", "east", "--nodes", "192.168.15.21"]))
         return state.withLock { state in
             let words = Array(invocation.arguments.dropFirst(4))
             state.asked.append(words)
@@ -237,7 +238,9 @@ struct TalosWipeTests {
         }
     }
 
-    @Test("a name that moved or a machine that rebooted while Talos wrote is never called a success", arguments: ["moved", "rebooted", "failed", "hung"])
+    @Test(
+        "a name that moved or a machine that rebooted while Talos wrote is never called a success",
+        arguments: ["moved", "rebooted", "failed", "hung"])
     func doubtful(_ what: String) async throws {
         try await staged { stage in
             let envelope = try await stage.warrant()

@@ -141,7 +141,8 @@ final class BlockDevice {
     func lock() -> Bool { flock(descriptor, LOCK_EX | LOCK_NB) == 0 }
 
     /// Hands the areas to `use` piece by piece, read past the page cache; `use` says whether to go on.
-    func read(_ areas: some Sequence<WipeReport.Area>, buffer: AlignedBuffer, _ use: (UnsafeRawBufferPointer, UInt64) throws -> Bool) throws {
+    func read(_ areas: some Sequence<WipeReport.Area>, buffer: AlignedBuffer, _ use: (UnsafeRawBufferPointer, UInt64) throws -> Bool) throws
+    {
         for area in areas {
             var offset = area.offset
             let end = area.offset + area.length

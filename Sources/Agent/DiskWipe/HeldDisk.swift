@@ -22,7 +22,8 @@ struct HeldDisk {
         let candidate = try DiskMatch.find(wanted, among: candidates)
         try refuseUnfit(candidate)
         if let largest, candidate.disk.identity.sizeInBytes > largest {
-            throw Refused(.tooLarge, "\(candidate.name) has \(candidate.disk.identity.sizeInBytes) bytes, and this host wipes up to \(largest)")
+            throw Refused(
+                .tooLarge, "\(candidate.name) has \(candidate.disk.identity.sizeInBytes) bytes, and this host wipes up to \(largest)")
         }
         // A lab's machines have no disk to start from.
         if candidates.count == 1, candidate.disk.identity.kind != .loop {
@@ -77,7 +78,8 @@ struct HeldDisk {
                 guard fingerprint == content.fingerprint else { continue }
                 throw Refused(
                     .ambiguousDisk,
-                    "\(name) and \(other.name) have no serial and hold the same, so they may be one disk; give each disk a serial of its own")
+                    "\(name) and \(other.name) have no serial and hold the same, so they may be one disk; give each disk a serial of its own"
+                )
             }
         } catch let refused as Refused {
             throw refused

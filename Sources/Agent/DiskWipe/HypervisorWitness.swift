@@ -82,8 +82,10 @@ struct HypervisorWitness {
         _ drive: GuestConfiguration.Drive, _ guest: GuestConfiguration, _ vmid: UInt64, _ storages: StorageConfiguration, look: Bool
     ) -> VirtualDiskFact {
         var fact = VirtualDiskFact(
-            vmid: vmid, machine: plainWords(guest.name, limit: 128), slot: drive.slot, serial: drive.serial.map { plainWords($0, limit: 64) },
-            volume: plainWords(drive.volume, limit: 256), sizeInBytes: drive.sizeInBytes, discards: drive.discards, readOnly: drive.readOnly,
+            vmid: vmid, machine: plainWords(guest.name, limit: 128), slot: drive.slot,
+            serial: drive.serial.map { plainWords($0, limit: 64) },
+            volume: plainWords(drive.volume, limit: 256), sizeInBytes: drive.sizeInBytes, discards: drive.discards,
+            readOnly: drive.readOnly,
             fingerprint: nil, signatures: [], blank: false)
         guard look else {
             fact.unread = "nobody asked about it"

@@ -111,7 +111,9 @@ package final class ReplayStore: Sendable {
     }
 
     private static func newID() throws -> ReplayStoreID {
-        guard let id = ReplayStoreID(try KernelEntropy().hexID()) else { throw DiskWipeError.storeUnusable(path: "-", problem: "no random id") }
+        guard let id = ReplayStoreID(try KernelEntropy().hexID()) else {
+            throw DiskWipeError.storeUnusable(path: "-", problem: "no random id")
+        }
         return id
     }
 
@@ -164,7 +166,9 @@ package final class ReplayStore: Sendable {
     }
 
     /// One at a time; after any error the store stays disarmed, because nobody knows what is on the medium.
-    private func append(_ kind: ReplayRecord.Kind, _ id: WarrantID, in store: ReplayStoreID? = nil, _ fill: (inout ReplayRecord) -> Void) throws {
+    private func append(_ kind: ReplayRecord.Kind, _ id: WarrantID, in store: ReplayStoreID? = nil, _ fill: (inout ReplayRecord) -> Void)
+        throws
+    {
         try state.withLock { state in
             guard var history = state.history, state.problem == nil, state.records >= 0 else {
                 throw Self.unusable(directory, state.problem ?? "it is not open")

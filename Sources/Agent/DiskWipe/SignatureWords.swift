@@ -16,7 +16,8 @@ struct SignatureWords {
 
     func describe(_ found: SignatureScan.Found, inside partition: SignatureScan.Partition) -> DiskFact.Signature {
         let name = partition.name.map { " '\(plainWords($0, limit: 36))'" } ?? ""
-        return DiskFact.Signature(kind: found.kind, offset: found.offset, words: "partition \(partition.number)\(name): \(words(found, from: partition.offset))")
+        return DiskFact.Signature(
+            kind: found.kind, offset: found.offset, words: "partition \(partition.number)\(name): \(words(found, from: partition.offset))")
     }
 
     /// One signature for each label; the first names them all, so that nobody wipes one and forgets the copies.

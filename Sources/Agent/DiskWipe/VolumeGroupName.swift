@@ -27,7 +27,7 @@ enum VolumeGroupName {
         var reader = LittleEndianReader(header[...])
         // checksum, magic, version, start, size; then the first raw location: offset and size of the current text.
         guard reader.take(4) != nil, reader.take(16).map(Array.init) == Array(" LVM2 x[5A%r0N*>".utf8), reader.take(20) != nil,
-            let offset = reader.uint64(), let size = reader.uint64(), offset > 0, size > 0, offset < length,  // and so their sum cannot overflow
+            let offset = reader.uint64(), let size = reader.uint64(), offset > 0, size > 0, offset < length,  // no overflow below
             let text = read(area + offset, 160)
         else { return nil }
         let name = text.prefix { isNameByte($0) }

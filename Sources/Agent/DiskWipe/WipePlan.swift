@@ -38,7 +38,8 @@ struct WipePlan {
     /// Upper bound of the bytes to write and to read, for a progress bar.
     var total: UInt64 {
         // What a discard left is looked at once before it is written.
-        Self.length(areas) * (method == .discardVerify ? 2 : 1) + Self.length(method == .discardVerify ? labelAreas : []) + parts.reduce(0) { $0 + Self.length($1.areas) }
+        Self.length(areas) * (method == .discardVerify ? 2 : 1) + Self.length(method == .discardVerify ? labelAreas : [])
+            + parts.reduce(0) { $0 + Self.length($1.areas) }
     }
 
     /// Gives what was read back.

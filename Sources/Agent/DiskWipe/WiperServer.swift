@@ -180,10 +180,14 @@ package final class WiperServer: Sendable {
 
     /// One at a time: a storage that hangs must not take every thread with it.
     private func volumes(_ serials: Set<String>) throws -> [VirtualDiskFact] {
-        guard live.withLock({ live in
-            defer { live.looksIntoVolumes = true }
-            return !live.looksIntoVolumes
-        }) else { throw DiskWipeError.hypervisor(path: configuration.hypervisorRoot, problem: "the question before this one has no answer yet") }
+        guard
+            live.withLock({ live in
+                defer { live.looksIntoVolumes = true }
+                return !live.looksIntoVolumes
+            })
+        else {
+            throw DiskWipeError.hypervisor(path: configuration.hypervisorRoot, problem: "the question before this one has no answer yet")
+        }
         defer { live.withLock { $0.looksIntoVolumes = false } }
         return try HypervisorWitness(root: configuration.hypervisorRoot).disks(lookingInto: serials)
     }
@@ -191,7 +195,8 @@ package final class WiperServer: Sendable {
     private func blankness(_ checks: [BlanknessCheck], _ seed: Digest, _ socket: WiperSocket) -> [Fact] {
         let report = ProgressReport(socket)
         let proof = BlanknessProof(
-            inventory: configuration.inventory, witness: HypervisorWitness(root: configuration.hypervisorRoot), manners: configuration.manners,
+            inventory: configuration.inventory, witness: HypervisorWitness(root: configuration.hypervisorRoot),
+            manners: configuration.manners,
             stop: stopSignal
         ) { report.say(.verifying, $0, $1) }
         return checks.prefix(Self.mostChecks).map { .blankness(proof.take($0, seed: seed)) }

@@ -32,7 +32,9 @@ struct ProbeCommand: AsyncParsableCommand {
 
     @Argument(help: "What to look at: host, disks, virtual-disks, links, reach, clock or kernel.")
     var kind: Kind
-    @Argument(help: ArgumentHelp("For reach: where to connect to, such as 192.168.15.11:6443. For virtual-disks: serials.", valueName: "address:port"))
+    @Argument(
+        help: ArgumentHelp(
+            "For reach: where to connect to, such as 192.168.15.11:6443. For virtual-disks: serials.", valueName: "address:port"))
     var targets: [String] = []
     @Option(name: .shortAndLong, help: "text for people, json for programs.")
     var output = Output.text

@@ -38,7 +38,9 @@ struct WiperCommand: AsyncParsableCommand {
         var nodeKey: String?
         @Option(help: "The agent's user, by name or number; our own unless given.")
         var agentUser: String?
-        @Option(help: ArgumentHelp("The most that one wipe writes and reads in a second, such as 200MiB; no limit unless given.", valueName: "bytes"))
+        @Option(
+            help: ArgumentHelp(
+                "The most that one wipe writes and reads in a second, such as 200MiB; no limit unless given.", valueName: "bytes"))
         var wipeRate: String?
         @Option(help: "How a wipe competes for the disk: normal, low (the default) or idle.")
         var wipePriority: String?
@@ -92,7 +94,8 @@ struct WiperCommand: AsyncParsableCommand {
         private var tooPrivileged: String? {
             guard let capabilities = Hardening.effectiveCapabilities() else { return "the kernel does not tell which capabilities it has" }
             guard capabilities != 0 else { return nil }
-            return "the wiper still has capabilities (0x\(String(capabilities, radix: 16))); run it as `wiper serve` and as a user of group disk"
+            return
+                "the wiper still has capabilities (0x\(String(capabilities, radix: 16))); run it as `wiper serve` and as a user of group disk"
         }
     }
 

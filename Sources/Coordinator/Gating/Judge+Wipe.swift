@@ -20,7 +20,9 @@ extension Judge {
         }
         let twins = found.virtualDisks(hypervisor).filter { $0.serial == serial }
         guard let host = twins.first, twins.count == 1 else {
-            let words = twins.isEmpty ? "gives no guest a disk" : "gives \(twins.count) disks of its guests (\(twins.map(Self.place).joined(separator: ", ")))"
+            let words =
+                twins.isEmpty
+                ? "gives no guest a disk" : "gives \(twins.count) disks of its guests (\(twins.map(Self.place).joined(separator: ", ")))"
             return say.hold(
                 .node(hypervisor), twins.isEmpty ? .absent : .mismatch, "\(hypervisor) \(words) with serial \(serial)",
                 "set `serial = \"\(serial)\"` on exactly one disk in Terraform, or correct the node's hypervisor in mesh.yaml")
@@ -52,13 +54,15 @@ extension Judge {
             return .hold(
                 reasons + [
                     differs(
-                        "\(place) on \(hypervisor) belongs to a machine that is not called \"\(node)\"", "name the machine as its node in Proxmox")
+                        "\(place) on \(hypervisor) belongs to a machine that is not called \"\(node)\"",
+                        "name the machine as its node in Proxmox")
                 ])
         }
         guard let inside = guest.fingerprint else {
             return .unknown([
                 say.reason(
-                    .node(node), .unavailable, "\(node) could not tell what \(guest.name) holds: \(guest.unreadable ?? "it gives no reason")",
+                    .node(node), .unavailable,
+                    "\(node) could not tell what \(guest.name) holds: \(guest.unreadable ?? "it gives no reason")",
                     "replace or reattach the disk")
             ])
         }

@@ -26,7 +26,8 @@ package struct Judge: Sendable {
     }
 
     package init(
-        evidence: EvidenceTable, warrants: [StepID: WarrantNote] = [:], clusters: [ClusterName] = [], maxAge: Duration, now: Moment, notBefore: Moment? = nil
+        evidence: EvidenceTable, warrants: [StepID: WarrantNote] = [:], clusters: [ClusterName] = [], maxAge: Duration, now: Moment,
+        notBefore: Moment? = nil
     ) {
         self.evidence = evidence
         self.warrants = warrants

@@ -31,6 +31,9 @@ package struct LabPaths: Hashable, Sendable {
 
     /// Every directory that `up` makes.
     package var all: [String] {
-        [directory, disks, logs, processes, bin, world, coordinatorState, agents, approver, terraform, manifests, hypervisor, hypervisor + "/qemu-server"]
+        [
+            directory, disks, logs, processes, bin, world, coordinatorState, agents, approver, terraform, manifests, hypervisor,
+            hypervisor + "/qemu-server",
+        ]
     }
 }

@@ -154,7 +154,8 @@ func diskWitnesses(_ spec: MeshSpec) -> [Finding] {
         return [
             Finding(
                 rule: "L-DISK-3", severity: .info, path: "\(path).disks[\(index)]",
-                message: "nobody but \"\(node.name)\" itself can say which of its disks is \(node.disks[index].name), because it names no hypervisor",
+                message:
+                    "nobody but \"\(node.name)\" itself can say which of its disks is \(node.disks[index].name), because it names no hypervisor",
                 fix: "hypervisor: the host of its machine, with an agent on it")
         ]
     }

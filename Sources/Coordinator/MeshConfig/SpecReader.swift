@@ -143,7 +143,9 @@ struct SpecReader {
 
     private func readPolicy(_ spec: Section) -> MeshSpec.Policy {
         var policy = MeshSpec.Policy()
-        guard let section = spec.section("policy", "\"policy\"", keys: ["evidence", "warrants", "wipes", "parallelism"]) else { return policy }
+        guard let section = spec.section("policy", "\"policy\"", keys: ["evidence", "warrants", "wipes", "parallelism"]) else {
+            return policy
+        }
         let evidence = section.section("evidence", "\"evidence\"", keys: ["maxAge"])
         let warrants = section.section("warrants", "\"warrants\"", keys: ["signatures"])
         if let wipes = section.section("wipes", "\"wipes\"", keys: ["witnesses", "readBack", "sample"]) { policy.wipes = readWipes(wipes) }

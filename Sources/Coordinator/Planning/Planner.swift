@@ -173,7 +173,8 @@ package struct Planner: Sendable {
             id: id,
             title: "wipe \(disk.name) (serial \(disk.serial ?? "none"), \(disk.size)) of \(node.name), method \(disk.wipe.rawValue)"
                 + (route == nil ? "" : ", through Talos' API"),
-            place: .node(node.name), action: .wipe(node.name, planned, disk.wipe, through: route), after: [StepID(cluster.name.text, "nodes")],
+            place: .node(node.name), action: .wipe(node.name, planned, disk.wipe, through: route),
+            after: [StepID(cluster.name.text, "nodes")],
             gates: gates,
             // A disk of which every byte was to be zeroed is not done because its ends look blank: a wipe that died half way leaves just that.
             done: disk.wipe == .labels ? blank : blank + proof, proof: disk.wipe == .labels ? proof : nil,

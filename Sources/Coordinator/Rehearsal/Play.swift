@@ -61,7 +61,8 @@ package struct Play: Sendable {
                 kind: .virtio, serial: disk.serial, wwid: nil, sizeInBytes: disk.size.bytes, sectorSize: 512, path: "0000:00:0a.0",
                 sequence: 1),
             holds: [], fingerprint: .zero, method: method,
-            verification: (plan.spec.policy.wipes ?? MeshSpec.Wipes()).verification(method, size: disk.size.bytes), notBefore: now.wall, notAfter: now.wall + .seconds(3600))
+            verification: (plan.spec.policy.wipes ?? MeshSpec.Wipes()).verification(method, size: disk.size.bytes), notBefore: now.wall,
+            notAfter: now.wall + .seconds(3600))
         return take(
             .warrant(step: step, id: id, notAfter: terms.notAfter, envelope: WarrantEnvelope(text: terms.text, signatures: ["rehearsed"])))
     }

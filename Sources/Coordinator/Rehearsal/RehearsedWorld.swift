@@ -142,7 +142,8 @@ package struct RehearsedWorld: Sendable {
     private func proof(_ check: BlanknessCheck, _ seed: Digest, _ machine: Machine) -> BlanknessFact {
         let serial = check.disk.serial ?? ""
         // A hypervisor reads its guests' volumes.
-        let isBlank = check.disk.kind == .volume ? machines.values.allSatisfy { $0.contents[serial] == nil } : machine.contents[serial] == nil
+        let isBlank =
+            check.disk.kind == .volume ? machines.values.allSatisfy { $0.contents[serial] == nil } : machine.contents[serial] == nil
         let strata = ["labels", "head", "tail", "sample"].map { name in
             Stratum(
                 name: name, ranges: 1, bytes: check.disk.sizeInBytes, sha256: nil,
@@ -161,7 +162,8 @@ package struct RehearsedWorld: Sendable {
                         vmid: UInt64(100 + index), machine: member.node.name.text, slot: "virtio\(number + 1)", serial: disk.serial,
                         volume: "rehearsed:\(disk.serial ?? disk.name)", sizeInBytes: disk.size.bytes, discards: false, readOnly: false,
                         fingerprint: .zero,
-                        signatures: content.map { [DiskFact.Signature(kind: "rehearsed", offset: 0, words: $0)] } ?? [], blank: content == nil))
+                        signatures: content.map { [DiskFact.Signature(kind: "rehearsed", offset: 0, words: $0)] } ?? [],
+                        blank: content == nil))
             }
         }
     }

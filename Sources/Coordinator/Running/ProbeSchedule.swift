@@ -126,9 +126,13 @@ private struct ProbeSubjects {
             checks[host, default: []].append(BlanknessCheck(disk: volume, share: share))
         case .blankProven(let node, let disk, let share, _, nil):
             // The disk instance of the last inventory, and only once nobody holds it: a proof must never get in the way of a wipe.
-            let disks = evidence.newest[EvidenceKey(.node(node), .disks)]?.facts.compactMap { if case .disk(let fact) = $0 { fact } else { nil } }
+            let disks = evidence.newest[EvidenceKey(.node(node), .disks)]?.facts.compactMap {
+                if case .disk(let fact) = $0 { fact } else { nil }
+            }
             let matches = (disks ?? []).filter(disk.isMeant)
-            if matches.count == 1, matches[0].exclusiveOpen { checks[node, default: []].append(BlanknessCheck(disk: matches[0].identity, share: share)) }
+            if matches.count == 1, matches[0].exclusiveOpen {
+                checks[node, default: []].append(BlanknessCheck(disk: matches[0].identity, share: share))
+            }
         default: break
         }
     }

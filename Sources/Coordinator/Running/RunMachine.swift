@@ -181,7 +181,9 @@ package struct RunMachine: Sendable {
     /// No report by now: it was lost on the way, or whoever was to make it is gone. Of a run that was stopped too, or nothing could follow it.
     private func overdue(_ run: RunStatus, _ now: Moment) -> [JournalEntry] {
         run.steps.compactMap { record in
-            guard case .running(let since) = record.status, now.age(of: since) > record.step.deadline.duration + Self.grace else { return nil }
+            guard case .running(let since) = record.status, now.age(of: since) > record.step.deadline.duration + Self.grace else {
+                return nil
+            }
             return .stepUnsettled(step: record.step.id, attempt: record.attempts)
         }
     }
@@ -290,7 +292,8 @@ package struct RunMachine: Sendable {
                 let settled: Bool
                 switch reason.code {
                 case .stale, .skewed, .unfit: settled = false
-                case .missing, .rebooted, .unavailable, .absent, .mismatch, .inUse, .notBlank, .unreachable, .unhealthy, .needsWarrant, .disarmed:
+                case .missing, .rebooted, .unavailable, .absent, .mismatch, .inUse, .notBlank, .unreachable, .unhealthy, .needsWarrant,
+                    .disarmed:
                     settled = true
                 }
                 return [reason.gate.rawValue, reason.subject.description, reason.code.rawValue, settled ? reason.detail : ""]
@@ -317,7 +320,8 @@ package struct RunMachine: Sendable {
             if terms.method != method { return .warrantMismatch(step, "it allows method \(terms.method.rawValue) only") }
             let verification = (run.plan.spec.policy.wipes ?? MeshSpec.Wipes()).verification(method, size: disk.size.bytes)
             if terms.verification != verification {
-                return .warrantMismatch(step, "it asks for verification \(terms.verification.rawValue) and the plan for \(verification.rawValue)")
+                return .warrantMismatch(
+                    step, "it asks for verification \(terms.verification.rawValue) and the plan for \(verification.rawValue)")
             }
             return nil
         } catch {

@@ -74,7 +74,8 @@ package struct TalosWipe: Sendable {
         switch try? await find(terms, disks) {
         case .success(device)?: break
         case .success(let other)?:
-            return .failed("\(terms.disk.serial ?? "the disk") was \(device) before the wipe and is \(other) after it: another disk may be wiped")
+            return .failed(
+                "\(terms.disk.serial ?? "the disk") was \(device) before the wipe and is \(other) after it: another disk may be wiped")
         case .failure(let problem)?: return .failed("after the wipe of \(device): \(problem.words); another disk may be wiped")
         case nil: return .failed("after the wipe of \(device) the machine did not say which disk it was; look at it before anything else")
         }
@@ -95,11 +96,14 @@ package struct TalosWipe: Sendable {
             return .failure(Problem(words: "\(named.count) disks of \(terms.node) have the serial \(terms.disk.serial ?? "(none)")"))
         }
         guard seen.fact.identity == terms.disk else {
-            return .failure(Problem(words: "\(seen.device) of \(terms.node) is not the disk that the warrant describes; take a new inventory"))
+            return .failure(
+                Problem(words: "\(seen.device) of \(terms.node) is not the disk that the warrant describes; take a new inventory"))
         }
         guard !seen.fact.readOnly, seen.fact.users.isEmpty else {
             return .failure(
-                Problem(words: "\(seen.device) of \(terms.node) is \(seen.fact.readOnly ? "read-only" : seen.fact.users.joined(separator: ", "))"))
+                Problem(
+                    words:
+                        "\(seen.device) of \(terms.node) is \(seen.fact.readOnly ? "read-only" : seen.fact.users.joined(separator: ", "))"))
         }
         return .success(seen.device)
     }

@@ -43,7 +43,9 @@ struct ArmWiperCommand: AsyncParsableCommand {
             }
             let reply = try await client.arming(node)
             guard let why = reply.disarmed else { return Terminal.say("the wiper of \(node) is armed; there is nothing to do") }
-            guard let text = reply.text else { throw Failure(.no, "the wiper of \(node) wipes nothing: \(why); \(reply.missing.joined(separator: "; "))") }
+            guard let text = reply.text else {
+                throw Failure(.no, "the wiper of \(node) wipes nothing: \(why); \(reply.missing.joined(separator: "; "))")
+            }
             if print { return Terminal.raw(text) }
             guard let terms = try? ArmingTerms(parsing: text), terms.node == node else {
                 throw Failure(.no, "the coordinator's text does not arm \(node); nothing was signed. Do not trust it until you know why")

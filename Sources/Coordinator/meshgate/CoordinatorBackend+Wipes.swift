@@ -155,7 +155,8 @@ extension CoordinatorBackend {
                 .unavailable, code: "notConnected", "the agent of \(node) is not connected", remedy: "see `meshgate status`")
         case .silent:
             throw BackendRefusal(
-                .unavailable, code: "noAnswer", "\(node) did not answer within \(Self.answerPatience)", remedy: "try again; look at its log")
+                .unavailable, code: "noAnswer", "\(node) did not answer within \(Self.answerPatience)", remedy: "try again; look at its log"
+            )
         }
     }
 }

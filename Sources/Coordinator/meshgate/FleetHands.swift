@@ -43,7 +43,8 @@ final class FleetHands: Hands, Service {
 
     /// - Parameter isWaitedFor: whether the run still waits for this attempt.
     init(
-        driver: StepDriver, talos: TalosWipe, seeds: SeedBook, dispatch: @escaping @Sendable (NodeTask) async -> DispatchOutcome, deliver: @escaping Deliver,
+        driver: StepDriver, talos: TalosWipe, seeds: SeedBook, dispatch: @escaping @Sendable (NodeTask) async -> DispatchOutcome,
+        deliver: @escaping Deliver,
         isWaitedFor: @escaping @Sendable (StepTask) -> Bool, log: Logger
     ) {
         self.driver = driver

@@ -41,7 +41,9 @@ final class RunPrinter: Sendable {
         if redraws { return redraw(run) }
         let changes = state.withLock { state -> [StepReply] in
             run.steps.filter { step in
-                let key = step.state + (step.progress.map { "\($0.phase)\($0.percent / 10)" } ?? "") + step.reasons.map { $0.gate.rawValue + $0.code.rawValue + "\($0.subject)" }.joined()
+                let key =
+                    step.state + (step.progress.map { "\($0.phase)\($0.percent / 10)" } ?? "")
+                    + step.reasons.map { $0.gate.rawValue + $0.code.rawValue + "\($0.subject)" }.joined()
                 if state.shown[step.id] == key || (state.shown[step.id] == nil && step.state == "waiting") { return false }
                 state.shown[step.id] = key
                 return true

@@ -41,7 +41,11 @@ struct StatusText {
         lines.append("\(run.id) by \(run.by), \(run.ending ?? "going on"), since \(run.startedAt), plan \(run.plan.short)")
         var table = Table()
         for step in run.steps {
-            table.rows.append([step.state, step.id.text, step.reasons.first.map { "\($0.gate.rawValue) \($0.detail)" } ?? step.progress.map { ProgressText($0).words } ?? step.detail])
+            table.rows.append([
+                step.state, step.id.text,
+                step.reasons.first.map { "\($0.gate.rawValue) \($0.detail)" } ?? step.progress.map { ProgressText($0).words }
+                    ?? step.detail,
+            ])
         }
         // A reason that does not fit is cut on a terminal; `explain` has all of it.
         let columns = Terminal.isInteractive ? Terminal.size.columns : Int.max

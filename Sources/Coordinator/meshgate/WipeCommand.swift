@@ -99,7 +99,9 @@ struct WipeCommand: AsyncParsableCommand {
 
         func validate() throws {
             if from != nil {
-                guard step == nil, warrant == nil, signature.isEmpty else { throw ValidationError("--from takes no step and no other file") }
+                guard step == nil, warrant == nil, signature.isEmpty else {
+                    throw ValidationError("--from takes no step and no other file")
+                }
             } else {
                 guard step != nil, warrant != nil, !signature.isEmpty else {
                     throw ValidationError("name the step, --warrant and --signature; or a directory with --from")

@@ -18,7 +18,9 @@ struct WipeText {
         table.rows.append(["witness", witness])
         table.rows.append(["method", "\(wipe.method.rawValue): \(method)"])
         if wipe.throughTalos {
-            table.rows.append(["through", "Talos' own API, as no agent is there: it takes a name and knows neither warrants nor disk instances;"])
+            table.rows.append([
+                "through", "Talos' own API, as no agent is there: it takes a name and knows neither warrants nor disk instances;",
+            ])
             table.rows.append(["", "nobody can know that the name means the same disk while it writes, or who else has it open"])
         }
         table.rows.append(["proof", proof])
@@ -36,8 +38,11 @@ struct WipeText {
         let identity = disk.identity
         let physical = disk.physicalSectorSize.map { $0 == identity.sectorSize ? "" : " (physical \($0))" } ?? ""
         var rows = [
-            ["found", "\(disk.name): \(identity.kind.rawValue), serial \(identity.serial ?? "none")"
-                + (identity.wwid.map { ", wwid \($0)" } ?? "") + ", \(ByteCount(bytes: identity.sizeInBytes))"],
+            [
+                "found",
+                "\(disk.name): \(identity.kind.rawValue), serial \(identity.serial ?? "none")"
+                    + (identity.wwid.map { ", wwid \($0)" } ?? "") + ", \(ByteCount(bytes: identity.sizeInBytes))",
+            ],
             ["", "at \(identity.path), sectors of \(identity.sectorSize)\(physical), instance \(identity.sequence) of this boot"],
         ]
         let isFree = disk.users.isEmpty && disk.exclusiveOpen
@@ -51,7 +56,9 @@ struct WipeText {
 
     private func contents(_ disk: DiskFact) -> [String] {
         if !disk.signatures.isEmpty { return disk.signatures.map(\.words) }
-        return [disk.blank ? "blank, says the node: no known signature, and zero where signatures can be" : "data without a known signature"]
+        return [
+            disk.blank ? "blank, says the node: no known signature, and zero where signatures can be" : "data without a known signature"
+        ]
     }
 
     private var witness: String {
@@ -72,13 +79,15 @@ struct WipeText {
         case .zero: wipe.disk?.writesZeroes == true ? "every byte, by the device's own command" : "every byte, by writing"
         case .discardVerify:
             wipe.witness?.discards == false
-                ? "discard, which this hypervisor ignores (discard=ignore), so everything will be written" : "discard, and writing of all that does not read as zero then"
+                ? "discard, which this hypervisor ignores (discard=ignore), so everything will be written"
+                : "discard, and writing of all that does not read as zero then"
         }
     }
 
     private var proof: String {
         if wipe.throughTalos { return "the hypervisor reads the volume afterwards, where a seed says; NIST SP 800-88 \"Clear\", no more" }
-        let readBack = wipe.verification == .full ? "all that was written is read back" : "both ends and every place of a label are read back"
+        let readBack =
+            wipe.verification == .full ? "all that was written is read back" : "both ends and every place of a label are read back"
         return "\(readBack), then once more where a seed says; NIST SP 800-88 \"Clear\", no more"
     }
 

@@ -3,7 +3,8 @@
 /// As JSON a fact is an object with one key, its kind: `{"disk": {...}}`.
 extension Fact {
     private enum Kind: String, CodingKey, CaseIterable {
-        case host, disk, wiper, blankness, wipe, virtualDisk, link, route, reach, clock, kernel, cluster, provision, connectivity, unavailable
+        case host, disk, wiper, blankness, wipe, virtualDisk, link, route, reach, clock, kernel, cluster, provision, connectivity,
+            unavailable
     }
 
     package init(from decoder: any Decoder) throws {

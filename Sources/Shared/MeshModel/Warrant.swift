@@ -83,7 +83,8 @@ package struct WarrantTerms: Hashable, Sendable {
     private var fields: [(String, String)] {
         [
             ("mesh", mesh), ("warrant", id.text), ("plan", plan.hex), ("step", step.text), ("node", node.text), ("node-key", nodeKey.hex),
-            ("boot", boot.text), ("store", store.id.text), ("store-records", String(store.records)), ("disk-kind", disk.kind.rawValue), ("disk-serial", disk.serial ?? "-"), ("disk-wwid", disk.wwid ?? "-"),
+            ("boot", boot.text), ("store", store.id.text), ("store-records", String(store.records)), ("disk-kind", disk.kind.rawValue),
+            ("disk-serial", disk.serial ?? "-"), ("disk-wwid", disk.wwid ?? "-"),
             ("disk-size", String(disk.sizeInBytes)), ("disk-sector", String(disk.sectorSize)), ("disk-path", disk.path),
             ("disk-seq", String(disk.sequence)), ("holds", String(holds.count)),
         ] + holds.enumerated().map { ("holds-\($0.offset + 1)", $0.element) } + [
@@ -146,7 +147,9 @@ package struct WarrantTerms: Hashable, Sendable {
         let sequence = try reader.next("disk-seq", WarrantReader.number)
         disk = DiskIdentity(
             kind: kind, serial: serial, wwid: wwid, sizeInBytes: size, sectorSize: sector, path: path, sequence: sequence)
-        let count = try reader.next("holds") { text in WarrantReader.number(text).flatMap { $0 <= UInt64(Self.mostHolds + 1) ? Int($0) : nil } }
+        let count = try reader.next("holds") { text in
+            WarrantReader.number(text).flatMap { $0 <= UInt64(Self.mostHolds + 1) ? Int($0) : nil }
+        }
         var holds: [String] = []
         for number in 0..<count { holds.append(try reader.next("holds-\(number + 1)", WarrantReader.words)) }
         self.holds = holds

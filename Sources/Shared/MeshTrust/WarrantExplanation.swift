@@ -32,7 +32,8 @@ package struct WarrantExplanation: Hashable, Sendable {
                 lines.insert(entry.line)
                 find(
                     true,
-                    "signature \(index + 1) is by \(entry.principals.joined(separator: ",")) (line \(entry.line), \(entry.key.type), \(entry.key))")
+                    "signature \(index + 1) is by \(entry.principals.joined(separator: ",")) (line \(entry.line), \(entry.key.type), \(entry.key))"
+                )
             } catch {
                 find(false, "\(error)")
             }
@@ -53,7 +54,8 @@ package struct WarrantExplanation: Hashable, Sendable {
 
     /// What only the host can judge, in words.
     package static let leftToTheHost = [
-        "whether node, agent key and boot are this host's own", "whether its replay store is the one that is named, and knows the warrant as unspent",
+        "whether node, agent key and boot are this host's own",
+        "whether its replay store is the one that is named, and knows the warrant as unspent",
         "whether the disk is there under this identity, is used by nobody, and holds what the warrant lists",
     ]
 }

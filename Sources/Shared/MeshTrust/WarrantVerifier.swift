@@ -41,7 +41,8 @@ package enum WarrantRefusal: Error, Hashable, Sendable, CustomStringConvertible 
     package var description: String {
         switch self {
         case .nobodyMaySign: "the allowed_signers file of this host lists no key; add one through the host's own configuration"
-        case .tooLarge: "the signed text is longer than \(WarrantTerms.longestText) bytes or has more than \(WarrantVerifier.mostSignatures) signatures"
+        case .tooLarge:
+            "the signed text is longer than \(WarrantTerms.longestText) bytes or has more than \(WarrantVerifier.mostSignatures) signatures"
         case .signatureMalformed(let signature, let problem): "signature \(signature) is not one that ssh-keygen -Y sign writes: \(problem)"
         case .wrongNamespace(let signature, let found):
             "signature \(signature) was made for the namespace \(found); sign with -n \(WarrantTerms.namespace)"

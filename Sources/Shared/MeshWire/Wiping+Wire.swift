@@ -29,7 +29,8 @@ extension [Stratum] {
         self = try WireField.list(wire, place, limit: 64) { (stratum, place) throws(WireError) in
             Stratum(
                 name: try WireField.text(stratum.name, place + ".name", limit: 64), ranges: Int(stratum.ranges),
-                bytes: try WireField.size(stratum.bytes, place + ".bytes"), sha256: stratum.hasSha256 ? try WireField.digest(stratum.sha256, place + ".sha256") : nil,
+                bytes: try WireField.size(stratum.bytes, place + ".bytes"),
+                sha256: stratum.hasSha256 ? try WireField.digest(stratum.sha256, place + ".sha256") : nil,
                 firstNonzero: stratum.hasFirstNonzero ? try WireField.size(stratum.firstNonzero, place + ".first_nonzero") : nil)
         }
     }

@@ -176,7 +176,8 @@ final class Bench: @unchecked Sendable {
         var terms = WarrantTerms(
             mesh: "lab", id: try #require(WarrantID(try KernelEntropy().hexID())), plan: .sha256(Array("plan".utf8)),
             step: StepID("talos-east", "wipe-vdb"), node: Self.node, nodeKey: Self.nodeKey, boot: boot, store: try mark(),
-            disk: fact.identity, holds: WarrantTerms.holds(fact.signatures), fingerprint: fact.fingerprint ?? .zero, method: method, notBefore: now + .seconds(-60), notAfter: now + .seconds(600))
+            disk: fact.identity, holds: WarrantTerms.holds(fact.signatures), fingerprint: fact.fingerprint ?? .zero, method: method,
+            notBefore: now + .seconds(-60), notAfter: now + .seconds(600))
         change(&terms)
         return terms
     }

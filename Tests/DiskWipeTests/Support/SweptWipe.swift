@@ -167,7 +167,8 @@ final class SweptWipe {
 
     private func secondTry(_ history: ReplayStore, _ before: AlignedBuffer) throws -> [String] {
         let fate = history.fates
-        guard case .refused(let refusal) = bench.wiper(history).wipe(envelope), [.warrantDone, .warrantFailed, .warrantInterrupted].contains(refusal.code)
+        guard case .refused(let refusal) = bench.wiper(history).wipe(envelope),
+            [.warrantDone, .warrantFailed, .warrantInterrupted].contains(refusal.code)
         else {
             return ["a second try under the same warrant was not refused as spent"]
         }
