@@ -67,7 +67,7 @@ proto-check: toolchain ## fail when the generated code is not what agent.proto s
 	@$(DEPS) build proto
 	@scripts/proto.sh --check
 
-bench: toolchain ## build for release and measure, beside nats-server (minutes); Benchmarks/RESULTS.md keeps the figures
+bench: toolchain ## build for release and measure, beside nats-server, wipefs, dd and others (minutes; disks as root); Benchmarks/RESULTS.md keeps the figures
 	@$(DEPS) build bench
 	@Benchmarks/run.sh $(ARGS)
 

@@ -3,23 +3,25 @@
 #
 # Builds for release and measures; prints the tables of RESULTS.md. Without names it runs everything but `build`.
 #
-#   Benchmarks/run.sh [plan] [intake] [journal] [fleet] [agent] [sizes] [build]
+#   Benchmarks/run.sh [plan] [intake] [journal] [fleet] [agent] [disks] [sizes] [build]
 #
 #   BENCH_BIN=DIR        programs that are built already, in place of a build of our own
-#   BENCH_DIR=DIR        where the journal lies; a directory on a real disk (not tmpfs)
+#   BENCH_DIR=DIR        where the journal and disk images lie; a directory on a real disk (not tmpfs) with 7 GiB of room
 #   BENCH_SESSIONS=LIST  numbers of sessions for `fleet` (1 100 1000 10000)
 #   BENCH_SECONDS=N      how long the agent is watched (30)
 #   BENCH_STATIC=1       also link the agent with -static-stdlib and watch that
+#   BENCH_ROUNDS=N       rounds of each wipe (5)
+#   BENCH_NWIPE=0        leave nwipe out of `disks`; it takes minutes
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 parts=("$@")
-[ ${#parts[@]} -gt 0 ] || parts=(plan intake journal fleet agent sizes)
+[ ${#parts[@]} -gt 0 ] || parts=(plan intake journal fleet agent disks sizes)
 for part in "${parts[@]}"; do
     case "$part" in
-    plan | intake | journal | fleet | agent | sizes | build) ;;
+    plan | intake | journal | fleet | agent | disks | sizes | build) ;;
     *)
-        echo "run.sh: there is no part \"$part\"; known are plan, intake, journal, fleet, agent, sizes, build" >&2
+        echo "run.sh: there is no part \"$part\"; known are plan, intake, journal, fleet, agent, disks, sizes, build" >&2
         exit 64
         ;;
     esac
@@ -28,7 +30,7 @@ wants() { [[ " ${parts[*]} " == *" $1 "* ]]; }
 
 work=$(mktemp -d "${BENCH_DIR:-$PWD}/.bench.XXXXXX")
 trap 'rm -rf "$work"' EXIT
-if wants journal || wants fleet; then
+if wants journal || wants fleet || wants disks; then
     [ "$(stat -f -c %T "$work")" != tmpfs ] || {
         echo "run.sh: $work is in memory, where nothing is durable; set BENCH_DIR to a directory on a disk" >&2
         exit 64
@@ -36,7 +38,7 @@ if wants journal || wants fleet; then
 fi
 
 programs=(meshgate-bench)
-! wants agent || programs+=(meshgate-agent)
+if wants agent || wants disks; then programs+=(meshgate-agent); fi
 ! wants sizes || programs+=(meshgate meshgate-agent)
 if [ -z "${BENCH_BIN:-}" ]; then
     for program in $(printf '%s\n' "${programs[@]}" | sort -u); do
@@ -116,6 +118,29 @@ if wants agent; then
         Benchmarks/link-static.sh "$BENCH_BIN" meshgate-agent "$work/meshgate-agent-static"
         "$bench" agent "$work" "$work/meshgate-agent-static" "${BENCH_SECONDS:-30}"
     fi
+fi
+
+if wants disks && { [ "$(id -u)" != 0 ] || [ ! -w /dev/loop-control ]; }; then
+    printf '\n### disks\n\nleft out: loop devices need root\n'
+elif wants disks; then
+    rounds=${BENCH_ROUNDS:-5}
+    printf '\n### disks: labels (images on %s)\n\n' "$(stat -f -c %T "$work")"
+    head_of disk loop content "labels ms" range "judged, first 4 MiB" "write, sync" read-back "last look, record" "first on a sparse image ms" \
+        "MiB written" "wipefs -a ms" "sgdisk -Z ms" "ours / both" "signatures left, ours / theirs" load
+    for gibibytes in 4 1024; do "$bench" disk-labels "$work" "$gibibytes" "$rounds"; done
+    printf '\n### disks: zero and read-back, 2 GiB\n\n'
+    head_of loop what MB/s range "ours / peer" range "whole wipe s" load
+    nwipe=nwipe
+    [ "${BENCH_NWIPE:-1}" != 0 ] || nwipe=-
+    "$bench" disk-zero "$work" 2 "$rounds" "$nwipe"
+    printf "\n### disks: the wiper's process\n\n"
+    head_of work "idle RSS / private MiB" "peak RSS MiB" "private after MiB" "order to report ms" load
+    stripped meshgate-agent
+    "$bench" disk-memory "$work" "$work/meshgate-agent"
+    Benchmarks/link-static.sh "$BENCH_BIN" meshgate-agent "$work/meshgate-agent-static" 2>"$work/link.log"
+    printf '\nThe same, with the Swift runtime linked in, as it is packaged:\n\n'
+    head_of work "idle RSS / private MiB" "peak RSS MiB" "private after MiB" "order to report ms" load
+    "$bench" disk-memory "$work" "$work/meshgate-agent-static"
 fi
 
 if wants sizes; then

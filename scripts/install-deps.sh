@@ -22,7 +22,7 @@ group() {
     proto) echo protobuf-compiler ;;
     lint) echo shellcheck systemd ;;
     package) echo binutils dpkg-dev jq lintian python3 python3-yaml util-linux ;;
-    bench) echo binutils jq nats-server openssl procps python3 ;;
+    bench) echo binutils coreutils e2fsprogs gdisk jq mount nats-server nwipe openssh-client openssl procps python3 util-linux ;;
     *)
         echo "install-deps: there is no group \"$1\"; known are build, test, vm, demo, proto, lint, package, bench" >&2
         exit 64
