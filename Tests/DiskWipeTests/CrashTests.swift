@@ -185,7 +185,7 @@ extension DiskTests {
         private static let faults =
             [1, 2].map { Fault(inject: "pwrite64:error=EIO:when=\($0)", method: .labels) }
             + [Fault(inject: "fsync:error=EIO:when=1", method: .labels), Fault(inject: "fsync:error=EIO:when=1", method: .zero)]
-            + [1, 30, 60, 74, 78, 82].map { Fault(inject: "pread64:error=EIO:when=\($0)", method: .zero) }
+            + [1, 30, 60, 72, 76, 79].map { Fault(inject: "pread64:error=EIO:when=\($0)", method: .zero) }
             + [10, 14, 18, 22].map { Fault(inject: "ioctl:error=EIO:when=\($0)", method: .zero) }
     }
 }

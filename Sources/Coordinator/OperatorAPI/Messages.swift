@@ -232,6 +232,8 @@ package struct WipeReply: Hashable, Sendable, Codable {
     /// The node's hypervisor, when it is to confirm the disk, and what it says.
     package var hypervisor: NodeID?
     package var witness: VirtualDiskFact?
+    /// By how many seconds the hypervisor's look is older than the node's; negative where it is newer.
+    package var witnessLag: Int64?
     /// The node's wiper.
     package var wiper: WiperFact?
     /// Why the wipe could not begin now, warrant apart.
@@ -246,7 +248,7 @@ package struct WipeReply: Hashable, Sendable, Codable {
     package init(
         step: StepID, node: NodeID, state: String, plannedSerial: String?, plannedSize: ByteCount, method: WarrantTerms.Method,
         verification: WarrantTerms.Verification = .full, disk: DiskFact?, hypervisor: NodeID? = nil, witness: VirtualDiskFact? = nil,
-        wiper: WiperFact? = nil, obstacles: [Reason] = [], warrant: String?, missing: [String], submitted: WarrantID?,
+        witnessLag: Int64? = nil, wiper: WiperFact? = nil, obstacles: [Reason] = [], warrant: String?, missing: [String], submitted: WarrantID?,
         throughTalos: Bool = false
     ) {
         self.step = step
@@ -259,6 +261,7 @@ package struct WipeReply: Hashable, Sendable, Codable {
         self.disk = disk
         self.hypervisor = hypervisor
         self.witness = witness
+        self.witnessLag = witnessLag
         self.wiper = wiper
         self.obstacles = obstacles
         self.warrant = warrant

@@ -32,7 +32,7 @@ extension CoordinatorBackend {
                 return WipeReply(
                     step: record.step.id, node: node, state: record.status.word, plannedSerial: disk.serial, plannedSize: disk.size,
                     method: method, verification: verification, disk: evidence.disk, hypervisor: evidence.hypervisor,
-                    witness: evidence.witness, wiper: evidence.wiper, obstacles: obstacles, warrant: text, missing: missing,
+                    witness: evidence.witness, witnessLag: evidence.witnessLag, wiper: evidence.wiper, obstacles: obstacles, warrant: text, missing: missing,
                     submitted: machine.warrants[record.step.id]?.note.id, throughTalos: route == .talosAPI)
             })
     }
@@ -170,9 +170,11 @@ struct WipeEvidence {
     let problem: String?
     let hypervisor: NodeID?
     let witness: VirtualDiskFact?
+    let witnessLag: Int64?
 
     init(_ machine: RunMachine, node: NodeID, disk planned: Requirement.PlannedDisk, gates: [Requirement]) {
-        let facts = machine.evidence.newest[EvidenceKey(.node(node), .disks)]?.facts ?? []
+        let inside = machine.evidence.newest[EvidenceKey(.node(node), .disks)]
+        let facts = inside?.facts ?? []
         let disks = facts.compactMap { if case .disk(let disk) = $0 { disk } else { nil } }
         let matches = disks.filter(planned.isMeant)
         disk = matches.count == 1 ? matches[0] : nil
@@ -181,9 +183,11 @@ struct WipeEvidence {
         boot = machine.evidence.boots[node]
         let host = gates.lazy.compactMap { if case .diskWitness(_, _, let hypervisor, _) = $0 { hypervisor } else { nil } }.first
         hypervisor = host
-        let seen = host.flatMap { machine.evidence.newest[EvidenceKey(.node($0), .virtualDisks)]?.facts } ?? []
-        let twins = seen.compactMap { if case .virtualDisk(let disk) = $0, disk.serial == planned.serial { disk } else { nil } }
+        let outside = host.flatMap { machine.evidence.newest[EvidenceKey(.node($0), .virtualDisks)] }
+        let twins = (outside?.facts ?? []).compactMap { if case .virtualDisk(let disk) = $0, disk.serial == planned.serial { disk } else { nil } }
         witness = twins.count == 1 ? twins[0] : nil
+        witnessLag =
+            if let inside, let outside { (inside.takenAt.wall - outside.takenAt.wall).components.seconds } else { nil }
     }
 }
 

@@ -67,10 +67,17 @@ struct WipeText {
         let size = seen.sizeInBytes.map { ByteCount(bytes: $0).description } ?? "size unknown"
         let content: String
         switch (seen.fingerprint, wipe.disk?.fingerprint) {
-        case (let outside?, let inside?): content = outside == inside ? "same content" : Terminal.paint("OTHER CONTENT", .red)
+        case (let outside?, let inside?): content = compared(outside, inside)
         default: content = "content not compared (\(seen.unread ?? "not read"))"
         }
         return "\(hypervisor): \(seen.slot) of VM \(seen.vmid) (\(seen.machine)), \(seen.volume), \(size), \(content)"
+    }
+
+    /// Looks that were taken at different times may differ because the disk was written in between.
+    private func compared(_ outside: Digest, _ inside: Digest) -> String {
+        if outside == inside { return "same content" }
+        guard let lag = wipe.witnessLag, abs(lag) >= 5 else { return Terminal.paint("OTHER CONTENT", .red) }
+        return "not comparable, for it was seen \(abs(lag))s \(lag > 0 ? "before" : "after") the node looked"
     }
 
     private var method: String {
