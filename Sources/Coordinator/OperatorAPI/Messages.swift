@@ -248,7 +248,8 @@ package struct WipeReply: Hashable, Sendable, Codable {
     package init(
         step: StepID, node: NodeID, state: String, plannedSerial: String?, plannedSize: ByteCount, method: WarrantTerms.Method,
         verification: WarrantTerms.Verification = .full, disk: DiskFact?, hypervisor: NodeID? = nil, witness: VirtualDiskFact? = nil,
-        witnessLag: Int64? = nil, wiper: WiperFact? = nil, obstacles: [Reason] = [], warrant: String?, missing: [String], submitted: WarrantID?,
+        witnessLag: Int64? = nil, wiper: WiperFact? = nil, obstacles: [Reason] = [], warrant: String?, missing: [String],
+        submitted: WarrantID?,
         throughTalos: Bool = false
     ) {
         self.step = step

@@ -32,7 +32,8 @@ extension CoordinatorBackend {
                 return WipeReply(
                     step: record.step.id, node: node, state: record.status.word, plannedSerial: disk.serial, plannedSize: disk.size,
                     method: method, verification: verification, disk: evidence.disk, hypervisor: evidence.hypervisor,
-                    witness: evidence.witness, witnessLag: evidence.witnessLag, wiper: evidence.wiper, obstacles: obstacles, warrant: text, missing: missing,
+                    witness: evidence.witness, witnessLag: evidence.witnessLag, wiper: evidence.wiper, obstacles: obstacles, warrant: text,
+                    missing: missing,
                     submitted: machine.warrants[record.step.id]?.note.id, throughTalos: route == .talosAPI)
             })
     }
@@ -184,7 +185,9 @@ struct WipeEvidence {
         let host = gates.lazy.compactMap { if case .diskWitness(_, _, let hypervisor, _) = $0 { hypervisor } else { nil } }.first
         hypervisor = host
         let outside = host.flatMap { machine.evidence.newest[EvidenceKey(.node($0), .virtualDisks)] }
-        let twins = (outside?.facts ?? []).compactMap { if case .virtualDisk(let disk) = $0, disk.serial == planned.serial { disk } else { nil } }
+        let twins = (outside?.facts ?? []).compactMap {
+            if case .virtualDisk(let disk) = $0, disk.serial == planned.serial { disk } else { nil }
+        }
         witness = twins.count == 1 ? twins[0] : nil
         witnessLag =
             if let inside, let outside { (inside.takenAt.wall - outside.takenAt.wall).components.seconds } else { nil }
