@@ -94,6 +94,26 @@ struct VolumeGroupNameTests {
         #expect(name { $0.dataAreas = Array(repeating: (.max, .max), count: 40) } == nil)
     }
 
+    @Test("is absent, and nothing traps, on a disk that answers at every offset there can be")
+    func endless() {
+        let edges: [UInt64] = [1 << 40, 1 << 63, .max - 8191, .max]
+        for area in edges {
+            for text in edges + [1536] {
+                var volume = ForgedVolume()
+                volume.area = area
+                volume.areaLength = .max
+                volume.textOffset = text
+                let label = volume.bytes()
+                volume.area = 0
+                let header = volume.bytes()
+                let found = VolumeGroupName.find(label: 512) { offset, count in
+                    offset == 512 ? Array(label[512..<1024]) : Array(header[..<count])
+                }
+                #expect(found == nil, "area \(area), text \(text)")
+            }
+        }
+    }
+
     @Test(
         "is absent when it is no name: what it would say goes to a person",
         arguments: [
