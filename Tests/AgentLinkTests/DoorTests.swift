@@ -134,7 +134,11 @@ struct DoorTests {
             let first = try await RawPeer.connect(stage.endpoint, RawPeer.tls(try stage.mesh.agent(east).identity))
             let welcomed = try await first.greet(as: east).welcomed
             #expect(welcomed)
-            let second = try await RawPeer.connect(stage.endpoint, nil)
+            // Welcomed and not only connected: the gateway may take connections in another order than they were made.
+            let west = try node("west-1")
+            let second = try await RawPeer.connect(stage.endpoint, RawPeer.tls(try stage.mesh.agent(west).identity))
+            let secondWelcomed = try await second.greet(as: west).welcomed
+            #expect(secondWelcomed)
             let third = try await RawPeer.connect(stage.endpoint, RawPeer.tls(nil))
             let closed = await third.seen.until { $0.closed }
             #expect(!closed.secured)

@@ -96,7 +96,7 @@ package final class EventSubscription: Sendable {
         return loss
     }
 
-    /// Only the newest of a step is kept, and none while events wait that the follower has not read.
+    /// Only the newest of a step is kept, and none while so much waits that the follower has not read.
     func tell(_ progress: FeedProgress) {
         wake { state in
             guard state.isLive, !state.isOver, state.lost == nil else { return }

@@ -11,18 +11,15 @@ enum PlainReply {
             let byte = json[index]
             let rest = json[index...]
             if byte == UInt8(ascii: "\\"), index + 1 < json.count {
-                let count = json[index + 1] == UInt8(ascii: "u") ? 6 : 2
-                let escape = rest.prefix(count)
-                if count == 6, escape.count == 6, let code = UInt32(String(decoding: escape.dropFirst(2), as: UTF8.self), radix: 16),
-                    isUnsafe(code)
-                {
+                let escape = rest.prefix(json[index + 1] == UInt8(ascii: "u") ? 6 : 2)
+                if isUnsafe(escape: escape) {
                     output.append(UInt8(ascii: "?"))
                 } else {
                     output += escape
                 }
                 index += escape.count
-            } else if let (code, count) = scalar(rest), isUnsafe(code) {
-                // Outside of texts only newlines and tabs may stand between tokens, and those are kept.
+            } else if let (code, count) = scalar(rest), isUnsafe(code), code != 0x0d {
+                // Newlines, returns and tabs may stand between tokens; inside of a text JSON takes none of them as it is.
                 output.append(UInt8(ascii: "?"))
                 index += count
             } else {
@@ -33,9 +30,19 @@ enum PlainReply {
         return output
     }
 
+    /// `\b`, `\f` and `\r` are control characters too: what stands before them would be written over.
+    private static func isUnsafe(escape: ArraySlice<UInt8>) -> Bool {
+        switch escape.dropFirst().first {
+        case UInt8(ascii: "b"), UInt8(ascii: "f"), UInt8(ascii: "r"): true
+        case UInt8(ascii: "u") where escape.count == 6:
+            UInt32(String(decoding: escape.dropFirst(2), as: UTF8.self), radix: 16).map(isUnsafe) ?? false
+        default: false
+        }
+    }
+
     private static func isUnsafe(_ code: UInt32) -> Bool {
         switch code {
-        case 0x09, 0x0a, 0x0d: false
+        case 0x09, 0x0a: false
         case 0..<0x20, 0x7f...0x9f: true
         case 0x200e, 0x200f, 0x202a...0x202e, 0x2066...0x2069, 0x061c: true
         default: false
