@@ -51,9 +51,8 @@ final class Bench: @unchecked Sendable {
     private func cleanUp() async {
         for path in mounted.reversed() { _ = try? await tool("umount", path) }
         for loop in loops {
-            // The kernel keeps this flag for the next user of the device.
-            _ = try? await tool("blockdev", "--setrw", loop)
             _ = try? await tool("losetup", "-d", loop)
+            forget(loop)
         }
         _ = try? await tool("rm", "-rf", directory)
     }
@@ -98,6 +97,17 @@ final class Bench: @unchecked Sendable {
         let node: String
     }
 
+    /// Numbers that `losetup --find` never gives: a device that a test lets go and takes again is nobody else's in between.
+    private static let loopPrefix = "/dev/loop"
+
+    private func forget(_ loop: String) {
+        let control = open("/dev/loop-control", O_RDWR | O_CLOEXEC)
+        guard control >= 0, let number = CInt(loop.dropFirst(Self.loopPrefix.count)) else { return }
+        defer { close(control) }
+        let remove: UInt = 0x4c81
+        _ = ioctl(control, remove, number)
+    }
+
     /// A sparse image on a loop device, seen as `name` in the private /dev.
     func disk(_ name: String = "vdb", size: UInt64 = 64 << 20, image: String? = nil, readOnly: Bool = false) async throws -> Disk {
         let path = "\(directory)/\(image ?? "\(name)-data").img"
@@ -109,10 +119,10 @@ final class Bench: @unchecked Sendable {
             try #require(file >= 0 && ftruncate(file, off_t(size)) == 0)
             close(file)
         }
-        let arguments = (readOnly ? ["-r"] : []) + ["--find", "--show", path]
+        let loop = "\(Self.loopPrefix)\(UInt32.random(in: 4096..<1_000_000))"
+        let arguments = (readOnly ? ["-r"] : []) + [loop, path]
         let result = try await ProcessCommandRunner().run(Invocation("losetup", arguments, deadline: .seconds(20)))
-        let loop = String(result.outputText.prefix { !$0.isNewline })
-        try #require(result.succeeded && !loop.isEmpty, "\(result.errorText)")
+        try #require(result.succeeded, "\(result.errorText)")
         loops.append(loop)
         let number = try #require(BlockNumber.ofNode(loop))
         let node = "\(directory)/dev/\(name)"
