@@ -4,7 +4,7 @@ import MeshHTTP
 import Synchronization
 import Testing
 
-@Suite("streams through libcurl")
+@Suite("streams through libcurl", .timeLimit(.minutes(5)))
 struct StreamTests {
     let client: CurlHTTPClient
     init() throws { client = try CurlHTTPClient() }
@@ -64,7 +64,7 @@ struct StreamTests {
         try await withTestServer { server in
             let pieces = 400
             let taken = Mutex((bytes: 0, largest: 0, slow: 0))
-            let head = try await client.stream(HTTPRequest(.get, server.url("/flood?\(pieces)"))) { _, chunk in
+            let head = try await client.stream(HTTPRequest(.get, server.url("/flood?\(pieces)"), deadline: nil)) { _, chunk in
                 let isEarly = taken.withLock { taken in
                     let wrong = stride(from: 0, to: chunk.count, by: 1000).contains {
                         chunk[$0] != UInt8((taken.bytes + $0) / 65536 % 251)
