@@ -96,11 +96,17 @@ package final class EventSubscription: Sendable {
         return loss
     }
 
-    /// Only the newest of a step is kept, and none while so much waits that the follower has not read.
+    /// Only the newest of a step is kept, and none while so much waits that the follower has not read. A beat is pointless beside it.
     func tell(_ progress: FeedProgress) {
         wake { state in
             guard state.isLive, !state.isOver, state.lost == nil else { return }
-            state.buffer.removeAll { if case .progress(let old) = $0 { old.step == progress.step } else { false } }
+            state.buffer.removeAll { item in
+                switch item {
+                case .progress(let old): old.step == progress.step
+                case .beat: true
+                case .event, .gap: false
+                }
+            }
             if state.buffer.count < Self.mostWaitingForProgress { state.buffer.append(.progress(progress)) }
         }
     }
