@@ -131,6 +131,20 @@ package enum Requirement: Hashable, Sendable, Codable {
         }
     }
 
+    /// Whether it compares something configured with the plan, so that another answer means that somebody changed it. The others tell how
+    /// well things work at the moment.
+    package var comparesConfiguration: Bool {
+        switch self {
+        case .nodesRegistered, .gatewayBundle, .ciliumConfig, .datapathParity, .clusterIDs, .meshCAShared, .clustermeshReady, .provisioned,
+            .serviceDeployed:
+            true
+        case .agentReady, .bootStable, .clockWithin, .kernelFit, .link, .address, .reaches, .diskIdentity, .diskUnused, .diskBlank,
+            .diskWitness, .osdRetired, .blankProven, .wiperArmed, .warranted, .clustersDistinct, .kubeProxyAbsent, .ciliumHealthy,
+            .meshCAFree, .clustermeshConnected, .meshConnected, .connectivity, .provisionSafe, .cephHealthy:
+            false
+        }
+    }
+
     /// The evidence it looks at.
     package var needs: [EvidenceKey] {
         switch self {

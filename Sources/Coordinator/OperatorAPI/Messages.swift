@@ -69,8 +69,11 @@ package struct RunReply: Hashable, Sendable, Codable {
     /// Steps that changed something.
     package var changed: Int
     package var steps: [StepReply]
+    /// `build`, `verify` or `drift`: what the run is for.
+    package var purpose: String?
     package init(
-        id: RunID, plan: Digest, by: String, startedAt: Timestamp, endedAt: Timestamp?, ending: String?, changed: Int, steps: [StepReply]
+        id: RunID, plan: Digest, by: String, startedAt: Timestamp, endedAt: Timestamp?, ending: String?, changed: Int, steps: [StepReply],
+        purpose: String? = nil
     ) {
         self.id = id
         self.plan = plan
@@ -80,7 +83,11 @@ package struct RunReply: Hashable, Sendable, Codable {
         self.ending = ending
         self.changed = changed
         self.steps = steps
+        self.purpose = purpose
     }
+
+    /// True when the run is a set of questions, and a failed step an answer.
+    package var onlyLooks: Bool { purpose == "verify" || purpose == "drift" }
 }
 
 /// `GET /v1/status`.

@@ -11,10 +11,13 @@ package struct Plan: Hashable, Sendable, Codable {
         /// Grows when the planner itself would plan the same spec in another way.
         package var planner: Int
         package var steps: [Step]
-        package init(spec: MeshSpec, planner: Int, steps: [Step]) {
+        /// Absent where the plan builds, as all plans did once.
+        package var purpose: Purpose?
+        package init(spec: MeshSpec, planner: Int, steps: [Step], purpose: Purpose? = nil) {
             self.spec = spec
             self.planner = planner
             self.steps = steps
+            self.purpose = purpose
         }
     }
 
@@ -91,6 +94,8 @@ package enum Action: Hashable, Sendable, Codable {
     case connectClustermesh([ClusterName])
     case testConnectivity(from: ClusterName, to: ClusterName)
     case installService(String, ClusterName)
+    /// Nothing is done: the step is the question whether its `done` is true.
+    case look
 
     // The names of unlabelled values in JSON (SE-0295); they are part of the plan's form.
     private enum AwaitTalosCodingKeys: String, CodingKey { case _0 = "cluster" }
@@ -113,6 +118,7 @@ package enum Action: Hashable, Sendable, Codable {
         case .installCilium, .enableClustermesh, .connectClustermesh, .testConnectivity: "cilium"
         case .wipe(_, _, _, let route): route == .talosAPI ? "talosctl" : "agent"
         case .installService: "helm/kubectl/ansible"
+        case .look: "look"
         }
     }
 

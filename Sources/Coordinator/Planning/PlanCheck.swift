@@ -16,6 +16,9 @@ package enum PlanCheck {
             }
             if step.done.isEmpty { faults.append("\(step.id) cannot tell when it is done") }
             faults += wipeFaults(step, plan.spec)
+            if (step.action == .look) != plan.purpose.onlyLooks {
+                faults.append("\(step.id) does \(step.action.driver) in a plan whose purpose is to \(plan.purpose.word)")
+            }
         }
         return faults
     }

@@ -7,7 +7,7 @@ package import Running
 
 /// A stand-in for the whole world: machines, disks, clusters and tools as plain values, changed by script lines and by steps. It answers
 /// probes with facts of its present state, and it can lie the way real tools do.
-package struct RehearsedWorld: Sendable {
+package struct RehearsedWorld: Hashable, Sendable {
     package struct Machine: Hashable, Sendable {
         package var online = true
         package var boot = 1
@@ -267,7 +267,7 @@ package struct RehearsedWorld: Sendable {
         }
         switch step.action {
         case .provision: provisioned = true
-        case .awaitTalos, .awaitNodes: break
+        case .awaitTalos, .awaitNodes, .look: break
         case .installGatewayAPI(let name, let version): clusters[name]?.gateway = version
         case .seedMeshCA(let name): clusters[name]?.authority = "mesh"
         case .installCilium(let name): clusters[name]?.cilium = true

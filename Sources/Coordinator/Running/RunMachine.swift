@@ -20,6 +20,8 @@ package struct RunMachine: Sendable {
 
     /// Past its deadline by so much, an attempt without a report is looked into.
     private static let grace = Duration.seconds(120)
+    /// How long the question of a run that only looks may stay without an answer.
+    private static let patience = Duration.seconds(120)
 
     package struct Warrant: Hashable, Sendable {
         package var note: Judge.WarrantNote
@@ -112,7 +114,7 @@ package struct RunMachine: Sendable {
         if new.takenAt.boot <= known.takenAt.boot { return [] }
         guard known.bootID == new.bootID, known.says(sameAs: new) else { return [.evidenceTaken(new)] }
         let maxAge = run?.plan.spec.policy.evidenceMaxAge.duration ?? .seconds(600)
-        let mustBeYounger = run?.newestReport.map { known.takenAt.boot < $0.boot } ?? false
+        let mustBeYounger = run?.newsFrom.map { known.takenAt.boot < $0.boot } ?? false
         let isOld = new.takenAt.age(of: known.takenAt) > maxAge / 4
         return mustBeYounger || isOld ? [.evidenceRenewed(key: new.key, takenAt: new.takenAt)] : []
     }
@@ -170,6 +172,10 @@ package struct RunMachine: Sendable {
             case .running, .done, .failed: continue
             case .waiting, .held:
                 guard run.predecessorsDone(record.step) else { continue }
+                if record.step.action == .look {
+                    if let entry = answered(record, run, now: now) { entries.append(entry) }
+                    continue
+                }
                 guard let entry = next(record, mayStart: active < run.plan.spec.policy.parallelism, now: now) else { continue }
                 if case .stepStarted = entry { active += 1 }
                 entries.append(entry)
@@ -196,6 +202,28 @@ package struct RunMachine: Sendable {
         }
         if case .held(let known, _) = record.status, sameObstacle(known, obstacle) { return nil }
         return .stepHeld(step: record.step.id, verdict: obstacle)
+    }
+
+    /// A question is over when it is answered, one way or the other; without an answer it waits as long as its deadline says.
+    private func answered(_ record: RunStatus.StepRecord, _ run: RunStatus, now: Moment) -> JournalEntry? {
+        let id = record.step.id
+        let answer = judge(now: now, notBefore: run.notBefore(record.step)).judge(record.step.done)
+        func failed(_ words: String) -> JournalEntry {
+            let reasons = answer.reasons.map(\.detail)
+            let more = reasons.count > 3 ? "; and \(reasons.count - 3) more" : ""
+            return .stepFailed(step: id, attempt: record.attempts, problem: words + reasons.prefix(3).joined(separator: "; ") + more)
+        }
+        switch answer {
+        case .pass: return .stepSkipped(step: id)
+        case .hold, .deny: return failed("")
+        case .unknown:
+            // Only reading a disk back takes long; all else is answered soon or not at all.
+            let quick = judge(now: now, notBefore: run.notBefore(record.step)).judge(record.step.done.filter { $0.gate != .blankProven })
+            let limit = if case .unknown = quick { min(Self.patience, record.step.deadline.duration) } else { record.step.deadline.duration }
+            if now.age(of: run.startedAt) > limit { return failed("nothing is known after \(limit.briefly): ") }
+            if case .held(let known, _) = record.status, sameObstacle(known, answer) { return nil }
+            return .stepHeld(step: id, verdict: answer)
+        }
     }
 
     /// The world decides whether an attempt succeeded, by evidence taken after the report.

@@ -104,8 +104,14 @@ package struct RunStatus: Hashable, Sendable {
     /// The newest report of anything.
     package var newestReport: Moment? { steps.compactMap(\.reportedAt).max { $0.boot < $1.boot } }
 
-    /// Evidence for a step counts only when it is younger than what the steps before it did.
-    package func notBefore(_ step: Step) -> Moment? { step.after.compactMap { self[$0]?.reportedAt }.max { $0.boot < $1.boot } }
+    /// Evidence for a step counts only when it is younger than what the steps before it did. A run that only looks has been asked to look now.
+    package func notBefore(_ step: Step) -> Moment? {
+        if plan.purpose.onlyLooks { return startedAt }
+        return step.after.compactMap { self[$0]?.reportedAt }.max { $0.boot < $1.boot }
+    }
+
+    /// Evidence taken before this says nothing new to some step.
+    package var newsFrom: Moment? { plan.purpose.onlyLooks ? startedAt : newestReport }
 
     package func predecessorsDone(_ step: Step) -> Bool {
         step.after.allSatisfy { self[$0]?.status.isDone ?? false }

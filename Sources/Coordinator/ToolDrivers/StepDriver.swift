@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import Gating
 package import MeshModel
 import MeshTrust
 package import Planning
@@ -52,6 +53,7 @@ package struct StepDriver: Sendable {
             }
             return try await ServiceDriver(tools: tools, spec: plan.spec)
                 .install(found, on: cluster(name), step: step.id, deadline: deadline)
+        case .look: return .refused("a question is not carried out")
         }
     }
 
@@ -129,10 +131,10 @@ package struct StepDriver: Sendable {
             guard let cluster = plan.spec.cluster(name) else { return [] }
             return [.cluster(try await ClusterObserver(tools: tools).observe(cluster))]
         case (.connectivity, .cluster(let name)):
-            let pairs = plan.steps.compactMap { step -> (ClusterName, ClusterName)? in
-                if case .testConnectivity(let from, let to) = step.action, from == name { (from, to) } else { nil }
+            let pairs = plan.steps.flatMap(\.done).compactMap { requirement -> (from: ClusterName, to: ClusterName)? in
+                if case .connectivity(let from, let to) = requirement, from == name { (from, to) } else { nil }
             }
-            return try pairs.map { .connectivity(try ConnectivityReport(tools: tools, from: $0.0, to: $0.1).fact(plan: plan.digest)) }
+            return try pairs.map { .connectivity(try ConnectivityReport(tools: tools, from: $0.from, to: $0.to).fact(plan: plan.buildDigest)) }
         default: return [.unavailable("the coordinator has no way to observe \(key.probe.rawValue) of \(key.subject)")]
         }
     }

@@ -31,6 +31,7 @@ struct Meshgate: AsyncParsableCommand {
               meshgate node invite wrk-e-1               a one-time token for an agent
               meshgate apply -f mesh.yaml                carry the plan out and follow it
               meshgate explain talos-east/cilium         why a step is held, and what to do
+              meshgate verify -f mesh.yaml               look whether everything is still as it was left
               meshgate approve talos-east/wrk-e-1/wipe-vdb --key ~/.ssh/id_ed25519
               meshgate lab run tour                      everything, on this machine, with stand-in clusters
 
@@ -42,7 +43,7 @@ struct Meshgate: AsyncParsableCommand {
         version: Version.text,
         subcommands: [
             SpecCommand.self, LintCommand.self, PlanCommand.self, ServeCommand.self, StatusCommand.self, ApplyCommand.self,
-            StopCommand.self, ExplainCommand.self, NodeCommand.self, WipeCommand.self, ApproveCommand.self, OverrideCommand.self,
+            VerifyCommand.self, DriftCommand.self, StopCommand.self, ExplainCommand.self, NodeCommand.self, WipeCommand.self, ApproveCommand.self, OverrideCommand.self,
             EventsCommand.self, ContextCommand.self, RehearseCommand.self, LabCommand.self,
         ])
 }

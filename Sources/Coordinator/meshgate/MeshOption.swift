@@ -30,7 +30,10 @@ struct MeshOption: ParsableArguments {
     }
 
     /// Reads, refuses what the lint calls an error, and plans.
-    func plan() throws -> Plan {
+    func plan() throws -> Plan { try makePlan(try lintedSpec()) }
+
+    /// The spec, when the lint finds no error in it.
+    func lintedSpec() throws -> MeshSpec {
         let file = try read()
         let errors = lint(file.spec).filter { $0.severity == .error }
         guard errors.isEmpty else {
@@ -39,14 +42,17 @@ struct MeshOption: ParsableArguments {
                 renderText(errors, file: mesh, place: file.sources.place)
                     + "\nfix these first; `meshgate lint -f \(mesh)` shows warnings too")
         }
-        return try makePlan(file.spec)
+        return file.spec
     }
 }
 
 /// Plans with the real digest: SHA-256 over the canonical JSON of the plan's body.
 func makePlan(_ spec: MeshSpec) throws -> Plan {
-    try Planner.plan(spec) { body in Digest.sha256(try CanonicalJSON.encode(body)) }
+    try Planner.plan(spec, digest: planDigest)
 }
+
+/// SHA-256 over the canonical JSON of a plan's body.
+func planDigest(_ body: Plan.Body) throws -> Digest { Digest.sha256(try CanonicalJSON.encode(body)) }
 
 /// A file that a person names, `nil` when there is none. Links are followed: it is theirs, unlike what lies in the state directory.
 func readInput(_ path: String, limit: Int) throws -> [UInt8]? {

@@ -46,15 +46,19 @@ struct ApplyCommand: AsyncParsableCommand {
 
     func run() async throws {
         try await asking(connection) { client in
-            let plan = try mesh.plan()
-            let reply = try await client.apply(ApplyRequest(plan: plan))
-            let printer = RunPrinter(output: output.output)
-            printer.begin(reply)
-            guard wait == .yes else { return }
-            let ending = try await RunFollower(client: client, run: reply.run, printer: printer).follow()
-            if ending != "succeeded" { throw Exit.no.code }
+            try await carryOut(try mesh.plan(), through: client, output: output.output, follow: wait == .yes)
         }
     }
+}
+
+/// Hands a plan over, and follows its run to the end unless told not to. Anything but success ends with exit code 1.
+func carryOut(_ plan: Plan, through client: OperatorClient, output: OutputForm, follow: Bool = true) async throws {
+    let reply = try await client.apply(ApplyRequest(plan: plan))
+    let printer = RunPrinter(output: output)
+    printer.begin(reply)
+    guard follow else { return }
+    let ending = try await RunFollower(client: client, run: reply.run, printer: printer).follow()
+    if ending != "succeeded" { throw Exit.no.code }
 }
 
 /// `meshgate stop`: end the run.

@@ -41,6 +41,8 @@ final class RunPrinter: Sendable {
         if redraws { return redraw(run) }
         let changes = state.withLock { state -> [StepReply] in
             run.steps.filter { step in
+                // Answers that are on their way are no news of a run that only looks.
+                if run.onlyLooks, step.state == "held", output == .text { return false }
                 let key =
                     step.state + (step.progress.map { "\($0.phase)\($0.percent / 10)" } ?? "")
                     + step.reasons.map { $0.gate.rawValue + $0.code.rawValue + "\($0.subject)" }.joined()
@@ -67,8 +69,16 @@ final class RunPrinter: Sendable {
         case .json: emit(Line(event: "end", run: run.id, ending: run.ending, changed: run.changed))
         case .text:
             let failed = run.steps.filter { $0.state == "failed" }
-            for step in failed { Terminal.say(Terminal.paint("\(step.id) failed: \(step.detail)", .red)) }
+            let verb = run.onlyLooks ? "is not as planned" : "failed"
+            for step in failed { Terminal.say(Terminal.paint("\(step.id) \(verb): \(step.detail)", .red)) }
             switch (run.ending, run.changed) {
+            case ("succeeded", _) where run.onlyLooks:
+                Terminal.say(Terminal.paint("as planned: \(counted(run.steps.count, "step", "steps")) looked over in \(seconds)", .green))
+            case ("failed", _) where run.onlyLooks:
+                Terminal.say(
+                    Terminal.paint(
+                        "\(failed.count) of \(counted(run.steps.count, "step", "steps")) not as planned; `meshgate apply` brings back what it can",
+                        .red))
             case ("succeeded", 0): Terminal.say(Terminal.paint("nothing to do: every step was already true; nothing was changed", .green))
             case ("succeeded", let changed):
                 Terminal.say(Terminal.paint("done in \(seconds): \(changed) of \(run.steps.count) steps changed something", .green))

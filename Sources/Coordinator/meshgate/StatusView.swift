@@ -19,7 +19,7 @@ enum StatusView {
                     reply.progress = progress(StepTask(run: run.id, step: record.step.id, attempt: record.attempts))
                 }
                 return reply
-            })
+            }, purpose: run.plan.purpose.word)
     }
 
     static func step(_ record: RunStatus.StepRecord, machine: RunMachine, now: Moment) -> StepReply {
