@@ -38,7 +38,9 @@ struct LookingTests {
     }
 
     private func failures(_ play: Play) -> [String] {
-        (play.machine.run?.steps ?? []).compactMap { if case .failed(let problem, _) = $0.status { "\($0.step.id): \(problem)" } else { nil } }
+        (play.machine.run?.steps ?? []).compactMap {
+            if case .failed(let problem, _) = $0.status { "\($0.step.id): \(problem)" } else { nil }
+        }
     }
 
     @Test("finds a finished build as it was left, starts nothing and destroys nothing")

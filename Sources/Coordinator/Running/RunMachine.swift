@@ -219,7 +219,8 @@ package struct RunMachine: Sendable {
         case .unknown:
             // Only reading a disk back takes long; all else is answered soon or not at all.
             let quick = judge(now: now, notBefore: run.notBefore(record.step)).judge(record.step.done.filter { $0.gate != .blankProven })
-            let limit = if case .unknown = quick { min(Self.patience, record.step.deadline.duration) } else { record.step.deadline.duration }
+            let limit =
+                if case .unknown = quick { min(Self.patience, record.step.deadline.duration) } else { record.step.deadline.duration }
             if now.age(of: run.startedAt) > limit { return failed("nothing is known after \(limit.briefly): ") }
             if case .held(let known, _) = record.status, sameObstacle(known, answer) { return nil }
             return .stepHeld(step: id, verdict: answer)

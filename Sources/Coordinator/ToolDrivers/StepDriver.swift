@@ -134,7 +134,9 @@ package struct StepDriver: Sendable {
             let pairs = plan.steps.flatMap(\.done).compactMap { requirement -> (from: ClusterName, to: ClusterName)? in
                 if case .connectivity(let from, let to) = requirement, from == name { (from, to) } else { nil }
             }
-            return try pairs.map { .connectivity(try ConnectivityReport(tools: tools, from: $0.from, to: $0.to).fact(plan: plan.buildDigest)) }
+            return try pairs.map {
+                .connectivity(try ConnectivityReport(tools: tools, from: $0.from, to: $0.to).fact(plan: plan.buildDigest))
+            }
         default: return [.unavailable("the coordinator has no way to observe \(key.probe.rawValue) of \(key.subject)")]
         }
     }

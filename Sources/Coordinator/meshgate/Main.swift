@@ -43,7 +43,8 @@ struct Meshgate: AsyncParsableCommand {
         version: Version.text,
         subcommands: [
             SpecCommand.self, LintCommand.self, PlanCommand.self, ServeCommand.self, StatusCommand.self, ApplyCommand.self,
-            VerifyCommand.self, DriftCommand.self, StopCommand.self, ExplainCommand.self, NodeCommand.self, WipeCommand.self, ApproveCommand.self, OverrideCommand.self,
+            VerifyCommand.self, DriftCommand.self, StopCommand.self, ExplainCommand.self, NodeCommand.self, WipeCommand.self,
+            ApproveCommand.self, OverrideCommand.self,
             EventsCommand.self, ContextCommand.self, RehearseCommand.self, LabCommand.self,
         ])
 }
