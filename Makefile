@@ -16,7 +16,7 @@ SWIFT_FLAGS := $(if $(STRICT),-Xswiftc -warnings-as-errors --explicit-target-dep
 ARGS ?=
 DEPS := scripts/install-deps.sh
 
-.PHONY: help deps build build-tests test test-vm demo lint proto proto-check bench package clean toolchain
+.PHONY: help deps build build-tests test test-live test-vm demo lint proto proto-check bench package clean toolchain
 
 help: ## what there is
 	@echo "Meshgate plans a mesh of Kubernetes clusters and starts each step only on fresh evidence."
@@ -44,6 +44,10 @@ test: toolchain ## run every test that this machine can run (as root: also those
 	@$(DEPS) build test
 	@[ "$$(id -u)" = 0 ] || echo "make: not root: tests with network namespaces and loop devices are skipped"
 	$(SWIFT) test --no-parallel $(SWIFT_FLAGS) $(ARGS)
+
+test-live: toolchain ## read from the real API server of MESHGATE_LIVE_KUBECONFIG (and MESHGATE_LIVE_CONTEXT), changing nothing
+	@if [ -z "$${MESHGATE_LIVE_KUBECONFIG:-}" ]; then echo "make: MESHGATE_LIVE_KUBECONFIG is not set: nothing is tested against a live cluster"; \
+	else $(DEPS) build test && $(SWIFT) test --no-parallel $(SWIFT_FLAGS) --filter LiveClusterTests; fi
 
 test-vm: toolchain ## the real wiper in virtual machines under QEMU: every bus, lying discards, LVM, md, unplugged disks (x86-64; minutes)
 	@$(DEPS) build vm

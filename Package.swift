@@ -174,7 +174,7 @@ let package = Package(
             "ToolDriversTests",
             [
                 "ToolDrivers", "Lab", "Gating", "Planning", "Running", "MeshModel", "MeshSystem", "MeshHTTP", "MeshTrust", "MeshTesting",
-                "StandInTesting",
+                "StandInTesting", "ServerTesting",
             ]),
         tests("LabTests", ["Lab", "MeshModel", "MeshSystem", "MeshConfig", "Linting", "Planning", "Gating"]),
         tests("HostProbeTests", ["HostProbe", "MeshModel", "MeshSystem", "CLinux"]),
@@ -184,7 +184,8 @@ let package = Package(
         tests("MeshTrustTests", ["MeshTrust", "MeshModel"]),
         tests("TrustAuthorityTests", ["MeshModel", "MeshSystem", "MeshTrust", "TrustAuthority", "MeshTesting"]),
         tests("MeshSystemTests", ["MeshSystem", "MeshModel"]),
-        tests("MeshHTTPTests", ["MeshHTTP", "MeshSystem"]),
+        .target(name: "ServerTesting", dependencies: ["MeshSystem"], path: "Tests/Support/ServerTesting", swiftSettings: strict),
+        tests("MeshHTTPTests", ["MeshHTTP", "MeshSystem", "ServerTesting"]),
         tests("GatingTests", ["MeshModel", "Gating", "MeshTesting"]),
         tests("PlanningTests", ["MeshModel", "Gating", "Planning", "MeshTesting"]),
         tests("RunningTests", ["MeshModel", "Gating", "Planning", "Running", "Rehearsal", "MeshTesting"]),
@@ -192,7 +193,7 @@ let package = Package(
             name: "EndToEndTests",
             dependencies: [
                 "meshgate", "meshgate-agent", "MeshModel", "Gating", "Planning", "Running", "Rehearsal", "JournalSQLite", "OperatorAPI",
-                "FeedExport", "MeshSystem",
+                "FeedExport", "MeshSystem", "ToolDrivers",
                 "MeshTrust", "MeshHTTP", "MeshTesting", .product(name: "GRDB", package: "GRDB.swift"), logging,
             ],
             path: "Tests/EndToEnd", swiftSettings: strict),

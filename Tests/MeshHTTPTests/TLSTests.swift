@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import MeshHTTP
+import ServerTesting
 import Testing
 
 @Suite("https through libcurl")

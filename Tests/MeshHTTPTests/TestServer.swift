@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import MeshHTTP
-import MeshSystem
-import Testing
+import ServerTesting
 
 /// A small HTTP server in Python that misbehaves on request. It lives as long as `withTestServer` runs.
 struct TestServer: Sendable {
@@ -16,20 +15,8 @@ struct TestServer: Sendable {
 
 /// Starts the server with `arguments` (see the script), runs `body`, stops the server.
 func withTestServer(_ arguments: [String] = [], _ body: @Sendable (TestServer) async throws -> Void) async throws {
-    let (lines, said) = AsyncStream.makeStream(of: String.self)
-    let wish = Invocation(
-        "python3", ["-u", "-"] + arguments, standardInput: Array(script.utf8), deadline: .seconds(60), grace: .milliseconds(100))
-    try await withThrowingTaskGroup(of: Void.self) { group in
-        group.addTask {
-            defer { said.finish() }
-            let result = try await ProcessCommandRunner().run(wish, onOutput: { if $0.stream == .standardOutput { said.yield($0.text) } })
-            Issue.record("the server ended by itself: \(result.exit) \(result.errorText)")
-        }
-        var iterator = lines.makeAsyncIterator()
-        let port = try #require(await iterator.next().flatMap { UInt16($0) })
-        try await body(TestServer(port: port, events: lines))
-        group.cancelAll()
-        do { try await group.waitForAll() } catch is CancellationError { return }
+    try await PythonServer.with(script, arguments) { server in
+        try await body(TestServer(port: server.port, events: server.events))
     }
 }
 

@@ -56,7 +56,11 @@ struct Bench: Sendable {
         ca = pair
         let access = Dictionary(
             uniqueKeysWithValues: spec.clusters.map {
-                ($0.context, ClusterAccess(context: $0.context, server: world.servers[$0.name.text] ?? "", authority: nil))
+                (
+                    $0.context,
+                    Result<ClusterAccess, DriverError>.success(
+                        ClusterAccess(context: $0.context, server: world.servers[$0.name.text] ?? "", authority: nil))
+                )
             })
         tools = Toolbox(
             runner: runner ?? world.runner, http: try CurlHTTPClient(), files: files, now: SystemClock.now, searchPath: searchPath,

@@ -2,7 +2,8 @@
 
 import Yams
 
-/// The parts of a kubeconfig that lead to an API server. Exec plugins and passwords are not supported, and said so.
+/// The parts of a kubeconfig that lead to API servers. What is in it but cannot be honoured (a proxy, impersonation, switched-off checks)
+/// makes that context unusable and says so; it is never left out silently.
 package struct Kubeconfig: Sendable {
     /// A PEM block, given in the file (base64) or beside it.
     package enum Source: Hashable, Sendable {
@@ -10,21 +11,43 @@ package struct Kubeconfig: Sendable {
         case file(String)
     }
 
+    /// `users[].user.exec`.
+    package struct Plugin: Hashable, Sendable {
+        package var version: String
+        package var command: String
+        package var arguments: [String]
+        package var environment: [String: String]
+        package var wantsCluster: Bool
+        package var interactiveMode: String?
+        package var installHint: String?
+    }
+
     package struct Context: Hashable, Sendable {
         package var name: String
         package var server: String
+        /// `tls-server-name`.
+        package var serverName: String?
         package var authority: Source?
         package var clientCertificate: Source?
         package var clientKey: Source?
         package var token: String?
+        package var tokenFile: String?
+        package var plugin: Plugin?
+        /// Why it cannot be used; absent for nearly all.
+        package var problem: String?
     }
 
     package struct Fault: Error, Hashable, Sendable, CustomStringConvertible {
         package let file: String
         package let problem: String
         package var description: String { "\(file) is not a usable kubeconfig: \(problem)" }
+        package init(file: String, problem: String) {
+            self.file = file
+            self.problem = problem
+        }
     }
 
+    /// In the order of the file; the first of a name counts, as for kubectl.
     package let contexts: [Context]
 
     /// JSON is YAML, so both forms are read.
@@ -33,77 +56,153 @@ package struct Kubeconfig: Sendable {
         do {
             document = try YAMLDecoder().decode(Document.self, from: text)
         } catch {
-            throw Fault(file: file, problem: "\(error)")
+            throw Fault(file: file, problem: Self.brief(error))
         }
-        var contexts: [Context] = []
-        for item in document.contexts ?? [] {
-            guard let cluster = document.clusters?.first(where: { $0.name == item.context.cluster })?.cluster else {
-                throw Fault(file: file, problem: "context \"\(item.name)\" names cluster \"\(item.context.cluster)\", which is not there")
-            }
-            guard let user = document.users?.first(where: { $0.name == item.context.user })?.user else {
-                throw Fault(file: file, problem: "context \"\(item.name)\" names user \"\(item.context.user)\", which is not there")
-            }
-            if cluster.insecure == true {
-                throw Fault(
-                    file: file,
-                    problem: "cluster \"\(item.context.cluster)\" switches certificate checks off; give it certificate-authority-data")
-            }
-            contexts.append(
-                Context(
-                    name: item.name, server: cluster.server, authority: Self.source(cluster.authorityData, cluster.authorityFile),
-                    clientCertificate: Self.source(user.certificateData, user.certificateFile),
-                    clientKey: Self.source(user.keyData, user.keyFile), token: user.token))
-        }
-        self.contexts = contexts
+        var seen: Set<String> = []
+        contexts = (document.contexts ?? []).filter { seen.insert($0.name).inserted }.map { document.resolve($0) }
     }
 
-    private static func source(_ data: String?, _ file: String?) -> Source? { data.map(Source.data) ?? file.map(Source.file) }
+    /// Yams quotes the text around a mistake, and what stands there may be a key.
+    private static func brief(_ error: any Error) -> String {
+        guard let yaml = error as? YamlError else { return "a required field is missing or of another type" }
+        switch yaml {
+        case .scanner(_, _, let mark, _), .parser(_, _, let mark, _): return "no YAML at line \(mark.line), column \(mark.column)"
+        case .composer(_, _, let mark, _): return "no YAML at line \(mark.line), column \(mark.column)"
+        case .duplicatedKeysInMapping(_, let context): return "a key stands twice in the mapping at line \(context.mark.line)"
+        default: return "no YAML"
+        }
+    }
+}
 
-    private struct Document: Decodable {
-        struct NamedCluster: Decodable {
-            var name: String
-            var cluster: Cluster
+/// As kubectl writes it (`clientcmd/api/v1`).
+private struct Document: Decodable {
+    struct NamedCluster: Decodable {
+        var name: String
+        var cluster: Cluster
+    }
+    struct Cluster: Decodable {
+        var server: String?
+        var serverName: String?
+        var authorityData: String?
+        var authorityFile: String?
+        var insecure: Bool?
+        var proxy: String?
+        enum CodingKeys: String, CodingKey {
+            case server
+            case serverName = "tls-server-name"
+            case authorityData = "certificate-authority-data"
+            case authorityFile = "certificate-authority"
+            case insecure = "insecure-skip-tls-verify"
+            case proxy = "proxy-url"
         }
-        struct Cluster: Decodable {
-            var server: String
-            var authorityData: String?
-            var authorityFile: String?
-            var insecure: Bool?
-            enum CodingKeys: String, CodingKey {
-                case server
-                case authorityData = "certificate-authority-data"
-                case authorityFile = "certificate-authority"
-                case insecure = "insecure-skip-tls-verify"
+    }
+    struct NamedUser: Decodable {
+        var name: String
+        var user: User
+    }
+    struct User: Decodable {
+        var certificateData: String?
+        var certificateFile: String?
+        var keyData: String?
+        var keyFile: String?
+        var token: String?
+        var tokenFile: String?
+        var username: String?
+        var impersonate: String?
+        var exec: Exec?
+        var provider: Provider?
+        enum CodingKeys: String, CodingKey {
+            case certificateData = "client-certificate-data"
+            case certificateFile = "client-certificate"
+            case keyData = "client-key-data"
+            case keyFile = "client-key"
+            case token, tokenFile, username, exec
+            case impersonate = "as"
+            case provider = "auth-provider"
+        }
+    }
+    struct Provider: Decodable { var name: String? }
+    struct Exec: Decodable {
+        struct Variable: Decodable {
+            var name: String
+            var value: String
+        }
+        var apiVersion: String?
+        var command: String
+        var args: [String]?
+        var env: [Variable]?
+        var installHint: String?
+        var provideClusterInfo: Bool?
+        var interactiveMode: String?
+    }
+    struct NamedContext: Decodable {
+        var name: String
+        var context: Reference
+    }
+    struct Reference: Decodable {
+        var cluster: String
+        var user: String?
+    }
+    var clusters: [NamedCluster]?
+    var users: [NamedUser]?
+    var contexts: [NamedContext]?
+
+    func resolve(_ item: NamedContext) -> Kubeconfig.Context {
+        var context = Kubeconfig.Context(name: item.name, server: "")
+        guard let cluster = clusters?.first(where: { $0.name == item.context.cluster })?.cluster else {
+            context.problem = "it names cluster \"\(item.context.cluster)\", which is not there"
+            return context
+        }
+        context.server = cluster.server ?? ""
+        context.serverName = cluster.serverName
+        context.authority = source(cluster.authorityData, cluster.authorityFile)
+        if let name = item.context.user, !name.isEmpty {
+            guard let user = users?.first(where: { $0.name == name })?.user else {
+                context.problem = "it names user \"\(name)\", which is not there"
+                return context
             }
+            context.clientCertificate = source(user.certificateData, user.certificateFile)
+            context.clientKey = source(user.keyData, user.keyFile)
+            context.token = user.token
+            context.tokenFile = user.tokenFile
+            context.plugin = user.exec?.plugin
+            context.problem = user.problem
         }
-        struct NamedUser: Decodable {
-            var name: String
-            var user: User
-        }
-        struct User: Decodable {
-            var certificateData: String?
-            var certificateFile: String?
-            var keyData: String?
-            var keyFile: String?
-            var token: String?
-            enum CodingKeys: String, CodingKey {
-                case certificateData = "client-certificate-data"
-                case certificateFile = "client-certificate"
-                case keyData = "client-key-data"
-                case keyFile = "client-key"
-                case token
-            }
-        }
-        struct NamedContext: Decodable {
-            var name: String
-            var context: Reference
-        }
-        struct Reference: Decodable {
-            var cluster: String
-            var user: String
-        }
-        var clusters: [NamedCluster]?
-        var users: [NamedUser]?
-        var contexts: [NamedContext]?
+        context.problem = cluster.problem(named: item.context.cluster) ?? context.problem
+        return context
+    }
+
+    /// Empty counts as absent, as in Go.
+    private func source(_ data: String?, _ file: String?) -> Kubeconfig.Source? {
+        if let data, !data.isEmpty { return .data(data) }
+        if let file, !file.isEmpty { return .file(file) }
+        return nil
+    }
+}
+
+extension Document.Cluster {
+    fileprivate func problem(named name: String) -> String? {
+        if server?.isEmpty ?? true { return "its cluster \"\(name)\" has no server" }
+        if insecure == true { return "its cluster \"\(name)\" switches certificate checks off; give it certificate-authority-data" }
+        if let proxy, !proxy.isEmpty { return "its cluster \"\(name)\" is reached through a proxy (proxy-url), which is not supported" }
+        return nil
+    }
+}
+
+extension Document.User {
+    fileprivate var problem: String? {
+        if let impersonate, !impersonate.isEmpty { return "it acts as somebody else (`as`), which is not supported" }
+        if let username, !username.isEmpty { return "it uses a password, which API servers no longer accept" }
+        if provider != nil { return "it uses an auth-provider, which was removed; use an exec plugin" }
+        return nil
+    }
+}
+
+extension Document.Exec {
+    fileprivate var plugin: Kubeconfig.Plugin {
+        Kubeconfig.Plugin(
+            version: apiVersion ?? "", command: command, arguments: args ?? [],
+            environment: Dictionary((env ?? []).map { ($0.name, $0.value) }, uniquingKeysWith: { _, last in last }),
+            wantsCluster: provideClusterInfo ?? false, interactiveMode: interactiveMode, installHint: installHint)
     }
 }

@@ -68,7 +68,7 @@ struct ClusterObserver: Sendable {
 
     private func ceph(_ client: KubernetesClient) async throws -> [String: ClusterFact.CephHealth] {
         var clusters: [String: ClusterFact.CephHealth] = [:]
-        for item in try await client.list("/apis/ceph.rook.io/v1/cephclusters") {
+        for item in try await client.listIfServed("/apis/ceph.rook.io/v1/cephclusters") ?? [] {
             guard let name = item["metadata", "name"]?.string, let namespace = item["metadata", "namespace"]?.string else { continue }
             let classes = item["status", "storage", "osd", "storeType"]?.map ?? [:]
             clusters[namespace + "/" + name] = ClusterFact.CephHealth(

@@ -43,5 +43,7 @@ extension HelmValue {
     var bool: Bool? { if case .bool(let value) = self { value } else { nil } }
     var list: [HelmValue] { if case .list(let list) = self { list } else { [] } }
     var map: [String: HelmValue] { if case .map(let map) = self { map } else { [:] } }
+    var isMap: Bool { if case .map = self { true } else { false } }
+    var isList: Bool { if case .list = self { true } else { false } }
     var stringMap: [String: String] { map.compactMapValues(\.string) }
 }

@@ -20,19 +20,23 @@ package struct Toolbox: Sendable {
     package var workDirectory: String
     /// What tools get of our environment, by name; nothing else is inherited.
     package var environment: [String: String]
-    /// Reads the kubeconfig anew, by context name.
-    package var contexts: @Sendable () throws -> [String: ClusterAccess]
+    /// Reads the kubeconfig anew, by context name; a context that cannot be used says why.
+    package var contexts: @Sendable () throws -> [String: Result<ClusterAccess, DriverError>]
     /// The CA that every Cilium of the mesh shares: certificate and key, PEM.
     package var meshCA: @Sendable () throws -> (certificate: String, key: String)
     /// Called with each line a tool prints, for progress.
     package var progress: @Sendable (StepID, String) -> Void
+    /// How often API servers are asked again.
+    package var patience: KubernetesPatience
+    /// Credential plugins and what they answered.
+    private let plugins: ExecCredentials
 
     package init(
         runner: any CommandRunner, http: any HTTPClient, files: any FileStore, now: @escaping NowSource, searchPath: [String],
         kubeconfig: String, baseDirectory: String, workDirectory: String, environment: [String: String],
-        contexts: @escaping @Sendable () throws -> [String: ClusterAccess],
+        contexts: @escaping @Sendable () throws -> [String: Result<ClusterAccess, DriverError>],
         meshCA: @escaping @Sendable () throws -> (certificate: String, key: String),
-        progress: @escaping @Sendable (StepID, String) -> Void
+        progress: @escaping @Sendable (StepID, String) -> Void, patience: KubernetesPatience = KubernetesPatience()
     ) {
         self.runner = runner
         self.http = http
@@ -46,6 +50,8 @@ package struct Toolbox: Sendable {
         self.contexts = contexts
         self.meshCA = meshCA
         self.progress = progress
+        self.patience = patience
+        plugins = ExecCredentials(runner: runner, environment: environment, searchPath: searchPath, now: now)
     }
 
     /// Names of variables that tools may get: places, locale, the tools' own credentials. Nothing of ours.
@@ -58,7 +64,13 @@ package struct Toolbox: Sendable {
         guard let access = all[cluster.context] else {
             throw DriverError.noAccess(cluster: cluster.name.text, context: cluster.context, have: all.keys.sorted())
         }
-        return KubernetesClient(access: access, http: http)
+        return client(for: try access.get())
+    }
+
+    /// A client for a context that is not (or not yet) in the kubeconfig.
+    package func client(for access: ClusterAccess) -> KubernetesClient {
+        KubernetesClient(
+            access: access, http: http, authenticator: KubernetesAuthenticator(files: files, plugins: plugins), patience: patience)
     }
 
     /// Runs a tool to its end. Its exit code is returned, not judged. What prints JSON needs a large `outputLimit`: the middle of a longer

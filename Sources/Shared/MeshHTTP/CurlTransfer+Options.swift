@@ -38,6 +38,8 @@ extension CurlTransfer {
             try set(body: request.body)
         }
         try set(CURLOPT_CUSTOMREQUEST, request.method.rawValue)
+        // When a kept connection dies, libcurl sends the request once more by itself, whatever the method: a POST could take effect twice.
+        if request.method == .post { try set(CURLOPT_FRESH_CONNECT, 1) }
         // libcurl would wait a second for a "100 Continue", and would call any body a form.
         var lines = ["Expect:"]
         let given = request.headers.map { $0.name.lowercased() }

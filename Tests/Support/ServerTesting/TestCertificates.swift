@@ -1,17 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import MeshSystem
-import Testing
 
 /// Two authorities, a server named `mesh.test` and a client of the first, made with the openssl command, in a directory that goes away.
-struct TestCertificates: Sendable {
-    let directory: String
+package struct TestCertificates: Sendable {
+    package let directory: String
 
-    func file(_ name: String) -> String { "\(directory)/\(name)" }
-    func pem(_ name: String) throws -> [UInt8] { try #require(try LinuxFileStore().read(file(name), limit: 1 << 20)) }
+    /// The path of one of them: `ca.pem`, `server.key`, `client.pem`, ...
+    package func file(_ name: String) -> String { "\(directory)/\(name)" }
+    /// Its content.
+    package func pem(_ name: String) throws -> [UInt8] {
+        guard let bytes = try LinuxFileStore().read(file(name), limit: 1 << 20) else { throw SetUpFailure("there is no \(name)") }
+        return bytes
+    }
 }
 
-func withTestCertificates(_ body: @Sendable (TestCertificates) async throws -> Void) async throws {
+/// Runs `body` with certificates of its own.
+package func withTestCertificates(_ body: @Sendable (TestCertificates) async throws -> Void) async throws {
     let files = LinuxFileStore()
     let made = TestCertificates(directory: "/tmp/meshgate-test-\(try KernelEntropy().hexID())")
     try files.createDirectory(made.directory)
@@ -46,5 +51,11 @@ private func makeLeaf(_ name: String, _ extra: String, in made: TestCertificates
 
 private func run(_ tool: String, _ arguments: [String]) async throws {
     let result = try await ProcessCommandRunner().run(Invocation(tool, arguments, deadline: .seconds(30)))
-    try #require(result.succeeded, "\(tool) \(arguments.first ?? ""): \(result.errorText)")
+    guard result.succeeded else { throw SetUpFailure("\(tool) \(arguments.first ?? ""): \(result.errorText)") }
+}
+
+/// A test could not be set up.
+struct SetUpFailure: Error, CustomStringConvertible {
+    let description: String
+    init(_ description: String) { self.description = description }
 }
