@@ -60,18 +60,23 @@ struct KubernetesCredentialTests {
         }
     }
 
-    @Test("no token travels over plain http")
-    func plainHTTP() async throws {
-        try await FakeAPIServer.with { server in
-            let good = try server.client(.init(token: .literal("good")))
-            var access = good.access
-            access.server = "http://127.0.0.1:\(server.port)"
-            access.serverName = nil
-            let client = KubernetesClient(access: access, http: good.http, authenticator: good.authenticator, patience: good.patience)
-            let error = await #expect(throws: KubernetesError.self) { try await client.get("/token") }
+    @Test(
+        "no token travels over plain http, except within the machine",
+        arguments: [
+            ("http://10.0.0.1:6443", false), ("http://127.0.0.1.example.org:80", false), ("http://127.0.0.1:80@evil.test", false),
+            ("http://localhost:80", false), ("http://127.0.0.1:6443", true), ("http://[::1]:6443", true), ("https://10.0.0.1:6443", true),
+        ])
+    func plainHTTP(_ server: String, _ isSent: Bool) async throws {
+        let plugins = ExecCredentials(runner: ProcessCommandRunner(), environment: [:], searchPath: [], now: { SystemClock.now() })
+        let access = ClusterAccess(context: "east", server: server, authority: nil, credential: .init(token: .literal("good")))
+        let authenticator = KubernetesAuthenticator(files: LinuxFileStore(), plugins: plugins)
+        guard isSent else {
+            let error = await #expect(throws: KubernetesError.self) { try await authenticator.proof(for: access) }
             #expect(error.map { "\($0)" }?.contains("not sent in the clear") == true)
             #expect(error.map { "\($0)" }?.contains("good") == false)
+            return
         }
+        #expect(try await authenticator.proof(for: access).token == "good")
     }
 
     // MARK: plugins
