@@ -84,6 +84,7 @@ let package = Package(
         // Coordinator
         room("MeshConfig", in: "Coordinator", ["MeshModel", "Yams"]),
         room("Linting", in: "Coordinator", ["MeshModel"]),
+        room("TreeLinting", in: "Coordinator", ["MeshModel", "Linting"]),
         room("Gating", in: "Coordinator", ["MeshModel"]),
         room("Planning", in: "Coordinator", ["MeshModel", "Gating"]),
         room("Running", in: "Coordinator", ["MeshModel", "Gating", "Planning"]),
@@ -120,7 +121,8 @@ let package = Package(
         program(
             "meshgate", in: "Coordinator",
             [
-                "MeshModel", "MeshConfig", "Linting", "Gating", "Planning", "Running", "Rehearsal", "JournalSQLite", "TrustAuthority",
+                "MeshModel", "MeshConfig", "Linting", "TreeLinting", "Gating", "Planning", "Running", "Rehearsal", "JournalSQLite",
+                "TrustAuthority",
                 "FleetGateway", "ToolDrivers", "FeedExport", "OperatorAPI", "Lab", "MeshTrust", "MeshSystem", "MeshHTTP", arguments,
                 logging,
                 lifecycle, signals,
@@ -129,8 +131,8 @@ let package = Package(
         .executableTarget(
             name: "meshgate-bench",
             dependencies: [
-                "MeshModel", "MeshConfig", "Linting", "Gating", "Planning", "Running", "JournalSQLite", "FleetGateway", "FeedExport",
-                "MeshWire", "MeshTrust", "MeshSystem", "DiskWipe", "MeshTesting", nioCore, nioPosix, nioTLS, nioSSL, logging,
+                "MeshModel", "MeshConfig", "Linting", "TreeLinting", "Gating", "Planning", "Running", "JournalSQLite", "FleetGateway",
+                "FeedExport", "MeshWire", "MeshTrust", "MeshSystem", "DiskWipe", "MeshTesting", nioCore, nioPosix, nioTLS, nioSSL, logging,
                 .product(name: "Yams", package: "Yams"),
             ],
             path: "Benchmarks/meshgate-bench", swiftSettings: strict),
@@ -142,6 +144,9 @@ let package = Package(
         .target(name: "MeshTesting", dependencies: ["MeshModel"], path: "Tests/Support/MeshTesting", swiftSettings: strict),
         tests("MeshModelTests", ["MeshModel", "MeshTesting"]),
         tests("MeshConfigTests", ["MeshModel", "MeshConfig", "MeshTesting"], resources: [.copy("Fixtures")]),
+        tests(
+            "TreeLintingTests", ["MeshModel", "MeshConfig", "MeshSystem", "Linting", "TreeLinting", "Gating", "MeshTesting"],
+            resources: [.copy("Fixtures")]),
         tests("LintingTests", ["MeshModel", "MeshConfig", "Linting", "MeshTesting"], resources: [.copy("Fixtures")]),
         tests("DiskWipeTests", ["DiskWipe", "MeshModel", "MeshTrust", "MeshSystem"]),
         tests(

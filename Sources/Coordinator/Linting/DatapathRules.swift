@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-import MeshModel
+package import MeshModel
 
 /// L-DP-1
 func datapathParity(_ spec: MeshSpec) -> [Finding] {
@@ -124,23 +124,32 @@ private func seconds(_ value: HelmValue) -> Double? {
     value.text.flatMap { TimeSpan($0) }.map { Double($0.duration.inMilliseconds) / 1000 }
 }
 
-/// L-GW-1
-func gatewayVersions(_ spec: MeshSpec) -> [Finding] {
-    let cilium = spec.versions.cilium
+/// The release of the Gateway API that a release of Cilium expects, and how bad another one is (`nil`: good); `nil` where nobody knows.
+package func gatewayExpectation(
+    cilium: SemanticVersion, have: SemanticVersion?
+) -> (wanted: SemanticVersion, severity: Severity?)? {
     let table = [
         15: SemanticVersion(1, 0, 0), 16: .init(1, 1, 0), 17: .init(1, 2, 0), 18: .init(1, 3, 0), 19: .init(1, 4, 1), 20: .init(1, 6, 0),
     ]
-    guard cilium.major == 1, let wanted = table[cilium.minor] else { return [] }
+    guard cilium.major == 1, let wanted = table[cilium.minor] else { return nil }
+    guard let have else { return (wanted, .error) }
+    guard have.major != wanted.major || have.minor != wanted.minor || have < wanted else { return (wanted, nil) }
+    let tooNew = cilium.minor < 20 && have >= SemanticVersion(1, 5, 0)
+    let tooOld = have < SemanticVersion(1, wanted.minor - 1, 0)
+    return (wanted, tooNew || tooOld ? .error : .warning)
+}
+
+/// L-GW-1
+func gatewayVersions(_ spec: MeshSpec) -> [Finding] {
+    let cilium = spec.versions.cilium
+    guard let (wanted, severity) = gatewayExpectation(cilium: cilium, have: spec.versions.gatewayAPI) else { return [] }
     guard let have = spec.versions.gatewayAPI else {
         return spec.eachCluster { cluster, path in
             guard cluster.cilium.value("gatewayAPI.enabled")?.isTrue == true else { return [] }
             return [gatewayFinding(.error, "\(path).cilium.values.gatewayAPI", cilium, wanted, "none")]
         }
     }
-    guard have.major != wanted.major || have.minor != wanted.minor || have < wanted else { return [] }
-    let tooNew = cilium.minor < 20 && have >= SemanticVersion(1, 5, 0)
-    let tooOld = have < SemanticVersion(1, wanted.minor - 1, 0)
-    return [gatewayFinding(tooNew || tooOld ? .error : .warning, "spec.versions.gatewayAPI", cilium, wanted, "\(have)")]
+    return severity.map { [gatewayFinding($0, "spec.versions.gatewayAPI", cilium, wanted, "\(have)")] } ?? []
 }
 
 private func gatewayFinding(

@@ -32,6 +32,47 @@ package struct Rule: Hashable, Sendable {
     package let severity: Severity
     /// What must hold, in one sentence.
     package let summary: String
+
+    package init(id: String, severity: Severity, summary: String) {
+        self.id = id
+        self.severity = severity
+        self.summary = summary
+    }
+}
+
+/// A finding with the place in a file at which a reader should look.
+package struct LocatedFinding: Hashable, Sendable {
+    /// The id of the rule, the same for ever: `L-TF-1`.
+    package let rule: String
+    package let severity: Severity
+    /// As the user names it, or relative to the tree that was linted.
+    package let file: String
+    /// Both from 1.
+    package let line: Int
+    package let column: Int
+    /// Where in the spec, when the file is one.
+    package let path: String?
+    package let message: String
+    package let fix: String?
+
+    package init(
+        rule: String, severity: Severity, file: String, line: Int, column: Int, path: String? = nil, message: String, fix: String? = nil
+    ) {
+        self.rule = rule
+        self.severity = severity
+        self.file = file
+        self.line = line
+        self.column = column
+        self.path = path
+        self.message = message
+        self.fix = fix
+    }
+
+    init(_ finding: Finding, file: String, place: (line: Int, column: Int)) {
+        self.init(
+            rule: finding.rule, severity: finding.severity, file: file, line: place.line, column: place.column, path: finding.path,
+            message: finding.message, fix: finding.fix)
+    }
 }
 
 /// Paths as people count: `clusters[2]` before `clusters[10]`, a part before what is within it.

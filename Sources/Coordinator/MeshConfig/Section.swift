@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import MeshModel
+
 /// One map of the file while it is read. Unknown keys are refused at once; each accessor reads one key and logs what is wrong with it.
 struct Section {
     /// What the map describes, for messages: `cluster "talos-east"`.

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import ArgumentParser
-import Linting
 import MeshConfig
 import MeshModel
 import MeshSystem
@@ -21,52 +20,6 @@ struct SpecCommand: AsyncParsableCommand {
             let file = try mesh.read()
             Terminal.say(output.output == .json ? try CanonicalJSON.text(file.spec) : renderSpec(file.spec))
         }
-    }
-}
-
-/// `meshgate lint`: what is wrong with the file before anything is touched.
-struct LintCommand: AsyncParsableCommand {
-    enum Form: String, ExpressibleByArgument, CaseIterable { case text, json, sarif }
-
-    static let configuration = CommandConfiguration(
-        commandName: "lint", abstract: "Check mesh.yaml with every rule that needs the file alone.",
-        discussion: """
-            Examples:
-              meshgate lint -f mesh.yaml
-              meshgate lint -f mesh.yaml --output sarif > lint.sarif
-              meshgate lint --rules
-
-            Exit codes: 0 no errors (warnings allowed), 1 errors, 64 wrong usage, 65 the file cannot be read.
-            """)
-    @OptionGroup var mesh: MeshOption
-    @Option(name: [.customShort("o"), .long], help: "text, json or sarif.") var output: Form = .text
-    @Flag(help: "List the rules and end.") var rules = false
-
-    func run() async throws {
-        try await reporting {
-            if rules {
-                for rule in ruleCatalogue { Terminal.say("\(rule.id)  \(rule.severity)  \(rule.summary)") }
-                return
-            }
-            let file = try mesh.read()
-            let findings = lint(file.spec)
-            switch output {
-            case .text: Terminal.say(text(findings, file))
-            case .json: Terminal.say(renderJSON(findings, file: mesh.mesh, place: file.sources.place))
-            case .sarif: Terminal.say(renderSARIF(findings, file: mesh.mesh, place: file.sources.place))
-            }
-            if findings.contains(where: { $0.severity == .error }) { throw Exit.no.code }
-        }
-    }
-
-    private func text(_ findings: [Finding], _ file: MeshFile) -> String {
-        let errors = findings.count { $0.severity == .error }
-        let warnings = findings.count { $0.severity == .warning }
-        let summary =
-            findings.isEmpty
-            ? Terminal.paint("\(mesh.mesh): nothing to complain about", .green)
-            : "\(counted(errors, "error", "errors")), \(counted(warnings, "warning", "warnings"))"
-        return renderText(findings, file: mesh.mesh, place: file.sources.place) + summary
     }
 }
 

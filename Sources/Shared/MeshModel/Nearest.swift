@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /// The candidate that was probably meant, or `nil` when none is close. Case and the plural `s` hardly count.
-func nearest(_ text: String, of candidates: some Sequence<String>) -> String? {
+package func nearest(_ text: String, of candidates: some Sequence<String>) -> String? {
     guard (1...64).contains(text.utf8.count) else { return nil }
     let wanted = Array(text.lowercased().utf8)
     let allowed = max(1, wanted.count / 3)
@@ -14,9 +14,6 @@ func nearest(_ text: String, of candidates: some Sequence<String>) -> String? {
     }
     return best?.name
 }
-
-/// `; did you mean "x"?`, or nothing.
-func suggestion(_ name: String?) -> String { name.map { "; did you mean \(quoted($0))?" } ?? "" }
 
 /// Insertions, deletions, replacements and swaps of neighbours (optimal string alignment).
 private func editDistance(_ left: [UInt8], _ right: [UInt8]) -> Int {

@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Linting
+import MeshModel
+
+/// Keys that charts have never read, or read no longer, although people write them; for when no archive is at hand.
+private let unread: [(chart: String, prefix: String, near: String?, isRemoved: Bool)] = [
+    ("cilium", "clustermesh.apiserver.service.nodeport", "clustermesh.apiserver.service.nodePort", false),
+    ("cilium", "clustermesh.apiserver.nodePort", "clustermesh.apiserver.service.nodePort", false),
+    ("cilium", "externalIPs", nil, true),
+]
+
+/// The archive for a use: of its own version when that was given, of the newest otherwise.
+func chart(for use: HelmUse, in charts: [HelmChart]) -> HelmChart? {
+    let same = charts.filter { $0.name == use.chart }
+    if let version = use.version, let exact = same.first(where: { $0.version == version || "v\($0.version)" == version }) { return exact }
+    return same.max { left, right in
+        guard let a = SemanticVersion(left.version), let b = SemanticVersion(right.version) else { return left.version < right.version }
+        return a < b
+    }
+}
+
+/// L-HELM-1 and L-HELM-3
+func valuesAreRead(_ view: TreeView) -> [LocatedFinding] {
+    view.helmUses.flatMap { use -> [LocatedFinding] in
+        guard let chart = chart(for: use, in: view.charts) else { return withoutArchive(use) }
+        return use.settings.compactMap { setting -> LocatedFinding? in
+            guard !setting.key.contains("${"), !chart.knows(setting.key) else { return nil }
+            if view.charts.contains(where: { $0.name == chart.name && $0.version != chart.version && $0.knows(setting.key) }) {
+                return finding("L-HELM-3", .info, setting.spot, "\"\(setting.key)\" was removed in chart \(chart.version); drop it")
+            }
+            return neverReads(setting, chart.version, near: chart.near(setting.key))
+        }
+    }
+}
+
+private func withoutArchive(_ use: HelmUse) -> [LocatedFinding] {
+    use.settings.compactMap { setting in
+        guard
+            let known = unread.first(where: {
+                $0.chart == use.chart && (setting.key == $0.prefix || setting.key.hasPrefix($0.prefix + "."))
+            })
+        else { return nil }
+        if known.isRemoved {
+            return finding("L-HELM-3", .info, setting.spot, "\"\(setting.key)\" is read by no current release of \(use.chart); drop it")
+        }
+        return neverReads(setting, use.version ?? use.chart, near: known.near)
+    }
+}
+
+private func neverReads(_ setting: HelmUse.Setting, _ version: String, near: String?) -> LocatedFinding {
+    let suggestion = near.map { "; did you mean \"\($0)\"?" } ?? "."
+    return finding(
+        "L-HELM-1", .error, setting.spot,
+        "chart \(version) never reads \"\(setting.key)\"\(suggestion) It would be ignored without any warning",
+        fix: near)
+}
+
+/// L-HELM-2
+func valuesHaveTypes(_ view: TreeView) -> [LocatedFinding] {
+    view.helmUses.flatMap { use -> [LocatedFinding] in
+        guard let chart = chart(for: use, in: view.charts) else { return [] }
+        return use.settings.compactMap { setting in
+            guard let value = setting.value, !value.contains("${") else { return nil }
+            let types = chart.types(setting.key)
+            let have = setting.isText ? ["string"] : kinds(of: value)
+            guard !types.isEmpty, Set(types).isDisjoint(with: have) else { return nil }
+            return finding("L-HELM-2", .error, setting.spot, "\"\(setting.key)\" wants \(types.joined(separator: " or ")), got \(value)")
+        }
+    }
+}
+
+/// What Helm makes of an unquoted value. A number may also be meant as text: the schema decides.
+private func kinds(of value: String) -> [String] {
+    if value == "true" || value == "false" { return ["boolean"] }
+    if value == "null" || value.isEmpty { return ["null", "string"] }
+    if value.hasPrefix("{") || value.hasPrefix("[") { return ["array", "object"] }
+    if Int(value) != nil { return ["integer", "number"] }
+    if Double(value) != nil { return ["number"] }
+    return ["string"]
+}

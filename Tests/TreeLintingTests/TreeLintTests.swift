@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Linting
+import MeshConfig
+import Testing
+import TreeLinting
+
+/// As the program does it.
+let yaml: YAMLReader = { text in
+    let read = readAnyYAML(
+        text,
+        YAMLBuilder<YAMLNode>(
+            scalar: { YAMLNode(place: SourcePlace(line: $2, column: $3), content: .scalar($0, isPlain: $1)) },
+            list: { YAMLNode(place: SourcePlace(line: $1, column: $2), content: .list($0)) },
+            map: { entries, line, column in
+                let entries = entries.map {
+                    YAMLNode.Entry(key: $0.key, place: SourcePlace(line: $0.line, column: $0.column), value: $0.value)
+                }
+                return YAMLNode(place: SourcePlace(line: line, column: column), content: .map(entries))
+            }))
+    return YAMLReading(documents: read.documents, fault: read.fault.map { (SourcePlace(line: $0.line, column: $0.column), $0.problem) })
+}
+
+@Suite("tree lint")
+struct TreeLintTests {
+    @Test("every planted defect is reported, as itself and on its line, and nothing else is")
+    func planted() throws {
+        let archive = try Txtar.fixture("defects.txtar")
+        let found = lint(archive.tree, yaml: yaml).map { Txtar.Expectation(file: $0.file, line: $0.line, rule: $0.rule) }
+        let (missing, surplus) = differences(archive.expectations, found)
+        #expect(missing == [], "not reported")
+        #expect(surplus == [], "reported and not planted")
+    }
+
+    @Test("the repaired twin of that tree has no finding")
+    func repaired() throws {
+        let archive = try Txtar.fixture("repaired.txtar")
+        #expect(archive.expectations == [])
+        #expect(lint(archive.tree, yaml: yaml).map { "\($0.file):\($0.line) \($0.rule) \($0.message)" } == [])
+    }
+
+    @Test("each rule of the catalogue for trees is planted, or has a test of its own")
+    func catalogue() throws {
+        let ids = treeRules.map(\.id)
+        #expect(ids == ids.sorted() && Set(ids).count == ids.count)
+        let planted = Set(try Txtar.fixture("defects.txtar").expectations.map(\.rule))
+        #expect(planted.subtracting(ids) == [])
+        #expect(Set(ids).subtracting(planted) == ["L-HELM-2", "L-KPR-2", "L-READ-1"])
+    }
+
+    @Test("a rule that both catalogues have means the same in both")
+    func shared() {
+        let own = Set(treeRuleCatalogue.map(\.id))
+        #expect(own.isDisjoint(with: ruleCatalogue.map(\.id)))
+    }
+
+    /// Both as multisets.
+    private func differences<Value: Hashable & Comparable>(_ wanted: [Value], _ found: [Value]) -> (missing: [Value], surplus: [Value]) {
+        var rest = found
+        let missing = wanted.filter { value in
+            guard let index = rest.firstIndex(of: value) else { return true }
+            rest.remove(at: index)
+            return false
+        }
+        return (missing.sorted(), rest.sorted())
+    }
+}
