@@ -82,7 +82,8 @@ let package = Package(
                 "MeshModel", "HostProbe", "DiskWipe", "AgentLink", "MeshTrust", "MeshSystem", arguments, logging, lifecycle, signals,
             ]),
         // Coordinator
-        room("MeshConfig", in: "Coordinator", ["MeshModel", "Yams"]),
+        room("Rendering", in: "Coordinator", ["MeshModel"]),
+        room("MeshConfig", in: "Coordinator", ["MeshModel", "Rendering", "Yams"]),
         room("Linting", in: "Coordinator", ["MeshModel"]),
         room("TreeLinting", in: "Coordinator", ["MeshModel", "Linting"]),
         room("Gating", in: "Coordinator", ["MeshModel"]),
@@ -103,7 +104,7 @@ let package = Package(
             ["MeshModel", "MeshWire", nioCore, nioPosix, nioTLS, nioSSL, logging]),
         room(
             "ToolDrivers", in: "Coordinator",
-            ["MeshModel", "Gating", "Planning", "Running", "MeshTrust", "MeshSystem", "MeshHTTP"]),
+            ["MeshModel", "Rendering", "Gating", "Planning", "Running", "MeshTrust", "MeshSystem", "MeshHTTP"]),
         room("FeedExport", in: "Coordinator", ["MeshModel", "Gating", "Planning", "Running"]),
         room(
             "OperatorAPI", in: "Coordinator",
@@ -121,8 +122,8 @@ let package = Package(
         program(
             "meshgate", in: "Coordinator",
             [
-                "MeshModel", "MeshConfig", "Linting", "TreeLinting", "Gating", "Planning", "Running", "Rehearsal", "JournalSQLite",
-                "TrustAuthority",
+                "MeshModel", "MeshConfig", "Rendering", "Linting", "TreeLinting", "Gating", "Planning", "Running", "Rehearsal",
+                "JournalSQLite", "TrustAuthority",
                 "FleetGateway", "ToolDrivers", "FeedExport", "OperatorAPI", "Lab", "MeshTrust", "MeshSystem", "MeshHTTP", arguments,
                 logging,
                 lifecycle, signals,
@@ -147,6 +148,11 @@ let package = Package(
         tests(
             "TreeLintingTests", ["MeshModel", "MeshConfig", "MeshSystem", "Linting", "TreeLinting", "Gating", "MeshTesting"],
             resources: [.copy("Fixtures")]),
+        tests(
+            "RenderingTests",
+            [
+                "MeshModel", "MeshConfig", "Rendering", "MeshTrust", "MeshTesting", .product(name: "Yams", package: "Yams"),
+            ]),
         tests("LintingTests", ["MeshModel", "MeshConfig", "Linting", "MeshTesting"], resources: [.copy("Fixtures")]),
         tests("DiskWipeTests", ["DiskWipe", "MeshModel", "MeshTrust", "MeshSystem"]),
         tests(
@@ -178,8 +184,8 @@ let package = Package(
         tests(
             "ToolDriversTests",
             [
-                "ToolDrivers", "Lab", "Gating", "Planning", "Running", "MeshModel", "MeshSystem", "MeshHTTP", "MeshTrust", "MeshTesting",
-                "StandInTesting", "ServerTesting",
+                "ToolDrivers", "Rendering", "Lab", "Gating", "Planning", "Running", "MeshModel", "MeshSystem", "MeshHTTP", "MeshTrust",
+                "MeshTesting", "StandInTesting", "ServerTesting",
             ]),
         tests("LabTests", ["Lab", "MeshModel", "MeshSystem", "MeshConfig", "Linting", "Planning", "Gating"]),
         tests("HostProbeTests", ["HostProbe", "MeshModel", "MeshSystem", "CLinux"]),

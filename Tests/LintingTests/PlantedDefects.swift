@@ -56,6 +56,36 @@ let plantedDefects: [Planted] = [
         "L-L2-1", .error, "clusters[2].cilium.l2announcements", "kubeProxy: true",
         "kubeProxy: true\n      cilium: { l2announcements: true }"),
     Planted("L-L2-2", .warning, "clusters[0].cilium.l2announcements", "qps: 50", "qps: 10"),
+    Planted("L-L2-1", .error, "clusters[0].cilium.l2Policies", "l2announcements: true", "l2announcements: false"),
+    Planted(
+        "L-L2-1", .error, "clusters[0].cilium.l2Policies", "        lbPools: [ { name: lan, blocks: [192.168.15.200-192.168.15.220] } ]\n",
+        ""),
+    Planted(
+        "L-L2-3", .error, "clusters[0].cilium.lbPools[0].blocks[0]", "192.168.15.200-192.168.15.220", "192.168.16.200-192.168.16.220"),
+    Planted(
+        "L-LB-1", .error, "clusters[0].cilium.lbPools[0].blocks[0]", "192.168.15.100-192.168.15.150", "192.168.15.100-192.168.15.205"),
+    Planted("L-LB-1", .error, "clusters[0].cilium.lbPools[0].blocks[0]", "192.168.15.200-192.168.15.220", "192.168.15.13-192.168.15.20"),
+    Planted(
+        "L-LB-1", .error, "clusters[0].cilium.lbPools[0].blocks[1]", "[192.168.15.200-192.168.15.220]",
+        "[192.168.15.200-192.168.15.220, 192.168.15.208/29]"),
+    Planted("L-BGP-1", .error, "clusters[0].cilium.bgp.localASN", "localASN: 64512", "localASN: 23456"),
+    Planted("L-BGP-1", .error, "clusters[0].cilium.bgp.peers[0].asn", "asn: 64500", "asn: 4294967296"),
+    Planted("L-BGP-1", .error, "clusters[0].cilium.bgp.peers[0].holdTime", "holdTime: 90", "holdTime: 2"),
+    Planted("L-BGP-1", .error, "clusters[0].cilium.bgp.peers[0].keepalive", "keepalive: 30", "keepalive: 91"),
+    Planted("L-BGP-1", .error, "clusters[0].cilium.bgp.peers[0].address", "192.168.15.254", "192.168.99.254"),
+    Planted("L-BGP-1", .error, "clusters[0].cilium.bgp.peers[0].address", "192.168.15.254", "192.168.15.13"),
+    Planted("L-BGP-1", .error, "clusters[0].cilium.bgp.routerIDs[0]", "id: 10.0.0.2", "id: 192.168.15.11"),
+    Planted(
+        "L-TIME-1", .warning, "clusters[0].talos.timeServers", "[ntp-1.example, ntp-2.example]", "[ntp-1.example]"),
+    Planted("L-TIME-1", .warning, "clusters[1].talos.timeServers", "[ntp-2.example, ntp-1.example]", "[ntp-2.example, ntp-3.example]"),
+    Planted(
+        "L-TAL-2", .warning, "clusters[0].talos", "installer: registry.example/talos/installer", "extensions: [siderolabs/qemu-guest-agent]"
+    ),
+    Planted(
+        "L-TAL-2", .warning, "clusters[1].talos.extensions", "installer: registry.example/talos/installer, timeServers: [ntp-2",
+        "timeServers: [ntp-2"
+    ).and("address: 192.168.20.11,", "address: 192.168.20.11, agent: none,").and(
+        "address: 192.168.20.21,", "address: 192.168.20.21, agent: none,"),
     Planted("L-GW-1", .error, "versions.gatewayAPI", "gatewayAPI: 1.3.0", "gatewayAPI: 1.1.0"),
     Planted("L-GW-1", .error, "versions.gatewayAPI", "gatewayAPI: 1.3.0", "gatewayAPI: 1.5.0"),
     Planted("L-GW-1", .warning, "versions.gatewayAPI", "gatewayAPI: 1.3.0", "gatewayAPI: 1.2.1"),

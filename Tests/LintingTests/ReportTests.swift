@@ -22,7 +22,7 @@ struct ReportTests {
         let mesh = try readMesh(text: broken, file: "m.yaml")
         #expect(
             renderText(lint(mesh.spec), file: "m.yaml", place: mesh.sources.place) == """
-                m.yaml:34:11: error L-CM-2: clusters "a" and "b" both use id 1; ids mark identities, so a clash mixes up policies [fix: id: 2]
+                m.yaml:38:11: error L-CM-2: clusters "a" and "b" both use id 1; ids mark identities, so a clash mixes up policies [fix: id: 2]
 
                 """)
         #expect(renderText([], file: "m.yaml", place: place) == "")

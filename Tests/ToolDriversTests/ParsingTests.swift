@@ -2,6 +2,7 @@
 
 import MeshModel
 import MeshTesting
+import Rendering
 import Testing
 
 @testable import ToolDrivers

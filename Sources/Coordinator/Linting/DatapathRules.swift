@@ -86,9 +86,24 @@ func apiWithoutKubeProxy(_ spec: MeshSpec) -> [Finding] {
     }
 }
 
-/// L-L2-1; policies and pools are objects of the cluster, which the evidence shows, not the file.
+/// L-L2-1; policies and pools may be objects of the cluster that somebody else made: only what the file says is judged.
 func l2Requirements(_ spec: MeshSpec) -> [Finding] {
     spec.eachCluster { cluster, path in
+        if cluster.cilium.l2Policies != nil, !announces(cluster.cilium) {
+            return [
+                .error(
+                    "L-L2-1", "\(path).cilium.l2Policies", "L2 policies of \"\(cluster.name)\" announce nothing: L2 announcements are off",
+                    fix: "l2announcements: true")
+            ]
+        }
+        if cluster.cilium.l2Policies != nil, cluster.cilium.lbPools == nil {
+            return [
+                .error(
+                    "L-L2-1", "\(path).cilium.l2Policies",
+                    "L2 policies of \"\(cluster.name)\" announce nothing: there is no pool that services get addresses from", fix: "lbPools"
+                )
+            ]
+        }
         guard announces(cluster.cilium), !cluster.cilium.kubeProxyReplacement else { return [] }
         return [
             .error(

@@ -17,7 +17,8 @@ private let checks: [@Sendable (MeshSpec) -> [Finding]] = [
     addressesDiffer, datapathParity, tunnelMTU, kubeProxies, apiWithoutKubeProxy, l2Requirements, l2Rates, gatewayVersions, talosVersion,
     guessedInterfaces, vlans, bridgesCarry, macsDiffer, controlPlaneCounts, endpointsAreNodes, diskSerials, diskSizes, diskWitnesses,
     agentlessNodes, hypervisorLoads,
-    controlPlanesSpread, rookCharts, rookNodes, pinnedSources, digitalOceanDriver,
+    controlPlanesSpread, rookCharts, rookNodes, pinnedSources, digitalOceanDriver, poolsAreAttached, poolsAreFree, bgpSessions,
+    timeSources, installImages,
 ]
 
 /// Every rule, by id; documentation and SARIF list them from here.
@@ -26,6 +27,8 @@ package let ruleCatalogue: [Rule] = [
     Rule(id: "L-ADDR-2", severity: .error, summary: "No two nodes, hypervisors or gateways share an address"),
     Rule(id: "L-ADDR-3", severity: .error, summary: "A node's address is not its network's own or broadcast address"),
     Rule(id: "L-AGT-1", severity: .error, summary: "A machine without an agent can be reached and its disks looked into by another way"),
+    Rule(
+        id: "L-BGP-1", severity: .error, summary: "BGP sessions can come up: AS numbers, timers, router ids and peers that can be reached"),
     Rule(
         id: "L-CAP-2", severity: .error,
         summary: "The nodes of a hypervisor fit its memory and cores, and control planes do not share one host"),
@@ -54,6 +57,8 @@ package let ruleCatalogue: [Rule] = [
     Rule(id: "L-KPR-2", severity: .error, summary: "Without kube-proxy the agent has an address for the API server"),
     Rule(id: "L-L2-1", severity: .error, summary: "L2 announcements have what they need"),
     Rule(id: "L-L2-2", severity: .warning, summary: "The API client's rate limit has room for L2 lease renewals"),
+    Rule(id: "L-L2-3", severity: .error, summary: "A load balancer pool lies on a network of the nodes, or BGP tells where it is"),
+    Rule(id: "L-LB-1", severity: .error, summary: "Load balancer pools hold nobody else's addresses"),
     Rule(id: "L-MAC-1", severity: .error, summary: "MAC addresses differ and are unicast"),
     Rule(id: "L-NET-1", severity: .error, summary: "A node's hypervisor carries the networks of the node's interfaces"),
     Rule(id: "L-NET-2", severity: .error, summary: "A network's gateway lies in the network"),
@@ -66,5 +71,7 @@ package let ruleCatalogue: [Rule] = [
     Rule(id: "L-PIN-1", severity: .warning, summary: "What is installed cannot change under its address"),
     Rule(id: "L-ROOK-1", severity: .error, summary: "Rook is pinned and takes planned disks only"),
     Rule(id: "L-ROOK-2", severity: .warning, summary: "At least three nodes of a cluster with Rook have disks for it"),
+    Rule(id: "L-TAL-2", severity: .warning, summary: "The installer image holds the extensions that the machines run with"),
+    Rule(id: "L-TIME-1", severity: .warning, summary: "Each Talos cluster has two time servers, the same as the others"),
     Rule(id: "L-VER-1", severity: .error, summary: "A mesh with Talos clusters names the Talos release"),
 ]

@@ -10,6 +10,7 @@ struct CiliumReader {
         let keys = [
             "kubeProxyReplacement", "routingMode", "tunnelProtocol", "tunnelPort", "encryption", "l2announcements", "mtu",
             "ipv4NativeRoutingCIDR", "k8sServiceHost", "k8sServicePort", "clustermesh", "values",
+            "lbPools", "l2Policies", "bgp",
         ]
         let empty = YAMLTree(place: cluster.place, content: .map([]))
         let title = "\"cilium\" of \(cluster.title)"
@@ -25,6 +26,10 @@ struct CiliumReader {
         cilium.ipv4NativeRoutingCIDR = section.optional("ipv4NativeRoutingCIDR", Form<CIDR>.value)
         readService(section, kind: kind, into: &cilium)
         cilium.clustermesh = readClustermesh(section, id: id)
+        let balancing = LoadBalancingReader(log: log, nodes: nodeNames(of: cluster))
+        cilium.lbPools = balancing.pools(section)
+        cilium.l2Policies = balancing.policies(section)
+        cilium.bgp = balancing.bgp(section)
         if let values = section.value("values") { cilium.values = HelmValueReader(log: log).readMap(values, title: title) }
         return cilium
     }
@@ -35,6 +40,12 @@ struct CiliumReader {
         cilium.k8sServiceHost = section.optional("k8sServiceHost", .text) ?? (prism ? "localhost" : nil)
         cilium.k8sServicePort =
             section.optional("k8sServicePort", .port) ?? (prism && cilium.k8sServiceHost == "localhost" ? 7445 : nil)
+    }
+
+    private func nodeNames(of cluster: Section) -> NameBook {
+        var names = NameBook("node", list: "nodes")
+        for item in cluster.items("nodes") { names.claim(item, log: FaultLog(file: "")) }
+        return names
     }
 
     private func readClustermesh(_ cilium: Section, id: Int?) -> MeshSpec.Cilium.Clustermesh {

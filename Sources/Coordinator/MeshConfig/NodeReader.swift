@@ -9,7 +9,7 @@ struct NodeReader {
     let hypervisors: NameBook
 
     func read(_ item: YAMLTree, _ index: Int, of cluster: Section) -> MeshSpec.Node? {
-        let keys = ["name", "role", "address", "hypervisor", "cores", "memory", "interfaces", "disks", "agent"]
+        let keys = ["name", "role", "address", "hypervisor", "cores", "memory", "interfaces", "disks", "agent", "vmid"]
         let named = item.entry("name") != nil
         let title = item.title("node", index) + (named ? "" : " of \(cluster.title)")
         guard let section = Section(item, title, keys: keys, log: log) else { return nil }
@@ -21,10 +21,11 @@ struct NodeReader {
         let (cores, memory) = (section.optional("cores", .cores), section.optional("memory", Form<ByteCount>.value))
         let (interfaces, disks) = (readInterfaces(section), readDisks(section))
         let agent = section.optional("agent", Form<MeshSpec.Node.Agent>.word)
+        let vmid = section.optional("vmid", .integer(100...999_999_999, "a machine number"))
         guard let name, let role, let address else { return nil }
         return MeshSpec.Node(
             name: name, role: role, address: address, hypervisor: hypervisor, cores: cores, memory: memory, interfaces: interfaces,
-            disks: disks, agent: agent == MeshSpec.Node.Agent.none ? agent : nil)
+            disks: disks, agent: agent == MeshSpec.Node.Agent.none ? agent : nil, vmid: vmid)
     }
 
     private func readInterfaces(_ node: Section) -> [MeshSpec.Node.Interface] {
@@ -32,12 +33,12 @@ struct NodeReader {
         return node.items("interfaces").enumerated().compactMap { index, item in
             names.claim(item, log: log)
             let title = "\(item.title("interface", index)) of \(node.title)"
-            guard let section = Section(item, title, keys: ["name", "network", "mac"], log: log) else { return nil }
+            guard let section = Section(item, title, keys: ["name", "network", "mac", "address"], log: log) else { return nil }
             let (name, network) = (section.required("name", .text), section.required("network", .text))
-            let mac = section.optional("mac", Form<MACAddress>.value)
+            let (mac, address) = (section.optional("mac", Form<MACAddress>.value), section.optional("address", Form<IPAddress>.value))
             if let network { networks.check(network, at: section.place(of: "network"), from: title, log: log) }
             guard let name, let network else { return nil }
-            return MeshSpec.Node.Interface(name: name, network: network, mac: mac)
+            return MeshSpec.Node.Interface(name: name, network: network, mac: mac, address: address)
         }
     }
 

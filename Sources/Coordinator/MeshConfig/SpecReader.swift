@@ -60,13 +60,14 @@ struct SpecReader {
     }
 
     private func readNetwork(_ item: YAMLTree, _ index: Int) -> MeshSpec.Network? {
-        let keys = ["name", "vlan", "cidr", "gateway", "mtu"]
+        let keys = ["name", "vlan", "cidr", "gateway", "mtu", "dhcp"]
         guard let section = Section(item, item.title("network", index), keys: keys, log: log) else { return nil }
         let (name, cidr) = (section.required("name", .text), section.required("cidr", Form<CIDR>.value))
         let (vlan, gateway) = (section.optional("vlan", .integer()), section.optional("gateway", Form<IPAddress>.value))
         let mtu = section.optional("mtu", .integer(576...65535, "a number of bytes")) ?? 1500
+        let dhcp = section.optional("dhcp", Form<AddressBlock>.value)
         guard let name, let cidr else { return nil }
-        return MeshSpec.Network(name: name, vlan: vlan, cidr: cidr, gateway: gateway, mtu: mtu)
+        return MeshSpec.Network(name: name, vlan: vlan, cidr: cidr, gateway: gateway, mtu: mtu, dhcp: dhcp)
     }
 
     private func readHypervisor(_ item: YAMLTree, _ index: Int) -> MeshSpec.Hypervisor? {

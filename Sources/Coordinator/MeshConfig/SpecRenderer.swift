@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 package import MeshModel
+import Rendering
 
 /// The spec as a mesh.yaml with every default written out. `readMesh` of the result gives an equal spec.
 package func renderSpec(_ spec: MeshSpec) -> String {
@@ -15,6 +16,7 @@ package func renderSpec(_ spec: MeshSpec) -> String {
     yaml.list(1, "networks", spec.networks) { network, _ in
         flow([
             ("name", network.name), ("vlan", network.vlan), ("cidr", network.cidr), ("gateway", network.gateway), ("mtu", network.mtu),
+            ("dhcp", network.dhcp),
         ])
     }
     yaml.blocks(1, "hypervisors", spec.hypervisors) { $1.write($0) }
@@ -75,6 +77,7 @@ extension YAMLWriter {
         line(0, "serviceCIDRs: \(flowList(cluster.serviceCIDRs))")
         field(0, "kubeProxy", cluster.kubeProxy)
         field(0, "nodePortRange", "\(cluster.nodePortRange.lowerBound)-\(cluster.nodePortRange.upperBound)")
+        if let talos = cluster.talos { write(talos) }
         write(cluster.cilium)
         blocks(0, "nodes", cluster.nodes) { $1.write($0) }
     }
@@ -99,7 +102,40 @@ extension YAMLWriter {
                     ("serviceType", mesh.serviceType.rawValue), ("nodePort", mesh.nodePort),
                     ("maxConnectedClusters", mesh.maxConnectedClusters),
                 ]))
+        writeLoadBalancing(cilium)
         line(1, "values: \(helm(.map(cilium.values)))")
+    }
+
+    private mutating func write(_ talos: MeshSpec.Talos) {
+        line(0, "talos:")
+        field(1, "platform", talos.platform.rawValue)
+        if !talos.extensions.isEmpty { line(1, "extensions: \(flowList(talos.extensions))") }
+        if !talos.kernelArguments.isEmpty { line(1, "kernelArguments: \(flowList(talos.kernelArguments))") }
+        if !talos.timeServers.isEmpty { line(1, "timeServers: \(flowList(talos.timeServers))") }
+        field(1, "installer", talos.installer)
+    }
+
+    private mutating func writeLoadBalancing(_ cilium: MeshSpec.Cilium) {
+        list(1, "lbPools", cilium.lbPools ?? []) { pool, _ in
+            "{ name: \(scalar(pool.name)), blocks: \(flowList(pool.blocks))\(labels(pool.services)) }"
+        }
+        list(1, "l2Policies", cilium.l2Policies ?? []) { policy, _ in
+            let interfaces = policy.interfaces.isEmpty ? "" : ", interfaces: [\(policy.interfaces.map(inQuotes).joined(separator: ", "))]"
+            let nodes = policy.nodes.isEmpty ? "" : ", nodes: \(flowList(policy.nodes))"
+            return "{ name: \(scalar(policy.name))\(interfaces)\(nodes)\(labels(policy.services)) }"
+        }
+        guard let bgp = cilium.bgp else { return }
+        line(1, "bgp:")
+        field(2, "localASN", bgp.localASN)
+        list(2, "peers", bgp.peers) { peer, _ in
+            flow([
+                ("name", peer.name), ("address", peer.address), ("asn", peer.asn), ("port", peer.port), ("holdTime", peer.holdTime),
+                ("keepalive", peer.keepalive), ("multihop", peer.multihop),
+            ])
+        }
+        line(2, "advertise: \(flowList(bgp.advertise.map(\.rawValue)))")
+        if !bgp.nodes.isEmpty { line(2, "nodes: \(flowList(bgp.nodes))") }
+        list(2, "routerIDs", bgp.routerIDs) { entry, _ in flow([("node", entry.node), ("id", entry.id)]) }
     }
 
     fileprivate mutating func write(_ node: MeshSpec.Node) {
@@ -107,11 +143,12 @@ extension YAMLWriter {
         field(0, "role", node.role.rawValue)
         field(0, "address", node.address)
         field(0, "hypervisor", node.hypervisor)
+        field(0, "vmid", node.vmid)
         if !node.hasAgent { field(0, "agent", MeshSpec.Node.Agent.none.rawValue) }
         field(0, "cores", node.cores)
         field(0, "memory", node.memory)
         list(0, "interfaces", node.interfaces) { interface, _ in
-            flow([("name", interface.name), ("network", interface.network), ("mac", interface.mac)])
+            flow([("name", interface.name), ("network", interface.network), ("mac", interface.mac), ("address", interface.address)])
         }
         list(0, "disks", node.disks) { disk, _ in
             flow([
@@ -151,6 +188,12 @@ private func source(_ source: MeshSpec.Service.Source) -> String {
     }
 }
 
+private func labels(_ labels: [String: String]) -> String {
+    guard !labels.isEmpty else { return "" }
+    let fields = labels.sorted { $0.key < $1.key }.map { "\(inQuotes($0.key)): \(inQuotes($0.value))" }
+    return ", services: { \(fields.joined(separator: ", ")) }"
+}
+
 private func flow(_ fields: [(String, (any CustomStringConvertible)?)]) -> String {
     let present = fields.compactMap { key, value in value.map { "\(key): \(scalar($0))" } }
     return present.isEmpty ? "{}" : "{ \(present.joined(separator: ", ")) }"
@@ -172,34 +215,8 @@ private func helm(_ value: HelmValue) -> String {
     }
 }
 
-/// Bare when every reader takes the bare word for the same text; otherwise in double quotes.
 private func scalar(_ value: any CustomStringConvertible) -> String {
-    if value is Int || value is Bool { return value.description }
-    let text = value.description
-    let bare = text.utf8.allSatisfy { byte in
-        let letter = byte | 0x20
-        return (97...122).contains(letter) || (48...57).contains(byte) || [45, 46, 47, 58, 64, 95, 43].contains(byte)
-    }
-    let words = ["true", "false", "yes", "no", "on", "off", "null", "y", "n", "all"]
-    guard bare, let first = text.utf8.first, ![45, 46, 58, 43].contains(first), text.utf8.last != 58, !words.contains(text.lowercased()),
-        Double(text) == nil, !text.hasPrefix("0x")
-    else { return inQuotes(text) }
-    return text
+    value is Int || value is Bool ? value.description : YAMLText.scalar(value.description)
 }
 
-private func inQuotes(_ text: String) -> String {
-    var result = "\""
-    for scalar in text.unicodeScalars {
-        switch scalar {
-        case "\"", "\\": result += "\\" + String(scalar)
-        case "\n": result += "\\n"
-        case "\t": result += "\\t"
-        case " "..."~": result.unicodeScalars.append(scalar)
-        default:
-            let code = String(scalar.value, radix: 16)
-            let wide = scalar.value > 0xFFFF
-            result += (wide ? "\\U" : "\\u") + String(repeating: "0", count: (wide ? 8 : 4) - code.count) + code
-        }
-    }
-    return result + "\""
-}
+private func inQuotes(_ text: String) -> String { YAMLText.inQuotes(text) }

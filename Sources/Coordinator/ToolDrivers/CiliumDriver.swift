@@ -2,6 +2,7 @@
 
 import MeshModel
 import MeshSystem
+import Rendering
 import Running
 
 /// The cilium CLI. Its exit codes are not evidence (reference: `connect` says "Connected" with not one pod running), so what a command

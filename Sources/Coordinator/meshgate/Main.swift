@@ -27,6 +27,7 @@ struct Meshgate: AsyncParsableCommand {
             Examples:
               meshgate lint -f mesh.yaml                 check the file, every fault with its place
               meshgate plan -f mesh.yaml                 what would be done, behind which gates
+              meshgate render talos --out rendered       machine configuration patches, Cilium values, Terraform variables
               meshgate serve                             run the coordinator on this machine
               meshgate node invite wrk-e-1               a one-time token for an agent
               meshgate apply -f mesh.yaml                carry the plan out and follow it
@@ -42,9 +43,9 @@ struct Meshgate: AsyncParsableCommand {
             """,
         version: Version.text,
         subcommands: [
-            SpecCommand.self, LintCommand.self, PlanCommand.self, ServeCommand.self, StatusCommand.self, ApplyCommand.self,
-            VerifyCommand.self, DriftCommand.self, StopCommand.self, ExplainCommand.self, NodeCommand.self, WipeCommand.self,
-            ApproveCommand.self, OverrideCommand.self,
+            SpecCommand.self, LintCommand.self, PlanCommand.self, RenderCommand.self, ServeCommand.self, StatusCommand.self,
+            ApplyCommand.self, VerifyCommand.self, DriftCommand.self, StopCommand.self, ExplainCommand.self, NodeCommand.self,
+            WipeCommand.self, ApproveCommand.self, OverrideCommand.self,
             EventsCommand.self, ContextCommand.self, RehearseCommand.self, LabCommand.self,
         ])
 }

@@ -144,3 +144,33 @@ package struct CIDR: TextualValue, Comparable {
         left.base == right.base ? left.prefixLength < right.prefixLength : left.base < right.base
     }
 }
+
+/// Addresses in a row: a range in CIDR form, or its first and last address.
+package struct AddressBlock: TextualValue {
+    package let first: IPAddress
+    package let last: IPAddress
+    /// Present when it was written as one.
+    package let cidr: CIDR?
+
+    package static var form: String { "addresses such as 192.168.15.200-192.168.15.220 or 192.168.15.192/27" }
+
+    package init?(_ text: String) {
+        if let cidr = CIDR(text) {
+            (first, last, self.cidr) = (cidr.base, cidr.last, cidr)
+            return
+        }
+        let ends = text.split(separator: "-", omittingEmptySubsequences: false).map { IPAddress(String($0)) }
+        guard ends.count == 2, let first = ends[0], let last = ends[1], first.family == last.family, first <= last else { return nil }
+        (self.first, self.last, cidr) = (first, last, nil)
+    }
+
+    package var description: String { cidr?.description ?? "\(first)-\(last)" }
+    package func contains(_ address: IPAddress) -> Bool { address.family == first.family && (first...last).contains(address) }
+    package func overlaps(_ other: AddressBlock) -> Bool {
+        first.family == other.first.family && first <= other.last && other.first <= last
+    }
+}
+
+extension CIDR {
+    package func contains(_ block: AddressBlock) -> Bool { contains(block.first) && contains(block.last) }
+}

@@ -51,12 +51,17 @@ package struct MeshSpec: Hashable, Sendable, Codable {
         package var gateway: IPAddress?
         /// Bytes.
         package var mtu: Int
-        package init(name: String, vlan: Int? = nil, cidr: CIDR, gateway: IPAddress? = nil, mtu: Int = 1500) {
+        /// What the DHCP server of the network hands out.
+        package var dhcp: AddressBlock?
+        package init(
+            name: String, vlan: Int? = nil, cidr: CIDR, gateway: IPAddress? = nil, mtu: Int = 1500, dhcp: AddressBlock? = nil
+        ) {
             self.name = name
             self.vlan = vlan
             self.cidr = cidr
             self.gateway = gateway
             self.mtu = mtu
+            self.dhcp = dhcp
         }
     }
 
@@ -111,10 +116,12 @@ package struct MeshSpec: Hashable, Sendable, Codable {
         package var nodePortRange: ClosedRange<Int>
         package var cilium: Cilium
         package var nodes: [Node]
+        /// Present when Meshgate renders the cluster's machine configuration.
+        package var talos: Talos?
         package init(
             name: ClusterName, id: Int, kind: Kind = .talos, context: String, endpoint: String, network: String? = nil,
             podCIDRs: [CIDR], serviceCIDRs: [CIDR], kubeProxy: Bool = false, nodePortRange: ClosedRange<Int> = 30000...32767,
-            cilium: Cilium, nodes: [Node]
+            cilium: Cilium, nodes: [Node], talos: Talos? = nil
         ) {
             self.name = name
             self.id = id
@@ -128,6 +135,7 @@ package struct MeshSpec: Hashable, Sendable, Codable {
             self.nodePortRange = nodePortRange
             self.cilium = cilium
             self.nodes = nodes
+            self.talos = talos
         }
     }
 
@@ -166,11 +174,17 @@ package struct MeshSpec: Hashable, Sendable, Codable {
         package var clustermesh: Clustermesh
         /// Further Helm values of the pinned chart.
         package var values: [String: HelmValue]
+        /// Where services of type LoadBalancer get their addresses from; absent when there is none, here and below.
+        package var lbPools: [LBPool]?
+        /// Which services are announced by ARP and NDP, and where.
+        package var l2Policies: [L2Policy]?
+        package var bgp: BGP?
         package init(
             kubeProxyReplacement: Bool = true, routingMode: RoutingMode = .tunnel, tunnelProtocol: TunnelProtocol = .vxlan,
             tunnelPort: Int = 8472, encryption: Encryption = .none, l2announcements: Bool = false, mtu: Int? = nil,
             ipv4NativeRoutingCIDR: CIDR? = nil, k8sServiceHost: String? = nil, k8sServicePort: Int? = nil,
-            clustermesh: Clustermesh = Clustermesh(), values: [String: HelmValue] = [:]
+            clustermesh: Clustermesh = Clustermesh(), values: [String: HelmValue] = [:], lbPools: [LBPool]? = nil,
+            l2Policies: [L2Policy]? = nil, bgp: BGP? = nil
         ) {
             self.kubeProxyReplacement = kubeProxyReplacement
             self.routingMode = routingMode
@@ -184,6 +198,9 @@ package struct MeshSpec: Hashable, Sendable, Codable {
             self.k8sServicePort = k8sServicePort
             self.clustermesh = clustermesh
             self.values = values
+            self.lbPools = lbPools
+            self.l2Policies = l2Policies
+            self.bgp = bgp
         }
     }
 
@@ -193,10 +210,13 @@ package struct MeshSpec: Hashable, Sendable, Codable {
             package var name: String
             package var network: String
             package var mac: MACAddress?
-            package init(name: String, network: String, mac: MACAddress? = nil) {
+            /// A fixed address on this network, besides the node's own; absent where DHCP gives one.
+            package var address: IPAddress?
+            package init(name: String, network: String, mac: MACAddress? = nil, address: IPAddress? = nil) {
                 self.name = name
                 self.network = network
                 self.mac = mac
+                self.address = address
             }
         }
         package struct Disk: Hashable, Sendable, Codable {
@@ -237,9 +257,11 @@ package struct MeshSpec: Hashable, Sendable, Codable {
         /// Absent where the agent is installed.
         package var agent: Agent?
         package var hasAgent: Bool { agent != Agent.none }
+        /// The number of the machine on its hypervisor.
+        package var vmid: Int?
         package init(
             name: NodeID, role: Role, address: IPAddress, hypervisor: NodeID? = nil, cores: Int? = nil, memory: ByteCount? = nil,
-            interfaces: [Interface] = [], disks: [Disk] = [], agent: Agent? = nil
+            interfaces: [Interface] = [], disks: [Disk] = [], agent: Agent? = nil, vmid: Int? = nil
         ) {
             self.name = name
             self.role = role
@@ -250,6 +272,7 @@ package struct MeshSpec: Hashable, Sendable, Codable {
             self.interfaces = interfaces
             self.disks = disks
             self.agent = agent
+            self.vmid = vmid
         }
     }
 

@@ -1,15 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
 
-import MeshModel
+package import MeshModel
 
 /// The Helm values of one cluster, from the spec alone. The admin's own `values` are merged last, and so win.
-struct CiliumValues {
-    let spec: MeshSpec
-    let cluster: MeshSpec.Cluster
-    /// The values of the release that is there, when there is one: what the clustermesh steps have made of it since stays.
-    var installed: HelmValue?
+package struct CiliumValues {
+    private let spec: MeshSpec
+    private let cluster: MeshSpec.Cluster
+    private let installed: HelmValue?
 
-    var values: [String: HelmValue] {
+    /// `installed`: the values of the release that is there, when there is one. What the clustermesh steps have made of it since stays.
+    package init(spec: MeshSpec, cluster: MeshSpec.Cluster, installed: HelmValue? = nil) {
+        self.spec = spec
+        self.cluster = cluster
+        self.installed = installed
+    }
+
+    /// What goes into the values file.
+    package var values: [String: HelmValue] {
         let cilium = cluster.cilium
         var values: [String: HelmValue] = [
             "cluster": .map(["name": .string(cluster.name.text), "id": .integer(Int64(cluster.id))]),
@@ -33,6 +40,7 @@ struct CiliumValues {
         if let port = cilium.k8sServicePort { values["k8sServicePort"] = .integer(Int64(port)) }
         if let mtu = cilium.mtu { values["MTU"] = .integer(Int64(mtu)) }
         if cilium.l2announcements { values["l2announcements"] = .map(["enabled": .bool(true)]) }
+        if cilium.bgp != nil { values["bgpControlPlane"] = .map(["enabled": .bool(true)]) }
         if spec.versions.gatewayAPI != nil { values["gatewayAPI"] = .map(["enabled": .bool(true)]) }
         if cilium.encryption != .none {
             values["encryption"] = .map(["enabled": .bool(true), "type": .string(cilium.encryption.rawValue)])
@@ -45,12 +53,16 @@ struct CiliumValues {
     /// `clustermesh enable` and `connect` keep what they did in the values of the release: an upgrade without it would tear the mesh down.
     private var kept: [String: HelmValue] {
         var mesh: [String: HelmValue] = [:]
-        for key in ["useAPIServer", "config"] { mesh[key] = installed?["clustermesh", key] }
-        if let tls = installed?["clustermesh", "apiserver", "tls"] { mesh["apiserver"] = .map(["tls": tls]) }
+        for key in ["useAPIServer", "config"] { mesh[key] = installedValue("clustermesh", key) }
+        if let tls = installedValue("clustermesh", "apiserver", "tls") { mesh["apiserver"] = .map(["tls": tls]) }
         var kept: [String: HelmValue] = [:]
         if !mesh.isEmpty { kept["clustermesh"] = .map(mesh) }
-        if let bundle = installed?["tls", "caBundle"] { kept["tls"] = .map(["caBundle": bundle]) }
+        if let bundle = installedValue("tls", "caBundle") { kept["tls"] = .map(["caBundle": bundle]) }
         return kept
+    }
+
+    private func installedValue(_ path: String...) -> HelmValue? {
+        path.reduce(installed) { value, key in if case .map(let map)? = value { map[key] } else { nil } }
     }
 
     private var service: [String: HelmValue] {
@@ -77,7 +89,7 @@ struct CiliumValues {
         ]
     }
 
-    static func merge(_ base: [String: HelmValue], _ over: [String: HelmValue]) -> [String: HelmValue] {
+    private static func merge(_ base: [String: HelmValue], _ over: [String: HelmValue]) -> [String: HelmValue] {
         base.merging(over) { old, new in
             guard case .map(let oldMap) = old, case .map(let newMap) = new else { return new }
             return .map(merge(oldMap, newMap))
