@@ -140,7 +140,7 @@ struct TalosPatchTests {
                       - addresses:
                           - 10.1.0.11/24
                         deviceSelector:
-                          hardwareAddr: "bc:24:11:00:00:01"
+                          hardwareAddr: bc:24:11:00:00:01
                         dhcp: false
                         mtu: 1500
                         routes:
@@ -160,7 +160,7 @@ struct TalosPatchTests {
     func worker() throws {
         let worker = try text(files(FullMesh.spec())["talos/north/n-wrk-1.yaml"])
         #expect(
-            worker.contains("- deviceSelector:\n          hardwareAddr: \"bc:24:11:00:00:03\"\n        dhcp: true\n        mtu: 9000\n"))
+            worker.contains("- deviceSelector:\n          hardwareAddr: bc:24:11:00:00:03\n        dhcp: true\n        mtu: 9000\n"))
         #expect(worker.components(separatedBy: "routes:").count == 2)
         #expect(!worker.contains("etcd"))
     }
@@ -291,7 +291,7 @@ struct OtherRenderingTests {
         #expect(text.contains("  holdTimeSeconds: 9\n  keepAliveTimeSeconds: 3\n"))
         #expect(text.components(separatedBy: "meshgate.dev/advertisement: meshgate").count == 3)
         let cluster = try SmallMesh.need(all.last)
-        #expect(YAMLText.document(.map(cluster.spec)).contains("peerAddress: \"fd00::1\""))
+        #expect(YAMLText.document(.map(cluster.spec)).contains("peerAddress: fd00::1"))
     }
 
     @Test("Terraform gets every machine with what mesh.yaml knows of it, and null for what it leaves open")

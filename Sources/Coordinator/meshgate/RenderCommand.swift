@@ -2,6 +2,7 @@
 
 import ArgumentParser
 import FoundationEssentials
+import MeshConfig
 import MeshModel
 import MeshSystem
 import MeshTrust
