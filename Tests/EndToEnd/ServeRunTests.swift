@@ -88,7 +88,7 @@ struct ServeRunTests {
         let stage = try await running()
         for gate in ["G-DSK-01", "G-DSK-04", "G-DSK-06", "G-HST-03"] {
             let refused = try await stage.ask("override", "east/east-1/wipe-vdb", "--gate", gate, "--reason", "in a hurry")
-            #expect(refused.code == 77 && refused.errors.contains("guards a wipe and cannot be overridden"), "\(gate): \(refused.all)")
+            #expect(refused.code == 77 && refused.errors.contains("guards data and cannot be overridden"), "\(gate): \(refused.all)")
         }
         let reasonless = try await stage.ask("override", "east/cilium", "--gate", "G-HST-03", "--reason", " ")
         #expect(reasonless.code == 1 && reasonless.errors.contains("an override needs a reason"), "\(reasonless.all)")

@@ -68,6 +68,8 @@ final class MemoryBackend: OperatorBackend {
         note("arm \(node) by \(caller.name) with \(request.envelope.signatures.count) signatures")
         return ArmingReply(node: node, store: nil, disarmed: nil, text: nil, missing: [])
     }
+    func losses() async throws -> LossesReply { LossesReply(losses: []) }
+
     func wipes() async throws -> WipesReply { WipesReply(wipes: []) }
     func submit(_ request: WarrantRequest, by caller: Caller) async throws -> DoneReply {
         throw BackendRefusal(.badRequest, code: "warrantMalformed", "the warrant's text cannot be used", remedy: "request another")

@@ -110,10 +110,10 @@ struct LookingTests {
     func check() throws {
         let mixed = Plan(
             body: Plan.Body(spec: spec, planner: Planner.version, steps: build.steps, purpose: .verify(of: .zero)), digest: .zero)
-        #expect(PlanCheck.faults(of: mixed).contains { $0.contains("in a plan whose purpose is to verify") })
+        #expect(PlanCheck.faults(of: mixed).contains { $0.contains("in a plan whose purpose is verify") })
         let looking = Planner.lookingOver(spec, onlyConfiguration: false) { _ in .zero }
         let posing = Plan(body: Plan.Body(spec: spec, planner: Planner.version, steps: looking.steps), digest: .zero)
-        #expect(PlanCheck.faults(of: posing).contains { $0.contains("in a plan whose purpose is to build") })
+        #expect(PlanCheck.faults(of: posing).contains { $0.contains("in a plan whose purpose is build") })
         #expect(PlanCheck.faults(of: looking).isEmpty)
     }
 }

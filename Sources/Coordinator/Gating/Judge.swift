@@ -109,6 +109,9 @@ package struct Judge: Sendable {
         case .blankProven(let node, let disk, let share, let name, let host):
             return blankProven(node, disk, share, name, host, found, say)
         case .wiperArmed(let node): return wiperArmed(node, found, say)
+        case .teardownWarranted(let step): return teardownWarranted(step, say)
+        case .gone(let remnant): return gone(remnant, found, say)
+        case .hostClean(let node): return hostClean(node, found, say)
         case .warranted(let step, let node, let disk): return warranted(step, node, disk, say)
         case .clustersDistinct(let names): return clustersDistinct(names, found, say)
         case .nodesRegistered(let name, let nodes, let ranges): return nodesRegistered(name, nodes, ranges, found, say)

@@ -45,6 +45,12 @@ package enum Requirement: Hashable, Sendable, Codable {
     case provisioned(directory: String)
     case serviceDeployed(ClusterName, service: String, version: String?)
     case cephHealthy(ClusterName, osds: Int)
+    /// A person's signed permission for the step, by the coordinator's own list of signers.
+    case teardownWarranted(StepID)
+    /// Nothing of it is there any more.
+    case gone(Remnant)
+    /// No link of Cilium is left on the node.
+    case hostClean(NodeID)
 
     // The names of unlabelled values in JSON (SE-0295); they are part of the plan's form.
     private enum AgentReadyCodingKeys: String, CodingKey { case _0 = "node" }
@@ -76,6 +82,9 @@ package enum Requirement: Hashable, Sendable, Codable {
     private enum ClustermeshConnectedCodingKeys: String, CodingKey { case _0 = "cluster", remotes }
     private enum MeshConnectedCodingKeys: String, CodingKey { case _0 = "clusters" }
     private enum ServiceDeployedCodingKeys: String, CodingKey { case _0 = "cluster", service, version }
+    private enum TeardownWarrantedCodingKeys: String, CodingKey { case _0 = "step" }
+    private enum GoneCodingKeys: String, CodingKey { case _0 = "remnant" }
+    private enum HostCleanCodingKeys: String, CodingKey { case _0 = "node" }
     private enum CephHealthyCodingKeys: String, CodingKey { case _0 = "cluster", osds }
 
     /// A disk as the plan names it.
@@ -128,6 +137,9 @@ package enum Requirement: Hashable, Sendable, Codable {
         case .provisioned: .provisioned
         case .serviceDeployed: .serviceDeployed
         case .cephHealthy: .cephHealthy
+        case .teardownWarranted: .teardownWarrant
+        case .gone: .remnantGone
+        case .hostClean: .hostClean
         }
     }
 
@@ -140,7 +152,8 @@ package enum Requirement: Hashable, Sendable, Codable {
             true
         case .agentReady, .bootStable, .clockWithin, .kernelFit, .link, .address, .reaches, .diskIdentity, .diskUnused, .diskBlank,
             .diskWitness, .osdRetired, .blankProven, .wiperArmed, .warranted, .clustersDistinct, .kubeProxyAbsent, .ciliumHealthy,
-            .meshCAFree, .clustermeshConnected, .meshConnected, .connectivity, .provisionSafe, .cephHealthy:
+            .meshCAFree, .clustermeshConnected, .meshConnected, .connectivity, .provisionSafe, .cephHealthy, .teardownWarranted, .gone,
+            .hostClean:
             false
         }
     }
@@ -151,7 +164,7 @@ package enum Requirement: Hashable, Sendable, Codable {
         case .agentReady(let node), .bootStable(let node): [EvidenceKey(.node(node), .host)]
         case .clockWithin(let node, _): [EvidenceKey(.node(node), .clock)]
         case .kernelFit(let node, _): [EvidenceKey(.node(node), .kernel)]
-        case .link(let node, _, _, _), .address(let node, _): [EvidenceKey(.node(node), .links)]
+        case .link(let node, _, _, _), .address(let node, _), .hostClean(let node): [EvidenceKey(.node(node), .links)]
         case .reaches(let node, _): [EvidenceKey(.node(node), .reach)]
         case .diskIdentity(let node, _), .diskUnused(let node, _), .wiperArmed(let node): [EvidenceKey(.node(node), .disks)]
         case .diskWitness(let node, _, let hypervisor, _):
@@ -162,7 +175,8 @@ package enum Requirement: Hashable, Sendable, Codable {
                 host.map { EvidenceKey(.node($0), .virtualDisks) } ?? EvidenceKey(.node(node), .disks),
                 EvidenceKey(.cluster(cluster), .cluster),
             ]
-        case .warranted: []
+        case .warranted, .teardownWarranted: []
+        case .gone(let remnant): remnant.seenBy
         case .clustersDistinct(let names), .datapathParity(let names), .clusterIDs(let names, _), .meshConnected(let names):
             names.map { EvidenceKey(.cluster($0), .cluster) }
         case .nodesRegistered(let name, _, _), .kubeProxyAbsent(let name), .gatewayBundle(let name, _), .ciliumHealthy(let name, _, _),

@@ -106,6 +106,9 @@ package enum GateID: String, Hashable, Sendable, Codable, CaseIterable, Comparab
     case provisioned = "G-TF-04"
     case cephHealthy = "G-RK-01"
     case serviceDeployed = "G-D2-01"
+    case teardownWarrant = "G-UND-01"
+    case remnantGone = "G-UND-02"
+    case hostClean = "G-UND-03"
 
     package static func < (left: Self, right: Self) -> Bool { left.rawValue < right.rawValue }
 
@@ -125,6 +128,9 @@ package enum GateID: String, Hashable, Sendable, Codable, CaseIterable, Comparab
         case .wiperArmed: "the node's wiper is armed"
         case .diskBlank: "the disk is blank, or serves its storage cluster"
         case .diskUnused: "nothing uses the disk"
+        case .teardownWarrant: "a person has signed a warrant for what is lost"
+        case .remnantGone: "what the step undoes is gone"
+        case .hostClean: "nothing of Cilium is left on the node"
         case .warrant: "a person has signed a warrant for this disk"
         case .nodesRegistered: "every planned node is registered"
         case .kubeProxyAbsent: "kube-proxy is absent"

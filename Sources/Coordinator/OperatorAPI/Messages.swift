@@ -69,7 +69,7 @@ package struct RunReply: Hashable, Sendable, Codable {
     /// Steps that changed something.
     package var changed: Int
     package var steps: [StepReply]
-    /// `build`, `verify` or `drift`: what the run is for.
+    /// `build`, `verify`, `drift` or `teardown`: what the run is for.
     package var purpose: String?
     package init(
         id: RunID, plan: Digest, by: String, startedAt: Timestamp, endedAt: Timestamp?, ending: String?, changed: Int, steps: [StepReply],
@@ -282,6 +282,36 @@ package struct WipeReply: Hashable, Sendable, Codable {
 package struct WipesReply: Hashable, Sendable, Codable {
     package var wipes: [WipeReply]
     package init(wipes: [WipeReply]) { self.wipes = wipes }
+}
+
+/// One step of a teardown that destroys data: `GET /v1/losses`.
+package struct LossReply: Hashable, Sendable, Codable {
+    package var step: StepID
+    package var title: String
+    package var state: String
+    package var destroys: [String]
+    /// Why it could not begin now, warrant apart.
+    package var obstacles: [Reason]
+    /// The text to sign, good for half an hour.
+    package var warrant: String
+    /// The warrant that was handed in.
+    package var submitted: WarrantID?
+    package init(
+        step: StepID, title: String, state: String, destroys: [String], obstacles: [Reason], warrant: String, submitted: WarrantID?
+    ) {
+        self.step = step
+        self.title = title
+        self.state = state
+        self.destroys = destroys
+        self.obstacles = obstacles
+        self.warrant = warrant
+        self.submitted = submitted
+    }
+}
+
+package struct LossesReply: Hashable, Sendable, Codable {
+    package var losses: [LossReply]
+    package init(losses: [LossReply]) { self.losses = losses }
 }
 
 /// `POST /v1/warrants`.

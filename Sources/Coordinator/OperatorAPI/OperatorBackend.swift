@@ -47,6 +47,8 @@ package protocol OperatorBackend: Sendable {
     /// Hands a signed message to the node's wiper and waits for its answer.
     func arm(_ node: NodeID, _ request: ArmRequest, by caller: Caller) async throws -> ArmingReply
     func wipes() async throws -> WipesReply
+    /// What a teardown would destroy, and the texts that permit it.
+    func losses() async throws -> LossesReply
     func submit(_ request: WarrantRequest, by caller: Caller) async throws -> DoneReply
     func override(_ request: OverrideRequest, by caller: Caller) async throws -> DoneReply
     /// All evidence, or that about one subject (`node NAME`, `cluster NAME`, `mesh`).

@@ -32,6 +32,7 @@ package struct OperatorClient: Sendable {
     package func plan() async throws -> Plan { try await get(.plan) }
     package func nodes() async throws -> NodesReply { try await get(.nodes) }
     package func wipes() async throws -> WipesReply { try await get(.wipes) }
+    package func losses() async throws -> LossesReply { try await get(.losses) }
     package func explain(_ step: StepID) async throws -> ExplainReply { try await get(.explain, query: ["step": step.text]) }
     package func evidence(about subject: String? = nil) async throws -> EvidenceReply {
         try await get(.evidence, query: subject.map { ["subject": $0] } ?? [:])

@@ -108,6 +108,7 @@ struct OperatorResponder: Sendable {
         case .arming: return try Self.json(await backend.arming(try asked.nodeID()))
         case .arm: return try Self.json(await backend.arm(try asked.nodeID(), try asked.decode(), by: asked.caller))
         case .wipes: return try Self.json(await backend.wipes())
+        case .losses: return try Self.json(await backend.losses())
         case .warrants: return try Self.json(await backend.submit(try asked.decode(), by: asked.caller))
         case .overrides: return try Self.json(await backend.override(try asked.decode(), by: asked.caller))
         case .evidence: return try Self.json(await backend.evidence(about: asked.query("subject")))

@@ -2,15 +2,15 @@
 
 /// Every route of the admin surface. docs/openapi.yaml describes exactly these; a test compares the two.
 package enum OperatorRoute: String, Hashable, Sendable, CaseIterable {
-    case dashboard, health, metrics, status, plan, apply, stop, explain, nodes, invite, revoke, arming, arm, wipes, warrants, overrides,
-        evidence, events
+    case dashboard, health, metrics, status, plan, apply, stop, explain, nodes, invite, revoke, arming, arm, wipes, losses, warrants,
+        overrides, evidence, events
 
     package enum Method: String, Hashable, Sendable { case get = "GET", post = "POST" }
 
     /// Viewers may use what only reads.
     package var method: Method {
         switch self {
-        case .dashboard, .health, .metrics, .status, .plan, .explain, .nodes, .arming, .wipes, .evidence, .events: .get
+        case .dashboard, .health, .metrics, .status, .plan, .explain, .nodes, .arming, .wipes, .losses, .evidence, .events: .get
         case .apply, .stop, .invite, .revoke, .arm, .warrants, .overrides: .post
         }
     }
@@ -20,7 +20,7 @@ package enum OperatorRoute: String, Hashable, Sendable, CaseIterable {
         case .dashboard: "/"
         case .health: "/healthz"
         case .metrics: "/metrics"
-        case .status, .plan, .apply, .stop, .explain, .nodes, .wipes, .warrants, .overrides, .evidence, .events: "/v1/" + rawValue
+        case .status, .plan, .apply, .stop, .explain, .nodes, .wipes, .losses, .warrants, .overrides, .evidence, .events: "/v1/" + rawValue
         case .invite, .revoke, .arming, .arm: "/v1/nodes/{node}/" + rawValue
         }
     }

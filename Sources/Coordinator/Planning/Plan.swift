@@ -55,6 +55,9 @@ package struct Step: Hashable, Sendable, Codable {
     /// How long after a report the world may take to show it.
     package var settling: TimeSpan
 
+    /// Whether a person has to sign for it.
+    package var takesWarrant: Bool { gates.contains { $0.gate == .warrant || $0.gate == .teardownWarrant } }
+
     package init(
         id: StepID, title: String, place: Subject, action: Action, after: [StepID] = [], gates: [Requirement] = [],
         done: [Requirement], proof: [Requirement]? = nil, destroys: [String] = [], deadline: TimeSpan = TimeSpan(.seconds(900)),
@@ -96,6 +99,8 @@ package enum Action: Hashable, Sendable, Codable {
     case installService(String, ClusterName)
     /// Nothing is done: the step is the question whether its `done` is true.
     case look
+    /// Undoes what another step did, when it is this mesh's own and nothing stands on it any more.
+    case undo(Remnant)
 
     // The names of unlabelled values in JSON (SE-0295); they are part of the plan's form.
     private enum AwaitTalosCodingKeys: String, CodingKey { case _0 = "cluster" }
@@ -106,6 +111,7 @@ package enum Action: Hashable, Sendable, Codable {
     private enum WipeCodingKeys: String, CodingKey { case _0 = "node", _1 = "disk", _2 = "method", through }
     private enum EnableClustermeshCodingKeys: String, CodingKey { case _0 = "cluster" }
     private enum ConnectClustermeshCodingKeys: String, CodingKey { case _0 = "clusters" }
+    private enum UndoCodingKeys: String, CodingKey { case _0 = "remnant" }
     private enum InstallServiceCodingKeys: String, CodingKey { case _0 = "service", _1 = "cluster" }
 
     /// The tool that carries it out.
@@ -119,6 +125,7 @@ package enum Action: Hashable, Sendable, Codable {
         case .wipe(_, _, _, let route): route == .talosAPI ? "talosctl" : "agent"
         case .installService: "helm/kubectl/ansible"
         case .look: "look"
+        case .undo(let remnant): remnant.driver
         }
     }
 

@@ -15,19 +15,41 @@ package enum PlanCheck {
                 faults.append("\(step.id) waits for \(earlier), which does not come before it")
             }
             if step.done.isEmpty { faults.append("\(step.id) cannot tell when it is done") }
-            faults += wipeFaults(step, plan.spec)
-            if (step.action == .look) != plan.purpose.onlyLooks {
-                faults.append("\(step.id) does \(step.action.driver) in a plan whose purpose is to \(plan.purpose.word)")
+            faults += destructionFaults(step, plan.spec)
+            if !belongs(step.action, plan.purpose) {
+                faults.append("\(step.id) does \(step.action.driver) in a plan whose purpose is \(plan.purpose.word)")
             }
         }
         return faults
     }
 
+    private static func belongs(_ action: Action, _ purpose: Purpose) -> Bool {
+        switch (action, purpose) {
+        case (.look, _): purpose.onlyLooks
+        case (.undo, .teardown): true
+        case (.undo, _), (_, .teardown), (_, .verify), (_, .drift): false
+        case (_, .build): true
+        }
+    }
+
+    /// What destroys takes a person's permission, says what is lost, and nothing else may destroy.
+    private static func destructionFaults(_ step: Step, _ spec: MeshSpec) -> [String] {
+        switch step.action {
+        case .wipe: return wipeFaults(step, spec)
+        case .undo(let remnant) where remnant.holdsData:
+            var faults: [String] = []
+            if step.destroys.isEmpty { faults.append("\(step.id) does not say what it destroys") }
+            if !step.gates.contains(.teardownWarranted(step.id)) {
+                faults.append("\(step.id) lacks the gate \(GateID.teardownWarrant.rawValue)")
+            }
+            return faults
+        default: return step.destroys.isEmpty ? [] : ["\(step.id) destroys something but is not a wipe"]
+        }
+    }
+
     /// A wipe needs identity, no user, no owner, an armed wiper, a warrant and a proof afterwards; nothing else may destroy.
     private static func wipeFaults(_ step: Step, _ spec: MeshSpec) -> [String] {
-        guard case .wipe(let node, let disk, let method, let route) = step.action else {
-            return step.destroys.isEmpty ? [] : ["\(step.id) destroys something but is not a wipe"]
-        }
+        guard case .wipe(let node, let disk, let method, let route) = step.action else { return [] }
         var needed: [Requirement] = [.diskIdentity(node, disk), .diskUnused(node, disk), .warranted(step.id, node, disk)]
         if route == nil { needed.append(.wiperArmed(node)) }
         var faults = needed.filter { !step.gates.contains($0) }.map { "\(step.id) lacks the gate \($0.gate.rawValue)" }

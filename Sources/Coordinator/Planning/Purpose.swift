@@ -11,11 +11,27 @@ package enum Purpose: Hashable, Sendable, Codable {
     case verify(of: Digest)
     /// Look only at what is configured, and whether it is still what the spec says.
     case drift(of: Digest)
+    /// Undo what a build did, in the opposite order.
+    case teardown(Scope, of: Digest)
+
+    /// How much of it.
+    package enum Scope: Hashable, Sendable, Codable {
+        case mesh
+        /// One cluster leaves; the others stay connected with each other.
+        case cluster(ClusterName)
+        /// One step of the build, and whatever stands on it.
+        case step(StepID)
+
+        private enum ClusterCodingKeys: String, CodingKey { case _0 = "name" }
+        private enum StepCodingKeys: String, CodingKey { case _0 = "id" }
+    }
+
+    private enum TeardownCodingKeys: String, CodingKey { case _0 = "scope", of }
 
     /// Nothing is carried out: each step is a question.
     package var onlyLooks: Bool {
         switch self {
-        case .build: false
+        case .build, .teardown: false
         case .verify, .drift: true
         }
     }
@@ -26,6 +42,7 @@ package enum Purpose: Hashable, Sendable, Codable {
         case .build: "build"
         case .verify: "verify"
         case .drift: "drift"
+        case .teardown: "teardown"
         }
     }
 }
@@ -38,7 +55,7 @@ extension Plan {
     package var buildDigest: Digest {
         switch purpose {
         case .build: digest
-        case .verify(let build), .drift(let build): build
+        case .verify(let build), .drift(let build), .teardown(_, let build): build
         }
     }
 }

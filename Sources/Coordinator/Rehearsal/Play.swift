@@ -67,6 +67,19 @@ package struct Play: Sendable {
             .warrant(step: step, id: id, notAfter: terms.notAfter, envelope: WarrantEnvelope(text: terms.text, signatures: ["rehearsed"])))
     }
 
+    /// Signs for a step of a teardown, for an hour; `plan` is that of the warrant.
+    package mutating func approveLosses(of step: StepID, plan digest: Digest? = nil) -> InputRefusal? {
+        guard let found = plan.step(step), found.takesWarrant else { return .notAWipe(step) }
+        warrantNumber += 1
+        let digits = String(warrantNumber, radix: 16)
+        guard let id = WarrantID(String(repeating: "0", count: 32 - digits.count) + digits) else { return .notAWipe(step) }
+        let terms = TeardownTerms(
+            mesh: plan.spec.name, id: id, plan: digest ?? plan.digest, step: step, destroys: TeardownTerms.losses(found.destroys),
+            notBefore: now.wall, notAfter: now.wall + .seconds(3600))
+        return take(
+            .warrant(step: step, id: id, notAfter: terms.notAfter, envelope: WarrantEnvelope(text: terms.text, signatures: ["rehearsed"])))
+    }
+
     /// One second passes: tools end, probes are asked and answered.
     package mutating func tick() {
         now = now.advanced(by: .seconds(1))

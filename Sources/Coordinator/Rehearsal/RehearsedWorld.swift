@@ -33,6 +33,7 @@ package struct RehearsedWorld: Hashable, Sendable {
         package var tested: Set<ClusterName> = []
         package var services: Set<String> = []
         package var ceph = 0
+        package init() {}
     }
 
     /// How a driver misbehaves at its next call.
@@ -239,6 +240,7 @@ package struct RehearsedWorld: Hashable, Sendable {
                 serviceType: "NodePort", nodePort: cluster?.cilium.clustermesh.nodePort, apiserverReady: true,
                 remotes: Dictionary(state.remotes.map { ($0.text, true) }, uniquingKeysWith: { first, _ in first }),
                 connectivityKnown: true, notReady: 0, connectedMinimum: state.remotes.count, errors: [])
+            fact.configuredRemotes = state.remotes.map(\.text).sorted()
         }
         for service in spec.services where state.services.contains(service.name) {
             fact.releases["\(service.name)/\(service.name)"] = .init(
@@ -281,8 +283,29 @@ package struct RehearsedWorld: Hashable, Sendable {
                 clusters[name]?.ceph = spec.cluster(name)?.nodes.flatMap(\.disks).count { $0.use == .rookCeph } ?? 0
             }
         case .wipe(let node, let disk, _, _): return wipe(node, disk, warrant)
+        case .undo(let remnant):
+            // As the driver does: data goes with a warrant only.
+            if remnant.holdsData, warrant == nil { return .refused("warrantMissing") }
+            undo(remnant)
         }
         return .succeeded("exit code 0")
+    }
+
+    private mutating func undo(_ remnant: Remnant) {
+        switch remnant {
+        case .service(let service, let name):
+            clusters[name]?.services.remove(service)
+            if service == "rook-ceph" { clusters[name]?.ceph = 0 }
+        case .connections(let names): for name in names { clusters[name]?.remotes = [] }
+        case .membership(let leaving, let others):
+            clusters[leaving]?.remotes = []
+            for other in others { clusters[other]?.remotes.remove(leaving) }
+        case .clustermesh(let name): clusters[name]?.apiserver = false
+        case .cilium(let name): clusters[name]?.cilium = false
+        case .meshCA(let name): clusters[name]?.authority = nil
+        case .gatewayAPI(let name): clusters[name]?.gateway = nil
+        case .hostState: break
+        }
     }
 
     /// The agent's side, in short: one warrant, one wipe, never on a disk in use.

@@ -60,7 +60,7 @@ package enum InputRefusal: Error, Hashable, Sendable, CustomStringConvertible {
         case .stepOver(let step, let state): "\(step) is \(state) already"
         case .warrantMismatch(let step, let why): "the warrant does not fit \(step): \(why)"
         case .warrantKnown(let id): "warrant \(id) was handed in before; each one counts once"
-        case .overrideImpossible(let step, let gate): "gate \(gate.rawValue) of \(step) guards a wipe and cannot be overridden"
+        case .overrideImpossible(let step, let gate): "gate \(gate.rawValue) of \(step) guards data and cannot be overridden"
         case .overrideExpired(let until): "the override would have ended at \(until) already"
         case .overrideUnreasoned: "an override needs a reason"
         }

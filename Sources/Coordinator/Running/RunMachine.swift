@@ -336,9 +336,12 @@ package struct RunMachine: Sendable {
     private func refusal(ofWarrant id: WarrantID, _ envelope: WarrantEnvelope, for step: StepID) -> InputRefusal? {
         guard let run, !run.isOver else { return .noRun }
         guard let record = run[step] else { return .noSuchStep(step) }
-        guard case .wipe(let node, let disk, let method, _) = record.step.action else { return .notAWipe(step) }
+        guard record.step.takesWarrant else { return .notAWipe(step) }
         if record.status.isOver || record.status.isActive { return .stepOver(step, record.status.word) }
         if spentWarrants.contains(id) || warrants.values.contains(where: { $0.note.id == id }) { return .warrantKnown(id) }
+        guard case .wipe(let node, let disk, let method, _) = record.step.action else {
+            return misfit(id, envelope, record.step, run).map { .warrantMismatch(step, $0) }
+        }
         do {
             let terms = try WarrantTerms(parsing: envelope.text)
             if terms.id != id { return .warrantMismatch(step, "it was handed in under another id") }
@@ -358,10 +361,25 @@ package struct RunMachine: Sendable {
         }
     }
 
+    /// What a teardown's warrant says otherwise than its step.
+    private func misfit(_ id: WarrantID, _ envelope: WarrantEnvelope, _ step: Step, _ run: RunStatus) -> String? {
+        let terms: TeardownTerms
+        do {
+            terms = try TeardownTerms(parsing: envelope.text)
+        } catch {
+            return "\(error)"
+        }
+        if terms.id != id { return "it was handed in under another id" }
+        if terms.plan != run.plan.digest { return "it was written for another plan; request a new one" }
+        if terms.step != step.id { return "it names \(terms.step)" }
+        if terms.destroys != TeardownTerms.losses(step.destroys) { return "it names other losses than the step has" }
+        return nil
+    }
+
     private func refusal(of override: GateOverride, now: Moment) -> InputRefusal? {
         guard let run, !run.isOver else { return .noRun }
         guard let record = run[override.step] else { return .noSuchStep(override.step) }
-        if case .wipe = record.step.action { return .overrideImpossible(override.step, override.gate) }
+        if record.step.takesWarrant { return .overrideImpossible(override.step, override.gate) }
         if override.gate == .diskBlank { return .overrideImpossible(override.step, override.gate) }
         if override.until <= now.wall { return .overrideExpired(override.until) }
         return override.reason.allSatisfy(\.isWhitespace) || override.by.isEmpty ? .overrideUnreasoned : nil

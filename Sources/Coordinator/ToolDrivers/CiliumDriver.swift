@@ -27,7 +27,7 @@ struct CiliumDriver: Sendable {
         return Outcome(result, command: exists ? "cilium upgrade" : "cilium install", done: exists ? "upgraded" : "installed")
     }
 
-    private var operation: HelmOperation { HelmOperation(tools: tools, release: "cilium", namespace: "kube-system") }
+    var operation: HelmOperation { HelmOperation(tools: tools, release: "cilium", namespace: "kube-system") }
 
     func enableClustermesh(_ cluster: MeshSpec.Cluster, step: StepID, deadline: Duration) async throws -> Outcome {
         let arguments =
@@ -136,7 +136,7 @@ struct CiliumDriver: Sendable {
         }
     }
 
-    private func global(_ cluster: MeshSpec.Cluster) -> [String] {
+    func global(_ cluster: MeshSpec.Cluster) -> [String] {
         ["--context", cluster.context, "--kubeconfig", tools.kubeconfig]
     }
 }

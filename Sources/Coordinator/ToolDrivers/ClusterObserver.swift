@@ -20,6 +20,7 @@ struct ClusterObserver: Sendable {
         fact.gatewayBundle = try await gatewayBundle(client)
         fact.releases = try await HelmReleases(client: client).all()
         fact.ceph = try await ceph(client)
+        fact.configuredRemotes = try await configuredRemotes(client)
         if fact.ciliumConfig != nil {
             let cilium = CiliumDriver(tools: tools)
             fact.ciliumErrors = try await cilium.statusErrors(cluster)
@@ -58,6 +59,17 @@ struct ClusterObserver: Sendable {
         if let certificate = try? Certificate(pem: String(decoding: pem, as: UTF8.self)) { return certificate.spkiDigest }
         // A CA of another kind than ours (RSA, say) is compared by its bytes.
         return Digest.sha256(pem)
+    }
+
+    /// Each remote cluster is a key of these Secrets, beside the certificates for it, whose names have a dot. The chart renders them from
+    /// `clustermesh.config.clusters`. Only the names of keys are kept.
+    private func configuredRemotes(_ client: KubernetesClient) async throws -> [String] {
+        var names: Set<String> = []
+        for secret in ["cilium-clustermesh", "cilium-kvstoremesh"] {
+            let data = try await client.get("/api/v1/namespaces/kube-system/secrets/" + secret)?["data"]
+            names.formUnion((data?.map ?? [:]).keys.filter { !$0.contains(".") })
+        }
+        return names.sorted()
     }
 
     private func gatewayBundle(_ client: KubernetesClient) async throws -> SemanticVersion? {

@@ -54,6 +54,7 @@ package struct StepDriver: Sendable {
             return try await ServiceDriver(tools: tools, spec: plan.spec)
                 .install(found, on: cluster(name), step: step.id, deadline: deadline)
         case .look: return .refused("a question is not carried out")
+        case .undo: return .refused("what is undone may need a warrant in hand and is not done here")
         }
     }
 

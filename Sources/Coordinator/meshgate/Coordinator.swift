@@ -81,8 +81,10 @@ struct Coordinator: Sendable {
             environment: toolEnvironment(), contexts: { try KubeconfigFile.contexts(settings.kubeconfig, files: files) },
             meshCA: { try CiliumAuthority.open(directory: settings.state.authority, files: files, now: now().wall) },
             progress: { step, line in log.debug("tool", metadata: ["step": "\(step)", "line": "\(line)"]) })
+        let signers: @Sendable () throws -> AllowedSigners = { try settings.signers(files) }
         let hands = FleetHands(
-            driver: StepDriver(tools: tools), talos: TalosWipe(tools: tools, signers: { try settings.signers(files) }), seeds: seeds,
+            driver: StepDriver(tools: tools), talos: TalosWipe(tools: tools, signers: signers),
+            teardown: TeardownDriver(tools: tools, signers: signers), seeds: seeds,
             dispatch: { await hub.gateway?.dispatch($0) ?? .notConnected },
             deliver: { input in
                 do {

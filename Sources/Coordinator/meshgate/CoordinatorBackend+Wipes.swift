@@ -44,19 +44,28 @@ extension CoordinatorBackend {
     }
 
     func submit(_ request: WarrantRequest, by caller: Caller) async throws -> DoneReply {
-        let terms: WarrantTerms
+        let (id, notAfter) = try terms(of: request.envelope.text)
+        try checkSigned(request.envelope)
+        guard now().wall < notAfter else {
+            throw BackendRefusal(
+                .badRequest, code: "warrantExpired", "the warrant expired at \(notAfter)", remedy: "request a new one and sign it")
+        }
+        return DoneReply(
+            journal: try await submit(.warrant(step: request.step, id: id, notAfter: notAfter, envelope: request.envelope)))
+    }
+
+    /// Of a wipe or of a teardown; the first line tells which.
+    private func terms(of text: String) throws -> (id: WarrantID, notAfter: Timestamp) {
         do {
-            terms = try WarrantTerms(parsing: request.envelope.text)
+            if TeardownTerms.isMeant(by: text) {
+                let terms = try TeardownTerms(parsing: text)
+                return (terms.id, terms.notAfter)
+            }
+            let terms = try WarrantTerms(parsing: text)
+            return (terms.id, terms.notAfter)
         } catch {
             throw BackendRefusal(.badRequest, code: "warrantMalformed", "the warrant's text cannot be used: \(error)")
         }
-        try checkSigned(request.envelope)
-        guard now().wall < terms.notAfter else {
-            throw BackendRefusal(
-                .badRequest, code: "warrantExpired", "the warrant expired at \(terms.notAfter)", remedy: "request a new one and sign it")
-        }
-        return DoneReply(
-            journal: try await submit(.warrant(step: request.step, id: terms.id, notAfter: terms.notAfter, envelope: request.envelope)))
     }
 
     func arming(_ node: NodeID) async throws -> ArmingReply {

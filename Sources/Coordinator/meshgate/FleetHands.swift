@@ -18,6 +18,7 @@ final class FleetHands: Hands, Service {
 
     private let driver: StepDriver
     private let talos: TalosWipe
+    private let teardown: TeardownDriver
     private let seeds: SeedBook
     private let dispatch: @Sendable (NodeTask) async -> DispatchOutcome
     private let deliver: Deliver
@@ -43,12 +44,13 @@ final class FleetHands: Hands, Service {
 
     /// - Parameter isWaitedFor: whether the run still waits for this attempt.
     init(
-        driver: StepDriver, talos: TalosWipe, seeds: SeedBook, dispatch: @escaping @Sendable (NodeTask) async -> DispatchOutcome,
+        driver: StepDriver, talos: TalosWipe, teardown: TeardownDriver, seeds: SeedBook, dispatch: @escaping @Sendable (NodeTask) async -> DispatchOutcome,
         deliver: @escaping Deliver,
         isWaitedFor: @escaping @Sendable (StepTask) -> Bool, log: Logger
     ) {
         self.driver = driver
         self.talos = talos
+        self.teardown = teardown
         self.seeds = seeds
         self.dispatch = dispatch
         self.deliver = deliver
@@ -128,7 +130,12 @@ final class FleetHands: Hands, Service {
                 if Task.isCancelled { return }
                 await deliver(.outcome(run: context.run, step: step.id, attempt: attempt, outcome))
             default:
-                let outcome = await driver.carryOut(step, plan: context.plan)
+                let outcome =
+                    if case .undo = step.action {
+                        await teardown.carryOut(step, plan: context.plan, warrant: warrant)
+                    } else {
+                        await driver.carryOut(step, plan: context.plan)
+                    }
                 // Stopped with the coordinator, not by the tool: the next start settles it by looking.
                 if Task.isCancelled { return }
                 log.info("step reported", metadata: ["step": "\(step.id)", "outcome": "\(outcome.words)"])

@@ -34,6 +34,7 @@ struct Meshgate: AsyncParsableCommand {
               meshgate explain talos-east/cilium         why a step is held, and what to do
               meshgate verify -f mesh.yaml               look whether everything is still as it was left
               meshgate approve talos-east/wrk-e-1/wipe-vdb --key ~/.ssh/id_ed25519
+              meshgate destroy -f mesh.yaml              take it all down again, in the opposite order
               meshgate lab run tour                      everything, on this machine, with stand-in clusters
 
             Exit codes: 0 done; 1 the answer is no (faults found, run failed, request refused); 2 held, when --wait no was asked;
@@ -43,10 +44,27 @@ struct Meshgate: AsyncParsableCommand {
             """,
         version: Version.text,
         subcommands: [
-            SpecCommand.self, LintCommand.self, PlanCommand.self, RenderCommand.self, ServeCommand.self, StatusCommand.self,
-            ApplyCommand.self, VerifyCommand.self, DriftCommand.self, StopCommand.self, ExplainCommand.self, NodeCommand.self,
-            WipeCommand.self, ApproveCommand.self, OverrideCommand.self,
-            EventsCommand.self, ContextCommand.self, RehearseCommand.self, LabCommand.self,
+            SpecCommand.self,
+            LintCommand.self,
+            PlanCommand.self,
+            RenderCommand.self,
+            ServeCommand.self,
+            StatusCommand.self,
+            ApplyCommand.self,
+            VerifyCommand.self,
+            DriftCommand.self,
+            StopCommand.self,
+            ExplainCommand.self,
+            NodeCommand.self,
+            WipeCommand.self,
+            ApproveCommand.self,
+            OverrideCommand.self,
+            DestroyCommand.self,
+            UndoCommand.self,
+            EventsCommand.self,
+            ContextCommand.self,
+            RehearseCommand.self,
+            LabCommand.self,
         ])
 }
 

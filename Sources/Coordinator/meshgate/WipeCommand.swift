@@ -113,7 +113,7 @@ struct WipeCommand: AsyncParsableCommand {
             try await asking(connection) { client in
                 for (step, envelope) in try envelopes() {
                     _ = try await client.submit(WarrantRequest(step: step, envelope: envelope))
-                    Terminal.say("the warrant for \(step) is handed in; the agent judges it before it touches the disk")
+                    Terminal.say("the warrant for \(step) is handed in; whoever carries the step out judges it before anything is touched")
                 }
             }
         }
@@ -133,8 +133,8 @@ struct WipeCommand: AsyncParsableCommand {
                 }
                 let text = try readText("\(directory)/\(name)")
                 do {
-                    let terms = try WarrantTerms(parsing: text)
-                    return (terms.step, WarrantEnvelope(text: text, signatures: try signatures.map { try readText("\(directory)/\($0)") }))
+                    let step = TeardownTerms.isMeant(by: text) ? try TeardownTerms(parsing: text).step : try WarrantTerms(parsing: text).step
+                    return (step, WarrantEnvelope(text: text, signatures: try signatures.map { try readText("\(directory)/\($0)") }))
                 } catch let malformed as WarrantTerms.Malformed {
                     throw Failure(.badInput, "\(directory)/\(name) is not a warrant: \(malformed); nothing was handed in")
                 }
@@ -150,6 +150,13 @@ struct WipeSelection: ParsableArguments {
 
     func check() throws {
         guard all != !steps.isEmpty else { throw ValidationError("name wipe steps, or --all (see `meshgate wipe plan`)") }
+    }
+
+    /// Steps of a teardown among those that are meant; with --all, each that still needs a warrant.
+    func choose(from losses: [LossReply]) -> [LossReply] {
+        losses.filter { loss in
+            all ? ["waiting", "held"].contains(loss.state) && loss.submitted == nil : steps.contains(loss.step.text)
+        }
     }
 
     func choose(from wipes: [WipeReply]) throws -> [WipeReply] {

@@ -74,6 +74,8 @@ package struct ClusterFact: Hashable, Sendable, Codable {
     /// Errors listed by `cilium status -o json`; absent when it could not be asked.
     package var ciliumErrors: [String]?
     package var clustermesh: Clustermesh?
+    /// Remote clusters that Cilium is configured to connect to, whether it can or not; sorted.
+    package var configuredRemotes: [String]
     /// By `namespace/name`.
     package var releases: [String: Release]
     /// CephCluster health by `namespace/name`, as (health, OSDs up).
@@ -96,7 +98,7 @@ package struct ClusterFact: Hashable, Sendable, Codable {
         name: ClusterName, apiCA: Digest? = nil, systemUID: String? = nil, nodes: [RegisteredNode] = [],
         daemonSets: [String: DaemonSet] = [:], ciliumConfig: [String: String]? = nil, meshCA: Digest? = nil,
         gatewayBundle: SemanticVersion? = nil, ciliumErrors: [String]? = nil, clustermesh: Clustermesh? = nil,
-        releases: [String: Release] = [:], ceph: [String: CephHealth] = [:]
+        configuredRemotes: [String] = [], releases: [String: Release] = [:], ceph: [String: CephHealth] = [:]
     ) {
         self.name = name
         self.apiCA = apiCA
@@ -108,6 +110,7 @@ package struct ClusterFact: Hashable, Sendable, Codable {
         self.gatewayBundle = gatewayBundle
         self.ciliumErrors = ciliumErrors
         self.clustermesh = clustermesh
+        self.configuredRemotes = configuredRemotes
         self.releases = releases
         self.ceph = ceph
     }

@@ -102,7 +102,7 @@ package struct WarrantTerms: Hashable, Sendable {
     }
 
     /// Printable ASCII of at most 200 bytes, without blanks at its ends: what a signer reads is what is compared.
-    private static func plainLine(_ text: String) -> String {
+    static func plainLine(_ text: String) -> String {
         let plain = text.unicodeScalars.prefix(200).map { (0x20..<0x7f).contains($0.value) ? Character($0) : "?" }
         return String(String(plain).reversed().drop { $0 == " " }.reversed())
     }

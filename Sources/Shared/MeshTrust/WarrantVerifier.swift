@@ -23,6 +23,13 @@ package struct VerifiedArming: Hashable, Sendable {
     fileprivate init(terms: ArmingTerms) { self.terms = terms }
 }
 
+/// Teardown terms whose signatures were checked; only from `WarrantVerifier`, as a warrant is.
+package struct VerifiedTeardown: Hashable, Sendable {
+    /// What is permitted.
+    package let terms: TeardownTerms
+    fileprivate init(terms: TeardownTerms) { self.terms = terms }
+}
+
 /// Why a warrant permits nothing. `signature` counts from 1.
 package enum WarrantRefusal: Error, Hashable, Sendable, CustomStringConvertible {
     case nobodyMaySign
@@ -95,6 +102,21 @@ package enum WarrantVerifier {
         }
         try inTime(terms.notBefore, terms.notAfter, now)
         return VerifiedArming(terms: terms)
+    }
+
+    /// The same for terms that let a step of a teardown destroy data.
+    package static func verifyTeardown(
+        _ envelope: WarrantEnvelope, signers: AllowedSigners, now: Timestamp
+    ) throws(WarrantRefusal) -> VerifiedTeardown {
+        let (text, _) = try signed(envelope, signers: signers, now: now)
+        let terms: TeardownTerms
+        do {
+            terms = try TeardownTerms(parsing: text)
+        } catch {
+            throw .malformedTerms(error)
+        }
+        try inTime(terms.notBefore, terms.notAfter, now)
+        return VerifiedTeardown(terms: terms)
     }
 
     /// The very text that enough signers have signed, and who they are.

@@ -55,6 +55,32 @@ extension StandInCilium {
         try await configure(local, own, others, mode: mode, doing: doing)
     }
 
+    /// Takes the clusters out of each other's values, as `clustermesh disconnect` was recorded to.
+    func disconnect() async throws {
+        let doing = "Unable to disconnect clusters: "
+        let mode = arguments["--connection-mode"] ?? "bidirectional"
+        let local = try await client()
+        let remotes = try await remoteClients()
+        try await upgrade(local, toForget: remotes.map(\.cluster), doing: doing)
+        if mode != "unicast" {
+            for remote in remotes {
+                let rest = mode == "mesh" ? remotes.map(\.cluster).filter { $0 != remote.cluster } : []
+                try await upgrade(remote, toForget: rest + [local.cluster], doing: doing)
+            }
+        }
+        for remote in remotes { call.say("✅ Disconnected clusters \(local.cluster) <x> \(remote.cluster)!") }
+    }
+
+    private func upgrade(_ client: StandInClient, toForget others: [String], doing: String) async throws {
+        call.say("ℹ️ Configuring Cilium in cluster \(client.cluster) to disconnect from cluster \(others.joined(separator: ","))")
+        guard let release = try await release(client) else { throw StandInFailure.error("\(doing)release: not found") }
+        var values = release.config
+        let kept = (values["clustermesh", "config", "clusters"]?.elements ?? []).filter { !others.contains($0["name"]?.text ?? "") }
+        values["clustermesh", "config", "clusters"] = .list(kept)
+        if values == release.config { return }
+        try await deploy(release.next(version: release.chartVersion, config: values), client, doing: doing)
+    }
+
     private func remoteClients() async throws -> [StandInClient] {
         var clients: [StandInClient] = []
         for context in arguments.all("--destination-context").flatMap({ $0.split(separator: ",").map(String.init) }) {

@@ -40,6 +40,7 @@ struct StandInCilium: Sendable {
         case ["clustermesh", "disable"]: try await disableClustermesh()
         case ["clustermesh", "status"]: try await clustermeshStatus()
         case ["clustermesh", "connect"]: try await connect()
+        case ["clustermesh", "disconnect"]: try await disconnect()
         case ["connectivity", "test"]: try await testConnectivity()
         default: throw StandInFailure.error("unknown command \"\(words.joined(separator: " "))\" for \"cilium\"")
         }
@@ -52,7 +53,7 @@ struct StandInCilium: Sendable {
 
             Usage:
               cilium [install|upgrade|uninstall|status|version] [flags]
-              cilium clustermesh [enable|disable|status|connect] [flags]
+              cilium clustermesh [enable|disable|status|connect|disconnect] [flags]
               cilium connectivity test [flags]
             """)
     }

@@ -20,11 +20,12 @@ struct StandInHelm: Sendable {
     func run() async throws {
         let words = arguments.words
         if arguments.has("--help") || words.isEmpty {
-            return call.say("The stand-in helm of the Meshgate Lab: upgrade --install NAME CHART, list, version.")
+            return call.say("The stand-in helm of the Meshgate Lab: upgrade --install NAME CHART, uninstall NAME, list, version.")
         }
         switch words[0] {
         case "version": call.say("stand-in of the Meshgate Lab, as v3.19.0")
         case "upgrade": try await upgrade()
+        case "uninstall": try await uninstall()
         case "list", "ls": try await list()
         default: throw StandInFailure.plain("Error: unknown command \"\(words[0])\" for \"helm\"")
         }
@@ -89,6 +90,21 @@ struct StandInHelm: Sendable {
             throw StandInFailure.plain("Error: \(failed): \(failure.reason)")
         }
         try await release.save(status: "deployed", client)
+    }
+
+    private func uninstall() async throws {
+        guard arguments.words.count == 2 else { throw StandInFailure.plain("Error: \"helm uninstall\" requires at least 1 argument") }
+        let (name, namespace) = (arguments.words[1], arguments["--namespace"] ?? "default")
+        let client = try await client()
+        guard let release = try await StandInRelease.latest(name, in: namespace, client) else {
+            throw StandInFailure.plain("Error: uninstall: Release not loaded: \(name): release: not found")
+        }
+        let workload = release.chart == "rook-ceph" ? "rook-ceph-operator" : release.name
+        try await client.delete(.deployment(namespace, workload))
+        for revision in 1...release.revision {
+            try await client.delete(.secret(namespace, "sh.helm.release.v1.\(name).v\(revision)"))
+        }
+        call.say("release \"\(name)\" uninstalled")
     }
 
     private func list() async throws {

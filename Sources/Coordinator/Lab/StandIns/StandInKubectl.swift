@@ -99,12 +99,27 @@ struct StandInKubectl: Sendable {
     }
 
     private func delete(_ client: StandInClient) async throws {
+        if let source = arguments["--filename"] { return try await delete(client, named: source) }
         let path = try path()
         guard path.name != nil else { throw StandInFailure.plain("error: resource(s) were provided, but no name was specified") }
         if try await client.delete(path) {
             call.say("\(StandInKinds.kind(path.resource)?.lowercased() ?? path.resource) \"\(path.name ?? "")\" deleted")
         } else if !arguments.has("--ignore-not-found") {
             throw notFound(path)
+        }
+    }
+
+    private func delete(_ client: StandInClient, named source: String) async throws {
+        for object in try manifest(source) {
+            guard let version = object["apiVersion"]?.text, let kind = object["kind"]?.text, let name = object["metadata", "name"]?.text
+            else { throw StandInFailure.plain("error: error validating \"\(source)\": apiVersion, kind or metadata.name not set") }
+            let path = StandInKinds.path(
+                apiVersion: version, kind: kind, namespace: object["metadata", "namespace"]?.text ?? arguments["--namespace"], name: name)
+            if try await client.delete(path) {
+                call.say("\(kind.lowercased()) \"\(name)\" deleted")
+            } else if !arguments.has("--ignore-not-found") {
+                throw notFound(path)
+            }
         }
     }
 

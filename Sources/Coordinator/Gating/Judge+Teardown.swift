@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import MeshModel
+
+extension Judge {
+    /// Whether somebody has signed; who may, the coordinator's own list says when the warrant is handed in and again when it is used.
+    func teardownWarranted(_ step: StepID, _ say: Findings) -> Verdict {
+        guard let warrant = warrants[step] else {
+            return say.hold(
+                .mesh, .needsWarrant, "no warrant for what \(step) destroys",
+                "`meshgate destroy losses` shows what would be lost; `meshgate approve \(step)` signs and submits")
+        }
+        guard now.wall < warrant.notAfter else {
+            return say.hold(
+                .mesh, .needsWarrant, "the warrant \(warrant.id) for \(step) expired at \(warrant.notAfter)",
+                "sign a new one: `meshgate approve \(step)`")
+        }
+        return .pass
+    }
+
+    func gone(_ remnant: Remnant, _ found: Found, _ say: Findings) -> Verdict {
+        switch remnant {
+        case .service(let service, let name):
+            return absent(name, found, say) { fact in
+                let releases = fact.releases.keys.filter { $0.hasSuffix("/\(service)") }.sorted().map { "release \($0)" }
+                return releases + (service == "rook-ceph" ? fact.ceph.keys.sorted().map { "CephCluster \($0)" } : [])
+            }
+        case .connections(let names):
+            return .all(names.map { name in disconnected(name, from: names.filter { $0 != name }, found, say) })
+        case .membership(let name, let others):
+            return .all([disconnected(name, from: others, found, say)] + others.map { disconnected($0, from: [name], found, say) })
+        case .clustermesh(let name): return absent(name, found, say) { $0.clustermesh == nil ? [] : ["the clustermesh API server"] }
+        case .cilium(let name):
+            return absent(name, found, say) { fact in
+                var left: [String] = []
+                if fact.releases["kube-system/cilium"] != nil { left.append("release kube-system/cilium") }
+                if fact.daemonSets["kube-system/cilium"] != nil { left.append("DaemonSet kube-system/cilium") }
+                if fact.ciliumConfig != nil { left.append("ConfigMap kube-system/cilium-config") }
+                return left
+            }
+        case .hostState(_, let nodes): return .all(nodes.map { hostClean($0, found, say) })
+        case .meshCA(let name): return absent(name, found, say) { $0.meshCA == nil ? [] : ["Secret kube-system/cilium-ca"] }
+        case .gatewayAPI(let name):
+            return absent(name, found, say) { fact in fact.gatewayBundle.map { ["the Gateway API CRDs \($0)"] } ?? [] }
+        }
+    }
+
+    /// Links that Cilium makes and leaves: docs.cilium.io, "cilium-dbg post-uninstall-cleanup".
+    private static let ciliumLinks = ["cilium_host", "cilium_net", "cilium_vxlan", "cilium_geneve", "cilium_wg0", "cilium_ipip"]
+
+    func hostClean(_ node: NodeID, _ found: Found, _ say: Findings) -> Verdict {
+        let left = (found.facts[EvidenceKey(.node(node), .links)] ?? []).compactMap { fact -> String? in
+            guard case .link(let link) = fact else { return nil }
+            return Self.ciliumLinks.contains(link.name) || link.name.hasPrefix("lxc") ? link.name : nil
+        }
+        guard !left.isEmpty else { return .pass }
+        return say.hold(
+            .node(node), .inUse, "\(node) still has \(left.sorted().prefix(5).joined(separator: ", ")) of Cilium",
+            "reboot \(node): Cilium's links and programs outlive its pods")
+    }
+
+    private func absent(_ name: ClusterName, _ found: Found, _ say: Findings, _ left: (ClusterFact) -> [String]) -> Verdict {
+        guard let fact = found.cluster(name) else { return say.nothing(about: "the cluster", .cluster(name)) }
+        return say.pass(
+            unless: left(fact).map {
+                say.reason(.cluster(name), .inUse, "\($0) is still on \(name)", "the plan's step removes it; look at what holds it")
+            })
+    }
+
+    /// By what is configured, which stays when no agent can be asked.
+    private func disconnected(_ name: ClusterName, from others: [ClusterName], _ found: Found, _ say: Findings) -> Verdict {
+        guard let fact = found.cluster(name) else { return say.nothing(about: "the cluster", .cluster(name)) }
+        let configured = Set(fact.configuredRemotes).union(fact.clustermesh?.remotes.keys.map(\.self) ?? [])
+        let left = others.filter { configured.contains($0.text) }
+        guard left.isEmpty else {
+            return say.hold(
+                .cluster(name), .inUse, "\(name) still has a connection to \(left.map(\.text).joined(separator: ", "))",
+                "the plan's step disconnects it; look at `cilium clustermesh status`")
+        }
+        return .pass
+    }
+}

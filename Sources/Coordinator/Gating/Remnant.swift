@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package import MeshModel
+
+/// What one step of a build leaves behind, as that which a teardown removes.
+package enum Remnant: Hashable, Sendable, Codable {
+    /// A day-2 service on one cluster.
+    case service(String, ClusterName)
+    /// The connections of these clusters, each with every other.
+    case connections([ClusterName])
+    /// One cluster's connections with the others, which stay connected among themselves.
+    case membership(ClusterName, of: [ClusterName])
+    case clustermesh(ClusterName)
+    case cilium(ClusterName)
+    /// Links of Cilium that outlive its uninstallation until the node boots anew.
+    case hostState(ClusterName, [NodeID])
+    case meshCA(ClusterName)
+    case gatewayAPI(ClusterName)
+
+    private enum ServiceCodingKeys: String, CodingKey { case _0 = "service", _1 = "cluster" }
+    private enum ConnectionsCodingKeys: String, CodingKey { case _0 = "clusters" }
+    private enum MembershipCodingKeys: String, CodingKey { case _0 = "cluster", of }
+    private enum ClustermeshCodingKeys: String, CodingKey { case _0 = "cluster" }
+    private enum CiliumCodingKeys: String, CodingKey { case _0 = "cluster" }
+    private enum HostStateCodingKeys: String, CodingKey { case _0 = "cluster", _1 = "nodes" }
+    private enum MeshCACodingKeys: String, CodingKey { case _0 = "cluster" }
+    private enum GatewayAPICodingKeys: String, CodingKey { case _0 = "cluster" }
+
+    /// The tool that removes it.
+    package var driver: String {
+        switch self {
+        case .service: "helm/kubectl/ansible"
+        case .connections, .membership, .clustermesh, .cilium: "cilium"
+        case .hostState: "talosctl"
+        case .meshCA, .gatewayAPI: "kubernetes"
+        }
+    }
+
+    /// Whether somebody's data goes with it.
+    package var holdsData: Bool {
+        switch self {
+        case .service(let name, _): name == "rook-ceph"
+        case .connections, .membership, .clustermesh, .cilium, .hostState, .meshCA, .gatewayAPI: false
+        }
+    }
+
+    /// What shows whether it is there.
+    var seenBy: [EvidenceKey] {
+        switch self {
+        case .service(_, let name), .clustermesh(let name), .cilium(let name), .meshCA(let name), .gatewayAPI(let name):
+            [EvidenceKey(.cluster(name), .cluster)]
+        case .connections(let names): names.map { EvidenceKey(.cluster($0), .cluster) }
+        case .membership(let name, let others): ([name] + others).map { EvidenceKey(.cluster($0), .cluster) }
+        case .hostState(_, let nodes): nodes.map { EvidenceKey(.node($0), .links) }
+        }
+    }
+}

@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Gating
+package import MeshModel
+
+extension Planner {
+    /// The plan that undoes the build of `spec`, or a part of it: every step that leaves something becomes one that removes it, after all
+    /// that stands on it. Disks are not wiped here and machines stay; what a wiped disk held is gone anyway.
+    package static func takingDown(
+        _ spec: MeshSpec, _ scope: Purpose.Scope, digest: (Plan.Body) throws -> Digest
+    ) rethrows -> Plan {
+        let build = try plan(spec, digest: digest)
+        let teardown = Teardown(spec: spec, build: build.steps, scope: scope)
+        let body = Plan.Body(spec: spec, planner: version, steps: teardown.steps, purpose: .teardown(scope, of: build.digest))
+        return Plan(body: body, digest: try digest(body))
+    }
+}
+
+/// A build read backwards.
+private struct Teardown {
+    let spec: MeshSpec
+    let build: [Step]
+    let scope: Purpose.Scope
+    /// The steps of the build that each step is directly waited for by.
+    private let dependents: [StepID: [Step]]
+
+    init(spec: MeshSpec, build: [Step], scope: Purpose.Scope) {
+        self.spec = spec
+        self.build = build
+        self.scope = scope
+        var dependents: [StepID: [Step]] = [:]
+        for step in build { for earlier in step.after { dependents[earlier, default: []].append(step) } }
+        self.dependents = dependents
+    }
+
+    var steps: [Step] {
+        var included: Set<StepID> = []
+        var steps: [Step] = []
+        for step in build.reversed() where isMeant(step) {
+            guard let remnant = remnant(of: step) else { continue }
+            included.insert(step.id)
+            let before = standingOn(step.id, included)
+            steps.append(undo(step, remnant, after: before.map(Self.undoID)))
+            if case .cilium(let name) = remnant, let host = hostState(name, after: Self.undoID(step.id)) { steps.append(host) }
+        }
+        return steps
+    }
+
+    /// `east/cilium` is undone by `east/cilium/undo`.
+    static func undoID(_ id: StepID) -> StepID { StepID(id.text, "undo") }
+
+    // MARK: which steps
+
+    private func isMeant(_ step: Step) -> Bool {
+        switch scope {
+        case .mesh: true
+        case .cluster(let name): concerns(step, name)
+        case .step(let id): step.id == id || reached(from: id).contains(step.id)
+        }
+    }
+
+    private func concerns(_ step: Step, _ name: ClusterName) -> Bool {
+        switch step.action {
+        case .connectClustermesh(let names): names.contains(name)
+        default: step.place == .cluster(name)
+        }
+    }
+
+    /// Everything that stands on a step, near or far.
+    private func reached(from id: StepID) -> Set<StepID> {
+        var found: Set<StepID> = []
+        var open = [id]
+        while let next = open.popLast() {
+            for step in dependents[next] ?? [] where found.insert(step.id).inserted { open.append(step.id) }
+        }
+        return found
+    }
+
+    /// The steps that are undone first: those that stand on this one, through steps that leave nothing.
+    private func standingOn(_ id: StepID, _ included: Set<StepID>) -> [StepID] {
+        let all = reached(from: id)
+        return build.map(\.id).filter { all.contains($0) && included.contains($0) && $0 != id }
+    }
+
+    // MARK: what each leaves
+
+    private func remnant(of step: Step) -> Remnant? {
+        switch step.action {
+        case .installService(let service, let name): .service(service, name)
+        case .connectClustermesh(let names):
+            if case .cluster(let leaving) = scope { .membership(leaving, of: names.filter { $0 != leaving }) } else { .connections(names) }
+        case .enableClustermesh(let name): .clustermesh(name)
+        case .installCilium(let name): .cilium(name)
+        case .seedMeshCA(let name): .meshCA(name)
+        case .installGatewayAPI(let name, _): .gatewayAPI(name)
+        case .provision, .awaitTalos, .awaitNodes, .wipe, .testConnectivity, .look, .undo: nil
+        }
+    }
+
+    private func undo(_ step: Step, _ remnant: Remnant, after: [StepID]) -> Step {
+        let id = Self.undoID(step.id)
+        // A cluster that is alone is compared with itself: that its API server says who it is.
+        var gates: [Requirement] = [.clustersDistinct(spec.clusters.map(\.name))]
+        let losses = losses(remnant)
+        if !losses.isEmpty { gates.append(.teardownWarranted(id)) }
+        return Step(
+            id: id, title: title(remnant), place: step.place, action: .undo(remnant), after: after, gates: gates, done: [.gone(remnant)],
+            destroys: losses, deadline: TimeSpan(.seconds(1800)), settling: TimeSpan(.seconds(600)))
+    }
+
+    /// What Cilium leaves on a node lasts until it boots anew.
+    private func hostState(_ name: ClusterName, after: StepID) -> Step? {
+        guard let cluster = spec.cluster(name) else { return nil }
+        let nodes = cluster.nodes.filter(\.hasAgent).map(\.name)
+        guard !nodes.isEmpty else { return nil }
+        let remnant = Remnant.hostState(name, nodes)
+        return Step(
+            id: StepID(name.text, "host-state", "undo"), title: title(remnant), place: .cluster(name), action: .undo(remnant), after: [after],
+            gates: [.clustersDistinct(spec.clusters.map(\.name))], done: nodes.map { .hostClean($0) },
+            deadline: TimeSpan(.seconds(3600)), settling: TimeSpan(.seconds(900)))
+    }
+
+    private func title(_ remnant: Remnant) -> String {
+        switch remnant {
+        case .service(let service, _): "uninstall \(service)"
+        case .connections(let names): "disconnect \(names.count) clusters from each other"
+        case .membership(let name, let others): "disconnect \(name) from \(others.map(\.text).joined(separator: ", "))"
+        case .clustermesh: "disable the clustermesh API server"
+        case .cilium: "uninstall Cilium"
+        case .hostState: "reboot nodes on which links of Cilium are left"
+        case .meshCA: "remove the mesh's Cilium CA"
+        case .gatewayAPI: "remove the Gateway API CRDs, when no object needs them"
+        }
+    }
+
+    private func losses(_ remnant: Remnant) -> [String] {
+        guard remnant.holdsData, case .service(_, let name) = remnant, let cluster = spec.cluster(name) else { return [] }
+        let disks = cluster.nodes.flatMap { node in
+            node.disks.filter { $0.use == .rookCeph }.map { "Ceph's data on disk \($0.serial ?? $0.name) (\($0.size)) of \(node.name)" }
+        }
+        return ["every volume, bucket and file system in Ceph on cluster \(name)"] + disks
+    }
+}

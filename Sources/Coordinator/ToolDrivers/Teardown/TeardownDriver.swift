@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Gating
+package import MeshModel
+import MeshSystem
+package import MeshTrust
+package import Planning
+package import Running
+
+/// Undoes what a build left, one remnant at a time. It removes only what is the mesh's own by exact identity, and says of everything else whose
+/// it may be. Removing what is gone already is no error: a teardown that was cut off is begun again.
+package struct TeardownDriver: Sendable {
+    private let tools: Toolbox
+    private let signers: @Sendable () throws -> AllowedSigners
+
+    /// `signers`: who may sign for what a teardown destroys; the coordinator's own file.
+    package init(tools: Toolbox, signers: @escaping @Sendable () throws -> AllowedSigners) {
+        self.tools = tools
+        self.signers = signers
+    }
+
+    /// Runs to the end of the tool. A step that destroys data does nothing without a warrant that counts now.
+    package func carryOut(_ step: Step, plan: Plan, warrant: WarrantEnvelope?) async -> Outcome {
+        do {
+            guard case .undo(let remnant) = step.action else { return .refused("\(step.id) undoes nothing") }
+            if remnant.holdsData || step.takesWarrant, let refusal = refusal(of: warrant, step, plan) { return .refused(refusal) }
+            return try await undo(remnant, step, plan.spec)
+        } catch {
+            return .failed("\(error)")
+        }
+    }
+
+    /// Why the warrant does not permit the step; `nil` when it does.
+    private func refusal(of warrant: WarrantEnvelope?, _ step: Step, _ plan: Plan) -> String? {
+        guard let warrant else { return "there is no warrant for it" }
+        let allowed: AllowedSigners
+        do {
+            allowed = try signers()
+        } catch {
+            return "who may sign cannot be read: \(error)"
+        }
+        do throws(WarrantRefusal) {
+            let terms = try WarrantVerifier.verifyTeardown(warrant, signers: allowed, now: tools.now().wall).terms
+            guard terms.mesh == plan.spec.name, terms.plan == plan.digest, terms.step == step.id,
+                terms.destroys == TeardownTerms.losses(step.destroys)
+            else { return "the warrant is for \(terms.step) of another plan or names other losses" }
+            return nil
+        } catch {
+            return "the warrant does not count: \(error)"
+        }
+    }
+
+    private func undo(_ remnant: Remnant, _ step: Step, _ spec: MeshSpec) async throws -> Outcome {
+        let deadline = step.deadline.duration
+        let cilium = CiliumDriver(tools: tools)
+        func cluster(_ name: ClusterName) throws -> MeshSpec.Cluster {
+            guard let found = spec.cluster(name) else { throw DriverError.unreadable(what: "cluster \(name)", where: "the plan") }
+            return found
+        }
+        switch remnant {
+        case .service(let service, let name):
+            guard let found = spec.services.first(where: { $0.name == service }) else {
+                throw DriverError.unreadable(what: "service \(service)", where: "the plan")
+            }
+            return try await ServiceDriver(tools: tools, spec: spec)
+                .uninstall(found, from: cluster(name), step: step.id, deadline: deadline)
+        case .connections(let names):
+            return try await cilium.disconnect(names.map(cluster), mode: .mesh, step: step.id, deadline: deadline)
+        case .membership(let name, let others):
+            return try await cilium.disconnect(
+                [cluster(name)] + others.map(cluster), mode: .bidirectional, step: step.id, deadline: deadline)
+        case .clustermesh(let name): return try await cilium.disableClustermesh(cluster(name), step: step.id, deadline: deadline)
+        case .cilium(let name): return try await cilium.uninstall(cluster(name), step: step.id, deadline: deadline)
+        case .hostState(let name, let nodes): return try await reboot(nodes, of: cluster(name), step: step.id, deadline: deadline)
+        case .meshCA(let name): return try await removeCA(tools.client(for: cluster(name)))
+        case .gatewayAPI(let name): return try await GatewayAPIRemoval(client: tools.client(for: cluster(name))).remove()
+        }
+    }
+
+    /// One after the other, so that a cluster keeps its majority. Machines that Talos does not run are rebooted by a person.
+    private func reboot(_ names: [NodeID], of cluster: MeshSpec.Cluster, step: StepID, deadline: Duration) async throws -> Outcome {
+        guard cluster.kind == .talos else {
+            return .succeeded("nothing was done: reboot the nodes of \(cluster.name) on which links of Cilium are left")
+        }
+        for node in cluster.nodes where names.contains(node.name) {
+            let arguments = [
+                "--context", cluster.context, "--nodes", node.address.description, "reboot", "--wait", "--timeout", "10m",
+            ]
+            let result = try await tools.run("talosctl", arguments, step: step, deadline: min(deadline, .seconds(720)))
+            guard result.succeeded else { return Outcome(result, command: "talosctl reboot of \(node.name)", done: "") }
+        }
+        return .succeeded("rebooted one by one")
+    }
+
+    /// Only the CA of this mesh: another one is somebody's else, and their certificates hang on it.
+    private func removeCA(_ client: KubernetesClient) async throws -> Outcome {
+        let path = "/api/v1/namespaces/kube-system/secrets/cilium-ca"
+        guard let secret = try await client.get(path) else { return .succeeded("there was none") }
+        let own = try Certificate(pem: tools.meshCA().certificate).spkiDigest
+        let found = secret["data", "ca.crt"]?.string.flatMap(JSON.unbase64)
+            .flatMap { try? Certificate(pem: String(decoding: $0, as: UTF8.self)).spkiDigest }
+        guard found == own else {
+            return .failed("Secret kube-system/cilium-ca holds another CA than this mesh's; it was left alone. Delete it yourself if nobody needs it")
+        }
+        try await client.delete(path)
+        return .succeeded("removed")
+    }
+}

@@ -1,0 +1,183 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Gating
+import MeshModel
+import MeshTesting
+import Planning
+import Rehearsal
+import Running
+import Testing
+
+@Suite("A teardown")
+struct TeardownTests {
+    private let spec: MeshSpec
+    private let build: Plan
+    private let rook = [StepID("east", "service-rook-ceph", "undo"), StepID("west", "service-rook-ceph", "undo")]
+
+    init() throws {
+        spec = try SmallMesh.spec()
+        build = Planner.plan(spec) { _ in .zero }
+    }
+
+    private func teardown(_ scope: Purpose.Scope = .mesh) -> Plan { Planner.takingDown(spec, scope) { _ in .zero } }
+
+    private func cluster(_ name: String) throws -> ClusterName { try #require(ClusterName(name)) }
+
+    private func built() throws -> RehearsedWorld {
+        var play = Play(plan: build)
+        play.start()
+        play.apply(run: try #require(RunID("run-1")))
+        for _ in 0..<400 where play.machine.run?.isOver != true { play.tick() }
+        try #require(play.machine.run?.ending == .succeeded)
+        return play.world
+    }
+
+    private func begin(_ plan: Plan, _ world: RehearsedWorld) throws -> Play {
+        var play = Play(plan: plan, world: world)
+        play.start()
+        play.apply(run: try #require(RunID("run-2")))
+        return play
+    }
+
+    private func finish(_ play: inout Play, signing: Bool = true) {
+        for _ in 0..<600 where play.machine.run?.isOver != true {
+            if signing {
+                for step in rook where play.plan.step(step) != nil && play.machine.warrants[step] == nil { _ = play.approveLosses(of: step) }
+            }
+            play.tick()
+        }
+    }
+
+    private let empty = RehearsedWorld.ClusterState()
+
+    @Test("goes the opposite way: services, connections, clustermesh, Cilium, the CA, the Gateway API")
+    func order() throws {
+        let plan = teardown()
+        #expect(PlanCheck.faults(of: plan).isEmpty)
+        let order = [
+            "east/service-rook-ceph/undo", "mesh/connect/undo", "east/clustermesh/undo", "east/cilium/undo", "east/cilium-ca/undo",
+        ]
+        let positions = order.map { name in plan.steps.firstIndex { $0.id.text == name } }
+        #expect(positions.compactMap(\.self) == positions.compactMap(\.self).sorted() && !positions.contains(nil))
+        let ca = try #require(plan.step(StepID("east", "cilium-ca", "undo")))
+        #expect(ca.after.map(\.text).contains("east/cilium/undo"))
+        // The first cluster's CA is what the others were compared with: it goes last.
+        #expect(ca.after.map(\.text).contains("west/cilium-ca/undo"))
+        #expect(plan.steps.filter { !$0.destroys.isEmpty }.map(\.id).sorted() == rook)
+    }
+
+    @Test("without a signature the data stays and so does what it stands on; with it nothing is left")
+    func warrant() throws {
+        var play = try begin(teardown(), built())
+        for _ in 0..<200 { play.tick() }
+        for name in spec.clusters.map(\.name) {
+            #expect(play.world.clusters[name]?.ceph ?? 0 > 0)
+            #expect(play.world.clusters[name]?.cilium == true)
+        }
+        for step in rook {
+            guard case .held(let verdict, _) = play.machine.run?[step]?.status else { return #expect(Bool(false), "not held") }
+            #expect(verdict.reasons.map(\.gate) == [.teardownWarrant])
+        }
+        finish(&play)
+        #expect(play.machine.run?.ending == .succeeded)
+        for name in spec.clusters.map(\.name) {
+            var state = try #require(play.world.clusters[name])
+            state.tested = []
+            #expect(state == empty)
+        }
+    }
+
+    @Test("a second time there is nothing to do, and nobody is asked to sign")
+    func twice() throws {
+        var first = try begin(teardown(), built())
+        finish(&first)
+        var second = try begin(teardown(), first.world)
+        finish(&second, signing: false)
+        #expect(second.machine.run?.ending == .succeeded)
+        #expect(second.machine.run?.changed == 0)
+    }
+
+    @Test("killed after any entry of its journal it comes to the same end")
+    func killed() throws {
+        let world = try built()
+        var whole = try begin(teardown(), world)
+        finish(&whole)
+        for count in stride(from: 2, to: whole.journal.count, by: 3) {
+            var play = try begin(teardown(), world)
+            while play.journal.count < count, play.machine.run?.isOver != true {
+                for step in rook where play.machine.warrants[step] == nil { _ = play.approveLosses(of: step) }
+                play.tick()
+            }
+            play.killCoordinator(keeping: count)
+            finish(&play)
+            #expect(play.machine.run?.ending == .succeeded, "killed after \(count) entries")
+            #expect(play.world.clusters.values.allSatisfy { !$0.cilium && $0.authority == nil && $0.services.isEmpty && $0.ceph == 0 })
+        }
+    }
+
+    @Test("one cluster leaves and the others are untouched")
+    func cluster() throws {
+        let three = try SmallMesh.spec(clusters: 3)
+        let plan = Planner.plan(three) { _ in .zero }
+        var play = Play(plan: plan)
+        play.start()
+        play.apply(run: try #require(RunID("run-1")))
+        for _ in 0..<600 where play.machine.run?.isOver != true { play.tick() }
+        try #require(play.machine.run?.ending == .succeeded)
+        let leaving = three.clusters[1].name
+        let before = play.world
+        var leave = Play(plan: Planner.takingDown(three, .cluster(leaving)) { _ in .zero }, world: before)
+        #expect(PlanCheck.faults(of: leave.plan).isEmpty)
+        leave.start()
+        leave.apply(run: try #require(RunID("run-2")))
+        finish(&leave)
+        #expect(leave.machine.run?.ending == .succeeded)
+        for state in three.clusters.map(\.name) where state != leaving {
+            var expected = try #require(before.clusters[state])
+            expected.remotes.remove(leaving)
+            #expect(leave.world.clusters[state] == expected)
+        }
+        #expect(leave.world.clusters[leaving]?.cilium == false && leave.world.clusters[leaving]?.remotes == [])
+    }
+
+    @Test("one step is undone with all that stands on it, and nothing else")
+    func step() throws {
+        let plan = teardown(.step(StepID("west", "clustermesh")))
+        #expect(plan.steps.map(\.id.text) == ["mesh/connect/undo", "west/clustermesh/undo"])
+        var play = try begin(plan, built())
+        finish(&play)
+        #expect(play.machine.run?.ending == .succeeded)
+        #expect(play.world.clusters[try cluster("west")]?.apiserver == false)
+        #expect(play.world.clusters[try cluster("east")]?.apiserver == true)
+        #expect(teardown(.step(StepID("east", "nodes"))).steps.isEmpty == false)
+    }
+
+    @Test("a warrant for another plan, for a step that loses nothing, or an override opens nothing")
+    func refused() throws {
+        var play = try begin(teardown(), built())
+        for _ in 0..<30 { play.tick() }
+        let other = try #require(Digest(hex: String(repeating: "1", count: 64)))
+        guard case .warrantMismatch = play.approveLosses(of: rook[0], plan: other) else { return #expect(Bool(false), "taken") }
+        #expect(play.approveLosses(of: StepID("east", "cilium", "undo")) == .notAWipe(StepID("east", "cilium", "undo")))
+        let hurry = GateOverride(
+            step: rook[0], gate: .teardownWarrant, by: "eve", reason: "hurry", until: play.now.wall + .seconds(600))
+        #expect(play.take(.override(hurry)) == .overrideImpossible(rook[0], .teardownWarrant))
+        #expect(play.world.clusters[try cluster("east")]?.ceph ?? 0 > 0)
+    }
+
+    @Test("the second pair of eyes sees data going without a signature, and an undo in a build")
+    func check() throws {
+        var steps = teardown().steps
+        let index = try #require(steps.firstIndex { $0.id == rook[0] })
+        steps[index].gates.removeAll { $0.gate == .teardownWarrant }
+        steps[index].destroys = []
+        let purpose = Purpose.teardown(.mesh, of: .zero)
+        let bad = Plan(body: Plan.Body(spec: spec, planner: Planner.version, steps: steps, purpose: purpose), digest: .zero)
+        let faults = PlanCheck.faults(of: bad)
+        #expect(faults.contains { $0.contains("lacks the gate G-UND-01") } && faults.contains { $0.contains("does not say what it destroys") })
+        let posing = Plan(body: Plan.Body(spec: spec, planner: Planner.version, steps: teardown().steps), digest: .zero)
+        #expect(PlanCheck.faults(of: posing).contains { $0.contains("whose purpose is build") })
+        let mixed = Plan(body: Plan.Body(spec: spec, planner: Planner.version, steps: build.steps, purpose: purpose), digest: .zero)
+        #expect(PlanCheck.faults(of: mixed).contains { $0.contains("whose purpose is teardown") })
+    }
+}

@@ -1,0 +1,197 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Gating
+import MeshModel
+import MeshSystem
+import MeshTesting
+import MeshTrust
+import Planning
+import Running
+import StandInTesting
+import Testing
+
+@testable import ToolDrivers
+
+@Suite("The teardown driver, with stand-in tools and clusters", .serialized)
+struct TeardownDriverTests {
+    /// A bench with an approver who has a key.
+    private struct Stage {
+        var bench: Bench
+        let driver: TeardownDriver
+        let key: String
+
+        init(_ world: StandInWorld, _ spec: MeshSpec) async throws {
+            bench = try Bench(world, spec)
+            let key = world.directory + "/approver"
+            try await Self.tool("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "admin", "-f", key)
+            self.key = key
+            driver = TeardownDriver(tools: bench.tools) {
+                let line = String(decoding: try LinuxFileStore().read(key + ".pub", limit: 4096) ?? [], as: UTF8.self)
+                return try AllowedSigners(parsing: "admin namespaces=\"meshgate-wipe\" \(line)")
+            }
+        }
+
+        func warrant(for step: Step, _ change: (inout TeardownTerms) -> Void = { _ in }) async throws -> WarrantEnvelope {
+            let now = SystemClock.now().wall
+            var terms = TeardownTerms(
+                mesh: bench.plan.spec.name, id: try #require(WarrantID(try KernelEntropy().hexID())), plan: bench.plan.digest,
+                step: step.id, destroys: TeardownTerms.losses(step.destroys), notBefore: now + .seconds(-30), notAfter: now + .seconds(600))
+            change(&terms)
+            let signature = try await Self.tool(
+                "ssh-keygen", "-Y", "sign", "-q", "-f", key, "-n", WarrantTerms.namespace, input: Array(terms.text.utf8))
+            return WarrantEnvelope(text: terms.text, signatures: [signature])
+        }
+
+        @discardableResult
+        static func tool(_ name: String, _ arguments: String..., input: [UInt8] = []) async throws -> String {
+            let result = try await ProcessCommandRunner().run(
+                Invocation(name, arguments, environment: ["PATH": "/usr/bin:/bin"], standardInput: input, deadline: .seconds(60)))
+            try #require(result.succeeded, "\(result.errorText)")
+            return result.outputText
+        }
+    }
+
+    private static func spec() throws -> MeshSpec {
+        var spec = try Bench.spec()
+        spec.services.removeAll { if case .playbook = $0.source { true } else { false } }
+        return spec
+    }
+
+    private static func teardown(_ spec: MeshSpec) throws -> Plan {
+        try Planner.takingDown(spec, .mesh) { Digest.sha256(try JSON.encode(.string("\($0.purpose?.word ?? "") \($0.spec)"))) }
+    }
+
+    /// Everything built, then the teardown's plan in hand.
+    private func built(_ body: (inout Stage, StandInWorld) async throws -> Void) async throws {
+        let spec = try Self.spec()
+        try await StandInWorld.with(spec) { world in
+            var stage = try await Stage(world, spec)
+            for step in stage.bench.plan.steps {
+                if case .wipe = step.action { continue }
+                guard case .succeeded = await stage.bench.driver.carryOut(step, plan: stage.bench.plan) else {
+                    Issue.record("\(step.id) was not built")
+                    return
+                }
+                #expect(await stage.bench.settle(step).passes, "\(step.id)")
+            }
+            stage.bench.plan = try Self.teardown(spec)
+            try await body(&stage, world)
+        }
+    }
+
+    @Test("takes down everything that a build leaves, and a second time calls no tool that changes anything")
+    func whole() async throws {
+        try await built { stage, world in
+            let plan = stage.bench.plan
+            for step in plan.steps {
+                if case .undo(.hostState) = step.action { continue }
+                let warrant = step.takesWarrant ? try await stage.warrant(for: step) : nil
+                let outcome = await stage.driver.carryOut(step, plan: plan, warrant: warrant)
+                guard case .succeeded = outcome else {
+                    Issue.record("\(step.id): \(outcome)")
+                    return
+                }
+                #expect(await stage.bench.settle(step).passes, "\(step.id)")
+            }
+            for index in plan.spec.clusters.indices {
+                let fact = try await stage.bench.observe(index)
+                #expect(fact.releases.isEmpty && fact.ceph.isEmpty && fact.meshCA == nil && fact.gatewayBundle == nil)
+                #expect(fact.ciliumConfig == nil && fact.clustermesh == nil && fact.configuredRemotes.isEmpty)
+            }
+            let before = world.runner.invocations.count
+            for step in plan.steps {
+                if case .undo(.hostState) = step.action { continue }
+                let warrant = step.takesWarrant ? try await stage.warrant(for: step) : nil
+                guard case .succeeded = await stage.driver.carryOut(step, plan: plan, warrant: warrant) else {
+                    Issue.record("\(step.id) again")
+                    return
+                }
+            }
+            let verbs: Set<String> = ["uninstall", "disable", "disconnect", "delete"]
+            #expect(world.runner.invocations.dropFirst(before).allSatisfy { verbs.isDisjoint(with: $0.arguments) })
+        }
+    }
+
+    @Test("data stays without a warrant, with one for another plan or step, with other losses, expired, or by a stranger's key")
+    func warrants() async throws {
+        try await built { stage, world in
+            let plan = stage.bench.plan
+            let step = try #require(plan.step(StepID("east", "service-rook-ceph", "undo")))
+            let other = try #require(plan.step(StepID("west", "service-rook-ceph", "undo")))
+            var bad: [WarrantEnvelope?] = [nil]
+            bad.append(try await stage.warrant(for: other))
+            bad.append(try await stage.warrant(for: step) { $0.plan = .zero })
+            bad.append(try await stage.warrant(for: step) { $0.destroys = ["nothing much"] })
+            bad.append(try await stage.warrant(for: step) { $0.mesh = "another" })
+            bad.append(
+                try await stage.warrant(for: step) {
+                    $0.notBefore = $0.notBefore + .seconds(-1200)
+                    $0.notAfter = $0.notAfter + .seconds(-1200)
+                })
+            var altered = try await stage.warrant(for: step)
+            altered.text = altered.text.replacing("disk", with: "dusk")
+            bad.append(altered)
+            var unsigned = try await stage.warrant(for: step)
+            unsigned.signatures = []
+            bad.append(unsigned)
+            try await Stage.tool("mv", stage.key, stage.key + ".old")
+            try await Stage.tool("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "eve", "-f", stage.key + ".new")
+            try await Stage.tool("mv", stage.key + ".new", stage.key)
+            bad.append(try await stage.warrant(for: step))
+            let before = world.runner.invocations.count
+            for envelope in bad {
+                guard case .refused = await stage.driver.carryOut(step, plan: plan, warrant: envelope) else {
+                    Issue.record("taken: \(envelope?.text ?? "nothing")")
+                    return
+                }
+            }
+            #expect(world.runner.invocations.count == before)
+            #expect(try await stage.bench.observe(0).ceph.count == 1)
+        }
+    }
+
+    @Test("what is not ours stays: another CA, a release of another chart, a manifest from elsewhere, Gateways in use")
+    func foreign() async throws {
+        try await built { stage, world in
+            let plan = stage.bench.plan
+            let east = stage.bench.cluster(0)
+            let client = try stage.bench.tools.client(for: east)
+            let key = try PrivateKey.generate()
+            let now = SystemClock.now().wall
+            let foreign = try Certificate.makeRoot(key: key, name: "Cilium CA", notBefore: now, notAfter: now + .seconds(3600))
+            try await client.apply(
+                .map([
+                    "apiVersion": .string("v1"), "kind": .string("Secret"),
+                    "metadata": .map(["name": .string("cilium-ca"), "namespace": .string("kube-system")]),
+                    "data": .map(["ca.crt": .string(JSON.base64(Array(foreign.pem.utf8)))]),
+                ]), at: "/api/v1/namespaces/kube-system/secrets/cilium-ca")
+            try await client.apply(
+                .map([
+                    "apiVersion": .string("gateway.networking.k8s.io/v1"), "kind": .string("Gateway"),
+                    "metadata": .map(["name": .string("shop"), "namespace": .string("default")]),
+                ]), at: "/apis/gateway.networking.k8s.io/v1/namespaces/default/gateways/shop")
+            try await client.apply(
+                .map([
+                    "apiVersion": .string("v1"), "kind": .string("ConfigMap"),
+                    "metadata": .map([
+                        "name": .string("meshgate-service-metrics-server"), "namespace": .string("kube-system"),
+                        "labels": .map(["meshgate.dev/service": .string("metrics-server")]),
+                    ]), "data": .map(["service": .string("metrics-server"), "source": .string("elsewhere.json")]),
+                ]), at: "/api/v1/namespaces/kube-system/configmaps/meshgate-service-metrics-server")
+            var words: [String] = []
+            for id in ["cilium-ca", "gateway-api", "service-metrics-server"] {
+                let step = try #require(plan.step(StepID("east", id, "undo")))
+                guard case .failed(let why) = await stage.driver.carryOut(step, plan: plan, warrant: nil) else {
+                    Issue.record("\(id) was taken down")
+                    return
+                }
+                words.append(why)
+            }
+            #expect(words[0].contains("holds another CA"))
+            #expect(words[1].contains("Gateway default/shop"))
+            #expect(words[2].contains("elsewhere.json"))
+            let fact = try await stage.bench.observe(0)
+            #expect(fact.meshCA == foreign.spkiDigest && fact.gatewayBundle != nil)
+        }
+    }
+}
