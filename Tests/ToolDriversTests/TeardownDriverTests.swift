@@ -31,14 +31,14 @@ struct TeardownDriverTests {
             }
         }
 
-        func warrant(for step: Step, _ change: (inout TeardownTerms) -> Void = { _ in }) async throws -> WarrantEnvelope {
+        func warrant(for step: Step, by other: String? = nil, _ change: (inout TeardownTerms) -> Void = { _ in }) async throws -> WarrantEnvelope {
             let now = SystemClock.now().wall
             var terms = TeardownTerms(
                 mesh: bench.plan.spec.name, id: try #require(WarrantID(try KernelEntropy().hexID())), plan: bench.plan.digest,
                 step: step.id, destroys: TeardownTerms.losses(step.destroys), notBefore: now + .seconds(-30), notAfter: now + .seconds(600))
             change(&terms)
             let signature = try await Self.tool(
-                "ssh-keygen", "-Y", "sign", "-q", "-f", key, "-n", WarrantTerms.namespace, input: Array(terms.text.utf8))
+                "ssh-keygen", "-Y", "sign", "-q", "-f", other ?? key, "-n", WarrantTerms.namespace, input: Array(terms.text.utf8))
             return WarrantEnvelope(text: terms.text, signatures: [signature])
         }
 
@@ -62,7 +62,7 @@ struct TeardownDriverTests {
     }
 
     /// Everything built, then the teardown's plan in hand.
-    private func built(_ body: (inout Stage, StandInWorld) async throws -> Void) async throws {
+    private func built(_ body: @escaping @Sendable (inout Stage, StandInWorld) async throws -> Void) async throws {
         let spec = try Self.spec()
         try await StandInWorld.with(spec) { world in
             var stage = try await Stage(world, spec)
@@ -134,10 +134,8 @@ struct TeardownDriverTests {
             var unsigned = try await stage.warrant(for: step)
             unsigned.signatures = []
             bad.append(unsigned)
-            try await Stage.tool("mv", stage.key, stage.key + ".old")
-            try await Stage.tool("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "eve", "-f", stage.key + ".new")
-            try await Stage.tool("mv", stage.key + ".new", stage.key)
-            bad.append(try await stage.warrant(for: step))
+            try await Stage.tool("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "eve", "-f", stage.key + ".eve")
+            bad.append(try await stage.warrant(for: step, by: stage.key + ".eve"))
             let before = world.runner.invocations.count
             for envelope in bad {
                 guard case .refused = await stage.driver.carryOut(step, plan: plan, warrant: envelope) else {

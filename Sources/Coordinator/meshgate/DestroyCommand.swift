@@ -27,7 +27,9 @@ struct DestroyCommand: AsyncParsableCommand {
         subcommands: [Run.self, Losses.self, Request.self], defaultSubcommand: Run.self)
 
     struct Run: AsyncParsableCommand {
-        static let configuration = CommandConfiguration(commandName: "run", abstract: "Show the teardown, ask, and carry it out.")
+        static let configuration = CommandConfiguration(
+            commandName: "run", abstract: "Show the teardown, ask, and carry it out.",
+            discussion: "Example:\n  meshgate destroy -f mesh.yaml --cluster talos-west --dry-run")
         @OptionGroup var mesh: MeshOption
         @Option(help: "Only this cluster leaves the mesh.") var cluster: String?
         @OptionGroup var teardown: TeardownOptions
