@@ -54,7 +54,8 @@ struct TeardownTermsTests {
     func refused() throws {
         let text = try terms().text
         let bad = [
-            text.replacing("destroys: 2\ndestroys-1: every volume in Ceph on cluster east\ndestroys-2: Ceph's data on disk a\n", with: "destroys: 0\n"),
+            text.replacing(
+                "destroys: 2\ndestroys-1: every volume in Ceph on cluster east\ndestroys-2: Ceph's data on disk a\n", with: "destroys: 0\n"),
             text.replacing("WARRANT/1", with: "WARRANT/2"), text + "more: x\n", text.replacing("destroys: 2", with: "destroys: 02"),
             text.replacing("\n", with: "\r\n"), "", "\n",
         ]

@@ -42,7 +42,9 @@ struct TeardownTests {
     private func finish(_ play: inout Play, signing: Bool = true) {
         for _ in 0..<600 where play.machine.run?.isOver != true {
             if signing {
-                for step in rook where play.plan.step(step) != nil && play.machine.warrants[step] == nil { _ = play.approveLosses(of: step) }
+                for step in rook where play.plan.step(step) != nil && play.machine.warrants[step] == nil {
+                    _ = play.approveLosses(of: step)
+                }
             }
             play.tick()
         }
@@ -174,7 +176,8 @@ struct TeardownTests {
         let purpose = Purpose.teardown(.mesh, of: .zero)
         let bad = Plan(body: Plan.Body(spec: spec, planner: Planner.version, steps: steps, purpose: purpose), digest: .zero)
         let faults = PlanCheck.faults(of: bad)
-        #expect(faults.contains { $0.contains("lacks the gate G-UND-01") } && faults.contains { $0.contains("does not say what it destroys") })
+        #expect(
+            faults.contains { $0.contains("lacks the gate G-UND-01") } && faults.contains { $0.contains("does not say what it destroys") })
         let posing = Plan(body: Plan.Body(spec: spec, planner: Planner.version, steps: teardown().steps), digest: .zero)
         #expect(PlanCheck.faults(of: posing).contains { $0.contains("whose purpose is build") })
         let mixed = Plan(body: Plan.Body(spec: spec, planner: Planner.version, steps: build.steps, purpose: purpose), digest: .zero)

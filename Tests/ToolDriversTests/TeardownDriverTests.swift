@@ -31,7 +31,9 @@ struct TeardownDriverTests {
             }
         }
 
-        func warrant(for step: Step, by other: String? = nil, _ change: (inout TeardownTerms) -> Void = { _ in }) async throws -> WarrantEnvelope {
+        func warrant(for step: Step, by other: String? = nil, _ change: (inout TeardownTerms) -> Void = { _ in }) async throws
+            -> WarrantEnvelope
+        {
             let now = SystemClock.now().wall
             var terms = TeardownTerms(
                 mesh: bench.plan.spec.name, id: try #require(WarrantID(try KernelEntropy().hexID())), plan: bench.plan.digest,

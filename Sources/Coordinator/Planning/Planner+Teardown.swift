@@ -115,7 +115,8 @@ private struct Teardown {
         guard !nodes.isEmpty else { return nil }
         let remnant = Remnant.hostState(name, nodes)
         return Step(
-            id: StepID(name.text, "host-state", "undo"), title: title(remnant), place: .cluster(name), action: .undo(remnant), after: [after],
+            id: StepID(name.text, "host-state", "undo"), title: title(remnant), place: .cluster(name), action: .undo(remnant),
+            after: [after],
             gates: [.clustersDistinct(spec.clusters.map(\.name))], done: nodes.map { .hostClean($0) },
             deadline: TimeSpan(.seconds(3600)), settling: TimeSpan(.seconds(900)))
     }

@@ -8,7 +8,8 @@ import OperatorAPI
 /// `meshgate approve`: request, sign and submit in one go, with each loss shown and its name typed.
 struct ApproveCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "approve", abstract: "Show what would be lost, ask for each disk's serial or step's name, sign with ssh-keygen and hand the warrants in.",
+        commandName: "approve",
+        abstract: "Show what would be lost, ask for each disk's serial or step's name, sign with ssh-keygen and hand the warrants in.",
         discussion: """
             Example:
               meshgate approve talos-east/wrk-e-1/wipe-vdb --key ~/.ssh/id_ed25519

@@ -165,7 +165,8 @@ struct LossText {
         var lines = ["\(loss.step): \(loss.title)  [\(loss.state)]"]
         lines += loss.destroys.map { "  " + Terminal.paint("DESTROYS \($0)", .red) }
         for reason in loss.obstacles { lines.append("  not yet: \(reason.gate.rawValue) \(reason.detail)") }
-        lines.append("  " + (loss.submitted.map { "warrant \($0) is handed in" } ?? "no warrant yet: `meshgate approve \(loss.step) --key KEY`"))
+        lines.append(
+            "  " + (loss.submitted.map { "warrant \($0) is handed in" } ?? "no warrant yet: `meshgate approve \(loss.step) --key KEY`"))
         return lines.joined(separator: "\n")
     }
 }

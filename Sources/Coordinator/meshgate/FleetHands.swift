@@ -44,7 +44,8 @@ final class FleetHands: Hands, Service {
 
     /// - Parameter isWaitedFor: whether the run still waits for this attempt.
     init(
-        driver: StepDriver, talos: TalosWipe, teardown: TeardownDriver, seeds: SeedBook, dispatch: @escaping @Sendable (NodeTask) async -> DispatchOutcome,
+        driver: StepDriver, talos: TalosWipe, teardown: TeardownDriver, seeds: SeedBook,
+        dispatch: @escaping @Sendable (NodeTask) async -> DispatchOutcome,
         deliver: @escaping Deliver,
         isWaitedFor: @escaping @Sendable (StepTask) -> Bool, log: Logger
     ) {

@@ -133,7 +133,8 @@ struct WipeCommand: AsyncParsableCommand {
                 }
                 let text = try readText("\(directory)/\(name)")
                 do {
-                    let step = TeardownTerms.isMeant(by: text) ? try TeardownTerms(parsing: text).step : try WarrantTerms(parsing: text).step
+                    let step =
+                        TeardownTerms.isMeant(by: text) ? try TeardownTerms(parsing: text).step : try WarrantTerms(parsing: text).step
                     return (step, WarrantEnvelope(text: text, signatures: try signatures.map { try readText("\(directory)/\($0)") }))
                 } catch let malformed as WarrantTerms.Malformed {
                     throw Failure(.badInput, "\(directory)/\(name) is not a warrant: \(malformed); nothing was handed in")

@@ -13,7 +13,8 @@ extension ServiceDriver {
         let client = try tools.client(for: cluster)
         switch service.source {
         case .chart(_, let chart, _):
-            if service.name == "rook-ceph", let problem = try await RookDriver(client: client).removeCluster(of: cluster, within: deadline) {
+            if service.name == "rook-ceph", let problem = try await RookDriver(client: client).removeCluster(of: cluster, within: deadline)
+            {
                 return .failed(problem)
             }
             return try await uninstall(release: service.name, of: chart, cluster, client, step: step, deadline: deadline)
@@ -34,8 +35,9 @@ extension ServiceDriver {
             try await client.delete(markPath)
             return .succeeded("deleted")
         case .playbook(let path):
-            return .failed("what \(path) did is not known here and cannot be undone; undo it yourself, then delete ConfigMap "
-                + "kube-system/meshgate-service-\(service.name)")
+            return .failed(
+                "what \(path) did is not known here and cannot be undone; undo it yourself, then delete ConfigMap "
+                    + "kube-system/meshgate-service-\(service.name)")
         }
     }
 

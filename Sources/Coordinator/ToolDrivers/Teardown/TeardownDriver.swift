@@ -100,7 +100,8 @@ package struct TeardownDriver: Sendable {
         let found = secret["data", "ca.crt"]?.string.flatMap(JSON.unbase64)
             .flatMap { try? Certificate(pem: String(decoding: $0, as: UTF8.self)).spkiDigest }
         guard found == own else {
-            return .failed("Secret kube-system/cilium-ca holds another CA than this mesh's; it was left alone. Delete it yourself if nobody needs it")
+            return .failed(
+                "Secret kube-system/cilium-ca holds another CA than this mesh's; it was left alone. Delete it yourself if nobody needs it")
         }
         try await client.delete(path)
         return .succeeded("removed")
