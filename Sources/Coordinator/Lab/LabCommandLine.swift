@@ -34,7 +34,7 @@ package struct LabCommandLine: LabProduct {
             Self.coordinator, program,
             [
                 "serve", "--state-dir", paths.coordinatorState, "--listen", listen, "--http", "127.0.0.1:0", "--mesh", paths.mesh,
-                "--kubeconfig", paths.kubeconfig,
+                "--kubeconfig", paths.kubeconfig, "--allowed-signers", paths.allowedSigners,
             ], environment: ["PATH": path, "HOME": paths.directory], in: .rootNamespace)
         _ = try await LabPatience.value(
             "hear the coordinator answer", for: .seconds(30), remedy: "see \(paths.log(Self.coordinator))", while: { process.isAlive },

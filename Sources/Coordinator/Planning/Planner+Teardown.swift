@@ -76,10 +76,12 @@ private struct Teardown {
         return found
     }
 
-    /// The steps that are undone first: those that stand on this one, through steps that leave nothing.
+    /// The steps that are undone first: those that stand on this one, through steps that leave nothing. What one of them waits for anyway
+    /// is not named again.
     private func standingOn(_ id: StepID, _ included: Set<StepID>) -> [StepID] {
-        let all = reached(from: id)
-        return build.map(\.id).filter { all.contains($0) && included.contains($0) && $0 != id }
+        let all = reached(from: id).intersection(included)
+        let later = all.reduce(into: Set<StepID>()) { $0.formUnion(reached(from: $1)) }
+        return build.map(\.id).filter { all.contains($0) && !later.contains($0) }
     }
 
     // MARK: what each leaves

@@ -141,7 +141,7 @@ package struct RunMachine: Sendable {
         let report = JournalEntry.stepReported(step: step, attempt: attempt, outcome: outcome)
         switch outcome {
         case .succeeded, .unknown: return [report]
-        case .refused where record.step.action.mustNotRepeat:
+        case .refused where record.step.takesWarrant:
             // Nothing was touched: the step waits for another warrant.
             return [report, .stepReturned(step: step, attempt: attempt)]
         case .failed(let problem), .refused(let problem):

@@ -19,9 +19,10 @@ enum Exit: Int32 {
 }
 
 /// What the command line says before it ends, and with which code.
-struct Failure: Error {
+struct Failure: Error, CustomStringConvertible {
     let exit: Exit
     let words: String
+    var description: String { words }
 
     init(_ exit: Exit, _ words: String) {
         self.exit = exit

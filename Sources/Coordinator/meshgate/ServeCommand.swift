@@ -35,7 +35,9 @@ struct ServeCommand: AsyncParsableCommand {
     @Option(name: .customLong("name"), help: "A further name or address of this machine, for certificates. May be repeated.") var names:
         [String] = []
     @Option(help: "The kubeconfig with the clusters' contexts. [KUBECONFIG; ~/.kube/config]", completion: .file()) var kubeconfig: String?
-    @Option(help: "Who may sign wipes of Talos machines without an agent; hosts with an agent have their own file.", completion: .file())
+    @Option(
+        help: "Who may sign teardowns, and wipes of Talos machines without an agent; hosts with an agent have their own file.",
+        completion: .file())
     var allowedSigners: String = "/etc/meshgate/allowed_signers"
     @Option(help: "trace, debug, info, notice, warning or error.") var logLevel: String = "info"
 
