@@ -62,6 +62,7 @@ struct Meshgate: AsyncParsableCommand {
             DestroyCommand.self,
             UndoCommand.self,
             EventsCommand.self,
+            BundleCommand.self,
             ContextCommand.self,
             RehearseCommand.self,
             LabCommand.self,
