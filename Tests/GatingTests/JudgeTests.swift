@@ -213,6 +213,44 @@ struct JudgeTests {
         guard case .deny = judge([item]).judge(.provisionSafe(directory: "tf")) else { return #expect(Bool(false), "not denied") }
     }
 
+    @Test("a plan of Terraform's that could not be made opens neither gate, and one that matches nothing is not done")
+    func noPlan() {
+        func item(_ facts: Fact...) -> Evidence {
+            Evidence(subject: .mesh, probe: .provision, bootID: nil, takenAt: at(0), facts: facts)
+        }
+        let unplanned = judge([
+            item(.provision(ProvisionFact(directory: "tf", creates: 0, changes: 0, deletes: 0, problem: "no such provider")))
+        ])
+        for requirement in [Requirement.provisionSafe(directory: "tf"), .provisioned(directory: "tf")] {
+            guard case .unknown(let reasons) = unplanned.judge(requirement) else { return #expect(Bool(false), "\(requirement)") }
+            #expect(reasons.first?.detail.contains("no such provider") == true)
+        }
+        let typo = judge([item(.provision(ProvisionFact(directory: "tf", phase: "a", creates: 0, changes: 0, deletes: 0, refusals: ["x"])))]
+        )
+        guard case .hold = typo.judge(.provisioned(directory: "tf", phase: "a")) else { return #expect(Bool(false), "done") }
+        guard case .deny = typo.judge(.provisionSafe(directory: "tf", phase: "a")) else { return #expect(Bool(false), "not denied") }
+        // What is known of one phase says nothing of another, nor of the whole.
+        guard case .unknown = typo.judge(.provisioned(directory: "tf")) else { return #expect(Bool(false), "known") }
+    }
+
+    @Test("a state whose lock does not hold is denied, and one that was not tried is unknown")
+    func stateLock() {
+        func verdict(_ fact: TerraformFact, _ requirement: Requirement) -> Verdict {
+            judge([Evidence(subject: .mesh, probe: .provision, bootID: nil, takenAt: at(0), facts: [.terraform(fact)])]).judge(requirement)
+        }
+        #expect(verdict(TerraformFact(directory: "tf", stateLock: .holds), .stateLocked(directory: "tf")).passes)
+        guard case .deny = verdict(TerraformFact(directory: "tf", stateLock: .broken), .stateLocked(directory: "tf")) else {
+            return #expect(Bool(false), "not denied")
+        }
+        guard case .unknown = verdict(TerraformFact(directory: "tf"), .stateLocked(directory: "tf")) else {
+            return #expect(Bool(false), "known")
+        }
+        #expect(verdict(TerraformFact(directory: "tf"), .terraformReady(directory: "tf")).passes)
+        guard case .hold = verdict(TerraformFact(directory: "tf", problem: "init failed"), .terraformReady(directory: "tf")) else {
+            return #expect(Bool(false), "not held")
+        }
+    }
+
     /// Taking evidence away must never open a gate: nothing turns green by absence.
     @Test("dropping any evidence never opens a gate")
     func monotone() throws {

@@ -26,6 +26,46 @@ struct ReadMeshTests {
         #expect(spec.secrets == .init(dopplerProject: "aggrik8s-cluster", dopplerConfig: "dev"))
     }
 
+    private static let phased = """
+          provision:
+            terraform:
+              directory: terraform
+              environment: [PROXMOX_VE_API_TOKEN, HOME]
+              phases:
+                - { name: network, addresses: [module.net, 'proxmox_virtual_environment_vm.cp["a.b"]'], createsOnly: true }
+                - name: machines
+                  variables: { workers: 3, "flag": "true" }
+        """
+
+    @Test("phases of Terraform are read, and read back equal")
+    func phases() throws {
+        let text = try fixture("mesh.yaml").replacing(
+            "  provision:\n    terraform: { directory: terraform, varsFrom: doppler }\n", with: Self.phased + "\n")
+        let spec = try readMesh(text: text, file: "mesh.yaml").spec
+        let provision = try #require(spec.provision)
+        #expect(provision.environment == ["PROXMOX_VE_API_TOKEN", "HOME"])
+        #expect(
+            provision.phases == [
+                .init(
+                    name: "network", addresses: ["module.net", "proxmox_virtual_environment_vm.cp[\"a.b\"]"], createsOnly: true),
+                .init(name: "machines", variables: ["workers": "3", "flag": "true"]),
+            ])
+        #expect(try readMesh(text: renderSpec(spec), file: "rendered").spec == spec)
+    }
+
+    @Test("a value where a variable's name belongs, an address that is an option, and a phase named twice are faults")
+    func faultyPhases() throws {
+        let text = try fixture("mesh.yaml").replacing(
+            "  provision:\n    terraform: { directory: terraform, varsFrom: doppler }\n",
+            with: Self.phased.replacing("HOME]", with: "TOKEN=abc]").replacing("module.net", with: "-destroy").replacing(
+                "name: machines", with: "name: network") + "\n")
+        let faults = faults(in: text)
+        #expect(faults.count == 3)
+        #expect(faults.contains { $0.contains("wants the name of an environment variable") })
+        #expect(faults.contains { $0.contains("wants an address such as module.east") })
+        #expect(faults.contains { $0.contains("already taken") })
+    }
+
     @Test("what a cluster leaves out follows its kind")
     func defaults() throws {
         let spec = try readMesh(text: small(), file: "mesh.yaml").spec

@@ -50,6 +50,30 @@ struct CommandRunnerTests {
         #expect(!result.succeeded)
     }
 
+    @Test("a tool that is to be interrupted gets one INT, and its grace to finish what it began")
+    func interrupted() async throws {
+        var wish = shell(
+            "trap 'echo stopping; sleep 0.3; echo saved; exit 3' INT; trap 'echo killed; exit 9' TERM; echo up; while :; do sleep 0.05; done",
+            deadline: .milliseconds(300), grace: .seconds(20))
+        wish.ending = .interrupt
+        let result = try await runner.run(wish)
+        #expect(result.exit == .timedOut)
+        #expect(result.outputText == "up\nstopping\nsaved\n")
+        #expect(result.duration < .seconds(15))
+    }
+
+    @Test("input that is kept open ends when the tool is to end, and not before")
+    func heldInput() async throws {
+        var wish = shell(
+            "trap '' INT; while read line; do echo got $line; done; echo end", deadline: .milliseconds(300), grace: .seconds(20),
+            input: Array("a\n".utf8))
+        wish.keepsInputOpen = true
+        wish.ending = .interrupt
+        let result = try await runner.run(wish)
+        #expect(result.exit == .timedOut)
+        #expect(result.outputText == "got a\nend\n")
+    }
+
     @Test("the environment holds what was given and nothing else")
     func closedEnvironment() async throws {
         let result = try await runner.run(Invocation("env", environment: ["ONLY": "this=that"], deadline: .seconds(20)))

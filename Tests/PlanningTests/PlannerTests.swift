@@ -18,6 +18,20 @@ struct PlannerTests {
         }
     }
 
+    @Test("phases of Terraform follow each other, and nodes are waited for after the last one")
+    func phases() throws {
+        var spec = try SmallMesh.spec()
+        spec.provision = .init(
+            terraformDirectory: "tf", phases: [.init(name: "network", addresses: ["module.net"]), .init(name: "machines")])
+        let plan = plan(spec)
+        #expect(PlanCheck.faults(of: plan).isEmpty)
+        #expect(plan.steps.prefix(2).map(\.id.text) == ["mesh/provision/network", "mesh/provision/machines"])
+        #expect(plan.steps[1].after.map(\.text) == ["mesh/provision/network"])
+        #expect(plan.steps[0].action == .provision(directory: "tf", phase: "network"))
+        #expect(Set(plan.steps[0].gates.map(\.gate.rawValue)) == ["G-TF-01", "G-TF-02", "G-TF-03"])
+        #expect(try SmallMesh.need(plan.steps.first { $0.id.text == "east/nodes" }).after.map(\.text) == ["mesh/provision/machines"])
+    }
+
     @Test("seeds the CA before Cilium, installs before it enables, enables before it connects, connects before it tests")
     func order() throws {
         let plan = plan(try SmallMesh.spec())

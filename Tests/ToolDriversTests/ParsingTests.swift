@@ -59,20 +59,6 @@ struct ParsingTests {
         #expect(CiliumDriver.statusErrors(in: try json(unseen)) == ["2 parts of the cluster could not be looked at"])
     }
 
-    @Test("a Terraform plan counts replacements as deletes, and a plan of another major version is refused")
-    func terraform() throws {
-        let plan = #"""
-            {"format_version": "1.2", "resource_changes": [
-              {"change": {"actions": ["create"]}}, {"change": {"actions": ["update"]}}, {"change": {"actions": ["delete", "create"]}},
-              {"change": {"actions": ["create", "delete"]}}, {"change": {"actions": ["forget"]}}, {"change": {"actions": ["no-op"]}},
-              {"change": {"actions": ["read"]}}]}
-            """#
-        let fact = try TerraformDriver.count(try json(plan), directory: "terraform")
-        #expect(fact == ProvisionFact(directory: "terraform", creates: 1, changes: 1, deletes: 3))
-        #expect(throws: DriverError.self) { try TerraformDriver.count(try json(#"{"format_version": "2.0"}"#), directory: "t") }
-        #expect(throws: DriverError.self) { try TerraformDriver.count(try json("{}"), directory: "t") }
-    }
-
     @Test("the admin's own values win over ours, and what the mesh steps made of a release stays")
     func values() throws {
         var spec = try SmallMesh.spec()

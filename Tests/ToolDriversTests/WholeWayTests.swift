@@ -57,7 +57,8 @@ struct WholeWayTests {
                 #expect(!texts.contains { text in secrets.contains { text.contains($0) } }, "\(invocation.executable)")
                 #expect(
                     Set(invocation.environment.keys).isSubset(of: [
-                        "PATH", "KUBECONFIG", "TF_IN_AUTOMATION", "TF_INPUT", "CHECKPOINT_DISABLE", "ANSIBLE_DISPLAY_ARGS_TO_STDOUT",
+                        "PATH", "HOME", "TMPDIR", "XDG_CACHE_HOME", "KUBECACHEDIR", "KUBECONFIG", "TF_DATA_DIR", "TF_IN_AUTOMATION",
+                        "TF_INPUT", "CHECKPOINT_DISABLE", "ANSIBLE_DISPLAY_ARGS_TO_STDOUT",
                     ]))
             }
             #expect(world.runner.invocations.count > 20)
@@ -93,15 +94,23 @@ struct WholeWayTests {
             let file = world.directory + "/terraform/main.tf"
             try LinuxFileStore().write(Array("resource \"lab_machine\" \"a\" {\n  name = \"other\"\n}\n".utf8), to: file)
             let evidence = await bench.driver.observe(EvidenceKey(.mesh, .provision), plan: bench.plan)
-            #expect(evidence.facts == [.provision(ProvisionFact(directory: "terraform", creates: 0, changes: 1, deletes: 1))])
+            guard case .provision(let fact)? = evidence.facts.last else {
+                Issue.record("\(evidence.facts)")
+                return
+            }
+            #expect([fact.creates, fact.changes, fact.deletes] == [0, 1, 1])
+            #expect(fact.refusals == ["lab_machine.b would be deleted, and no warrant allows it"])
             let outcome = await bench.driver.carryOut(try bench.step("mesh", "provision"), plan: bench.plan)
             guard case .refused(let why) = outcome else {
                 Issue.record("\(outcome)")
                 return
             }
-            #expect(why.contains("delete or replace 1 objects"))
+            #expect(why.contains("lab_machine.b would be deleted"))
             // A saved plan holds variables, secrets included: none is left behind.
-            #expect(try LinuxFileStore().list(world.directory + "/work")?.filter { $0.hasSuffix(".plan") } == [])
+            let files = LinuxFileStore()
+            for directory in try #require(try files.list(world.directory + "/work/terraform")) {
+                #expect(try files.list(world.directory + "/work/terraform/" + directory)?.filter { $0.hasSuffix(".plan") } == [])
+            }
         }
     }
 

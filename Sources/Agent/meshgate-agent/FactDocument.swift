@@ -45,6 +45,7 @@ struct FactDocument: Encodable {
             case .clock(let value): try put("clock", value)
             case .kernel(let value): try put("kernel", value)
             case .cluster(let value): try put("cluster", value)
+            case .terraform(let value): try put("terraform", value)
             case .provision(let value): try put("provision", value)
             case .connectivity(let value): try put("connectivity", value)
             case .unavailable(let reason):

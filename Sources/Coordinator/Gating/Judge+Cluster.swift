@@ -241,27 +241,6 @@ extension Judge {
         return say.nothing(about: "a connectivity test to \(to)", .cluster(from))
     }
 
-    func provisionSafe(_ directory: String, _ found: Found, _ say: Findings) -> Verdict {
-        for case .provision(let fact) in found.facts[EvidenceKey(.mesh, .provision)] ?? [] where fact.directory == directory {
-            guard fact.deletes > 0 else { return .pass }
-            return say.deny(
-                .mesh, .mismatch, "Terraform in \(directory) would delete or replace \(fact.deletes) objects",
-                "look at `terraform plan`; nothing is deleted without a warrant")
-        }
-        return say.nothing(about: directory, .mesh)
-    }
-
-    func provisioned(_ directory: String, _ found: Found, _ say: Findings) -> Verdict {
-        for case .provision(let fact) in found.facts[EvidenceKey(.mesh, .provision)] ?? [] where fact.directory == directory {
-            let left = fact.creates + fact.changes + fact.deletes
-            return left == 0
-                ? .pass
-                : say.hold(
-                    .mesh, .mismatch, "Terraform in \(directory) has \(left) objects to change", "the plan's provision step applies it")
-        }
-        return say.nothing(about: directory, .mesh)
-    }
-
     func serviceDeployed(_ name: ClusterName, _ service: String, _ version: String?, _ found: Found, _ say: Findings) -> Verdict {
         with(name, found, say) { fact in
             guard let release = fact.releases.first(where: { $0.key.hasSuffix("/\(service)") })?.value else {

@@ -128,8 +128,10 @@ package struct Judge: Sendable {
         case .meshConnected(let names):
             return .all(names.map { name in clustermeshConnected(name, names.filter { $0 != name }, found, say) })
         case .connectivity(let from, let to): return connectivity(from, to, found, say)
-        case .provisionSafe(let directory): return provisionSafe(directory, found, say)
-        case .provisioned(let directory): return provisioned(directory, found, say)
+        case .terraformReady(let directory): return terraformReady(directory, found, say)
+        case .stateLocked(let directory): return stateLocked(directory, found, say)
+        case .provisionSafe(let directory, let phase): return provisionSafe(directory, phase, found, say)
+        case .provisioned(let directory, let phase): return provisioned(directory, phase, found, say)
         case .serviceDeployed(let name, let service, let version): return serviceDeployed(name, service, version, found, say)
         case .cephHealthy(let name, let osds): return cephHealthy(name, osds, found, say)
         }

@@ -41,8 +41,10 @@ package enum Requirement: Hashable, Sendable, Codable {
     /// Each is connected to all the others; one requirement with each name once, so that a plan grows with clusters and not with pairs.
     case meshConnected([ClusterName])
     case connectivity(from: ClusterName, to: ClusterName)
-    case provisionSafe(directory: String)
-    case provisioned(directory: String)
+    case terraformReady(directory: String)
+    case stateLocked(directory: String)
+    case provisionSafe(directory: String, phase: String? = nil)
+    case provisioned(directory: String, phase: String? = nil)
     case serviceDeployed(ClusterName, service: String, version: String?)
     case cephHealthy(ClusterName, osds: Int)
     /// A person's signed permission for the step, by the coordinator's own list of signers.
@@ -133,6 +135,8 @@ package enum Requirement: Hashable, Sendable, Codable {
         case .clustermeshReady: .clustermeshReady
         case .clustermeshConnected, .meshConnected: .clustermeshConnected
         case .connectivity: .connectivity
+        case .terraformReady: .terraformReady
+        case .stateLocked: .stateLocked
         case .provisionSafe: .provisionSafe
         case .provisioned: .provisioned
         case .serviceDeployed: .serviceDeployed
@@ -152,8 +156,8 @@ package enum Requirement: Hashable, Sendable, Codable {
             true
         case .agentReady, .bootStable, .clockWithin, .kernelFit, .link, .address, .reaches, .diskIdentity, .diskUnused, .diskBlank,
             .diskWitness, .osdRetired, .blankProven, .wiperArmed, .warranted, .clustersDistinct, .kubeProxyAbsent, .ciliumHealthy,
-            .meshCAFree, .clustermeshConnected, .meshConnected, .connectivity, .provisionSafe, .cephHealthy, .teardownWarranted, .gone,
-            .hostClean:
+            .meshCAFree, .clustermeshConnected, .meshConnected, .connectivity, .terraformReady, .stateLocked, .provisionSafe, .cephHealthy,
+            .teardownWarranted, .gone, .hostClean:
             false
         }
     }
@@ -187,7 +191,7 @@ package enum Requirement: Hashable, Sendable, Codable {
             name == like
                 ? [EvidenceKey(.cluster(name), .cluster)] : [EvidenceKey(.cluster(name), .cluster), EvidenceKey(.cluster(like), .cluster)]
         case .connectivity(let from, _): [EvidenceKey(.cluster(from), .connectivity)]
-        case .provisionSafe, .provisioned: [EvidenceKey(.mesh, .provision)]
+        case .terraformReady, .stateLocked, .provisionSafe, .provisioned: [EvidenceKey(.mesh, .provision)]
         }
     }
 }

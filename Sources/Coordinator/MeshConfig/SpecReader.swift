@@ -121,16 +121,6 @@ struct SpecReader {
         }
     }
 
-    private func readProvision(_ spec: Section) -> MeshSpec.Provision? {
-        guard let section = spec.section("provision", "\"provision\"", keys: ["terraform"]) else { return nil }
-        guard let terraform = section.section("terraform", "\"terraform\"", keys: ["directory", "varsFrom"]) else {
-            if !section.has("terraform") { section.missing("terraform", "a map with \"directory\"") }
-            return nil
-        }
-        let source = terraform.optional("varsFrom", Form<MeshSpec.Provision.VariableSource>.word) ?? .files
-        return terraform.required("directory", .text).map { MeshSpec.Provision(terraformDirectory: $0, variablesFrom: source) }
-    }
-
     private func readSecrets(_ spec: Section) -> MeshSpec.Secrets? {
         guard let section = spec.section("secrets", "\"secrets\"", keys: ["doppler"]) else { return nil }
         guard let doppler = section.section("doppler", "\"doppler\"", keys: ["project", "config"]) else {

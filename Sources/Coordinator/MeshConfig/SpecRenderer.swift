@@ -158,10 +158,30 @@ extension YAMLWriter {
         }
     }
 
+    private mutating func write(_ provision: MeshSpec.Provision) {
+        guard provision.environment != nil || provision.phases != nil else {
+            let terraform = flow([("directory", provision.terraformDirectory), ("varsFrom", provision.variablesFrom.rawValue)])
+            return line(1, "provision: { terraform: \(terraform) }")
+        }
+        line(1, "provision:")
+        line(2, "terraform:")
+        line(3, "directory: \(scalar(provision.terraformDirectory))")
+        line(3, "varsFrom: \(provision.variablesFrom.rawValue)")
+        if let names = provision.environment { line(3, "environment: \(flowList(names))") }
+        guard let phases = provision.phases else { return }
+        line(3, phases.isEmpty ? "phases: []" : "phases:")
+        for phase in phases {
+            line(4, "- name: \(scalar(phase.name))")
+            line(4, "  addresses: \(flowList(phase.addresses))")
+            let variables = phase.variables.sorted { $0.key < $1.key }.map { "\(scalar($0.key)): \(inQuotes($0.value))" }
+            if !variables.isEmpty { line(4, "  variables: { \(variables.joined(separator: ", ")) }") }
+            if let only = phase.createsOnly { line(4, "  createsOnly: \(only)") }
+        }
+    }
+
     fileprivate mutating func writeSurroundings(of spec: MeshSpec) {
         if let provision = spec.provision {
-            let terraform = flow([("directory", provision.terraformDirectory), ("varsFrom", provision.variablesFrom.rawValue)])
-            line(1, "provision: { terraform: \(terraform) }")
+            write(provision)
         }
         if let secrets = spec.secrets {
             line(1, "secrets: { doppler: \(flow([("project", secrets.dopplerProject), ("config", secrets.dopplerConfig)])) }")

@@ -85,7 +85,8 @@ package enum WipeRoute: String, Hashable, Sendable, Codable, CaseIterable {
 
 /// What a step does to the world. Whoever carries it out finds everything else in the plan's spec.
 package enum Action: Hashable, Sendable, Codable {
-    case provision(directory: String)
+    /// The whole directory, or one phase of it.
+    case provision(directory: String, phase: String? = nil)
     case awaitTalos(ClusterName)
     case awaitNodes(ClusterName)
     case installGatewayAPI(ClusterName, SemanticVersion)

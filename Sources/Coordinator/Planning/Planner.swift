@@ -6,7 +6,7 @@ package import MeshModel
 /// Turns a spec into a plan. Steps grow with clusters and disks, never with pairs of clusters.
 package struct Planner: Sendable {
     /// See `Plan.Body.planner`.
-    package static let version = 2
+    package static let version = 3
 
     private let spec: MeshSpec
 
@@ -19,13 +19,17 @@ package struct Planner: Sendable {
     private init(spec: MeshSpec) { self.spec = spec }
 
     private var names: [ClusterName] { spec.clusters.map(\.name) }
-    private var provisionStep: StepID? { spec.provision == nil ? nil : StepID("mesh", "provision") }
+    /// The last phase: machines stand when all of them are applied.
+    private var provisionStep: StepID? { spec.provision?.phasesOrWhole.last.map(provisionStepID) }
+    private func provisionStepID(_ phase: MeshSpec.Provision.Phase?) -> StepID {
+        phase.map { StepID("mesh", "provision", $0.name) } ?? StepID("mesh", "provision")
+    }
     private let connectStep = StepID("mesh", "connect")
     private var isMesh: Bool { spec.clusters.count > 1 }
 
     private func steps() -> [Step] {
         var steps: [Step] = []
-        if let provision = spec.provision { steps.append(provisionStep(provision)) }
+        steps += provisionSteps()
         for cluster in spec.clusters {
             steps.append(nodesStep(cluster))
             steps += gatewaySteps(cluster)
@@ -44,12 +48,24 @@ package struct Planner: Sendable {
 
     // MARK: the ground
 
-    private func provisionStep(_ provision: MeshSpec.Provision) -> Step {
-        Step(
-            id: StepID("mesh", "provision"), title: "provision machines with Terraform in \(provision.terraformDirectory)", place: .mesh,
-            action: .provision(directory: provision.terraformDirectory),
-            gates: [.provisionSafe(directory: provision.terraformDirectory)],
-            done: [.provisioned(directory: provision.terraformDirectory)], deadline: TimeSpan(.seconds(3600)))
+    /// One after the other, in the order of the file.
+    private func provisionSteps() -> [Step] {
+        guard let provision = spec.provision else { return [] }
+        let directory = provision.terraformDirectory
+        var before: [StepID] = []
+        return provision.phasesOrWhole.map { phase in
+            let step = Step(
+                id: provisionStepID(phase),
+                title: "provision \(phase.map { "phase \($0.name)" } ?? "machines") with Terraform in \(directory)", place: .mesh,
+                action: .provision(directory: directory, phase: phase?.name), after: before,
+                gates: [
+                    .terraformReady(directory: directory), .stateLocked(directory: directory),
+                    .provisionSafe(directory: directory, phase: phase?.name),
+                ],
+                done: [.provisioned(directory: directory, phase: phase?.name)], deadline: TimeSpan(.seconds(3600)))
+            before = [step.id]
+            return step
+        }
     }
 
     private func nodesStep(_ cluster: MeshSpec.Cluster) -> Step {

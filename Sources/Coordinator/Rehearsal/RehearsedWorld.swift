@@ -48,7 +48,8 @@ package struct RehearsedWorld: Hashable, Sendable {
     package let spec: MeshSpec
     package var machines: [NodeID: Machine]
     package var clusters: [ClusterName: ClusterState]
-    package var provisioned = false
+    /// Phases of Terraform that are applied; the whole is the one without a name.
+    package var provisioned: Set<String> = []
     package var lies: [StepID: Lie] = [:]
     /// Disks, by serial, of which an inventory shows nothing although something is there.
     package var hidden: Set<String> = []
@@ -80,9 +81,17 @@ package struct RehearsedWorld: Hashable, Sendable {
             let facts: [Fact] = order.key.probe == .cluster ? [.cluster(fact(name, state))] : connectivity(name, state)
             return Evidence(subject: order.key.subject, probe: order.key.probe, bootID: nil, takenAt: now, facts: facts)
         case .mesh:
-            let fact = ProvisionFact(
-                directory: spec.provision?.terraformDirectory ?? "", creates: provisioned ? 0 : spec.members.count, changes: 0, deletes: 0)
-            return Evidence(subject: .mesh, probe: .provision, bootID: nil, takenAt: now, facts: [.provision(fact)])
+            let directory = spec.provision?.terraformDirectory ?? ""
+            let provisionFacts =
+                [Fact.terraform(TerraformFact(directory: directory, stateLock: .holds))]
+                + (spec.provision?.phasesOrWhole ?? [nil]).map { phase in
+                    .provision(
+                        ProvisionFact(
+                            directory: directory, phase: phase?.name,
+                            creates: provisioned.contains(phase?.name ?? "") ? 0 : spec.members.count,
+                            changes: 0, deletes: 0))
+                }
+            return Evidence(subject: .mesh, probe: .provision, bootID: nil, takenAt: now, facts: provisionFacts)
         }
     }
 
@@ -268,7 +277,7 @@ package struct RehearsedWorld: Hashable, Sendable {
         case nil: break
         }
         switch step.action {
-        case .provision: provisioned = true
+        case .provision(_, let phase): provisioned.insert(phase ?? "")
         case .awaitTalos, .awaitNodes, .look: break
         case .installGatewayAPI(let name, let version): clusters[name]?.gateway = version
         case .seedMeshCA(let name): clusters[name]?.authority = "mesh"

@@ -8,6 +8,17 @@ package enum DriverError: Error, CustomStringConvertible {
     case unusable(context: String, problem: String)
     case unreadable(what: String, where: String)
     case tool(String, CommandResult)
+    /// A dry run came to a call that would have changed something.
+    case dryRun(String)
+    /// A tool's output is longer than we read.
+    case tooLong(what: String, limit: Int)
+    case unsupported(tool: String, found: String, supported: String)
+    /// A tool said itself what is wrong.
+    case said(String, String)
+    /// Somebody holds the lock of Terraform's state.
+    case locked(String)
+    /// Our own work in the directory is not over.
+    case busy(String)
 
     package var description: String {
         switch self {
@@ -16,6 +27,13 @@ package enum DriverError: Error, CustomStringConvertible {
         case .unusable(let context, let problem): "context \(context) of the kubeconfig cannot be used: \(problem)"
         case .unreadable(let what, let place): "\(what) from \(place) is not in the form this version understands"
         case .tool(let command, let result): "`\(command)` ended with \(result.exit): \(result.lastWords)"
+        case .dryRun(let command): "dry run: would run `\(command)`"
+        case .tooLong(let what, let limit): "\(what) is longer than \(limit) bytes, and was not read"
+        case .unsupported(let tool, let found, let supported): "\(tool) \(found) is not supported; \(supported) is"
+        case .said(let command, let words): "`\(command)`: \(words)"
+        case .locked(let holder):
+            "the Terraform state is locked: \(holder); wait for its end. If that person or machine is gone for good, unlock it there by hand"
+        case .busy(let directory): "terraform is at work in \(directory); look again when it has ended"
         }
     }
 }
@@ -32,4 +50,9 @@ extension CommandResult {
         let error = lines.last { $0.contains("Error") || $0.contains("error") } ?? lines.last ?? "no output"
         return String(error.prefix(400))
     }
+}
+
+extension DriverError {
+    /// Whether nothing went wrong, as nothing was to be done.
+    var isDryRun: Bool { if case .dryRun = self { true } else { false } }
 }

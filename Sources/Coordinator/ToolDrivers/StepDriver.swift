@@ -17,6 +17,8 @@ package struct StepDriver: Sendable {
     package func carryOut(_ step: Step, plan: Plan) async -> Outcome {
         do {
             return try await perform(step, plan: plan)
+        } catch let error as DriverError where error.isDryRun {
+            return .refused("\(error)")
         } catch {
             return .failed("\(error)")
         }
@@ -30,8 +32,11 @@ package struct StepDriver: Sendable {
             return found
         }
         switch step.action {
-        case .provision(let directory):
-            return try await TerraformDriver(tools: tools, directory: directory).apply(step: step.id, deadline: deadline)
+        case .provision(let directory, let phase):
+            guard let provision = plan.spec.provision else {
+                throw DriverError.unreadable(what: "the provisioning of \(directory)", where: "the plan")
+            }
+            return try await TerraformDriver(tools: tools, provision: provision).apply(phase: phase, step: step.id, deadline: deadline)
         case .awaitTalos(let name): return try await talosHealth(cluster(name), step: step.id, deadline: deadline)
         case .awaitNodes: return .succeeded("nothing to do but wait for the nodes")
         case .installGatewayAPI(let name, let version):
@@ -127,7 +132,7 @@ package struct StepDriver: Sendable {
         switch (key.probe, key.subject) {
         case (.provision, _):
             guard let provision = plan.spec.provision else { return [] }
-            return [.provision(try await TerraformDriver(tools: tools, directory: provision.terraformDirectory).observe())]
+            return try await TerraformDriver(tools: tools, provision: provision).observe()
         case (.cluster, .cluster(let name)):
             guard let cluster = plan.spec.cluster(name) else { return [] }
             return [.cluster(try await ClusterObserver(tools: tools).observe(cluster))]

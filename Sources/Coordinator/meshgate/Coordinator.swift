@@ -78,7 +78,8 @@ struct Coordinator: Sendable {
         let tools = Toolbox(
             runner: ProcessCommandRunner(), http: try CurlHTTPClient(), files: files, now: now, searchPath: settings.searchPath,
             kubeconfig: settings.kubeconfig, baseDirectory: settings.baseDirectory, workDirectory: settings.state.work,
-            environment: toolEnvironment(), contexts: { try KubeconfigFile.contexts(settings.kubeconfig, files: files) },
+            environment: toolEnvironment(), lookUp: { environment($0) },
+            contexts: { try KubeconfigFile.contexts(settings.kubeconfig, files: files) },
             meshCA: { try CiliumAuthority.open(directory: settings.state.authority, files: files, now: now().wall) },
             progress: { step, line in log.debug("tool", metadata: ["step": "\(step)", "line": "\(line)"]) })
         let signers: @Sendable () throws -> AllowedSigners = { try settings.signers(files) }

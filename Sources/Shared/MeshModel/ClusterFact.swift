@@ -116,20 +116,6 @@ package struct ClusterFact: Hashable, Sendable, Codable {
     }
 }
 
-/// What `terraform plan` would still change.
-package struct ProvisionFact: Hashable, Sendable, Codable {
-    package var directory: String
-    package var creates: Int
-    package var changes: Int
-    package var deletes: Int
-    package init(directory: String, creates: Int, changes: Int, deletes: Int) {
-        self.directory = directory
-        self.creates = creates
-        self.changes = changes
-        self.deletes = deletes
-    }
-}
-
 /// The last connectivity test between two clusters, by its JUnit counts.
 package struct ConnectivityFact: Hashable, Sendable, Codable {
     package var from: ClusterName

@@ -120,6 +120,7 @@ package enum Fact: Hashable, Sendable, Codable {
     case clock(ClockFact)
     case kernel(KernelFact)
     case cluster(ClusterFact)
+    case terraform(TerraformFact)
     case provision(ProvisionFact)
     case connectivity(ConnectivityFact)
     /// The probe ran and could not answer; the text says why. It never satisfies a gate.

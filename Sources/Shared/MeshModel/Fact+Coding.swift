@@ -3,8 +3,8 @@
 /// As JSON a fact is an object with one key, its kind: `{"disk": {...}}`.
 extension Fact {
     private enum Kind: String, CodingKey, CaseIterable {
-        case host, disk, wiper, blankness, wipe, virtualDisk, link, route, reach, clock, kernel, cluster, provision, connectivity,
-            unavailable
+        case host, disk, wiper, blankness, wipe, virtualDisk, link, route, reach, clock, kernel, cluster, terraform, provision,
+            connectivity, unavailable
     }
 
     package init(from decoder: any Decoder) throws {
@@ -28,6 +28,7 @@ extension Fact {
         case .clock: self = .clock(try container.decode(ClockFact.self, forKey: kind))
         case .kernel: self = .kernel(try container.decode(KernelFact.self, forKey: kind))
         case .cluster: self = .cluster(try container.decode(ClusterFact.self, forKey: kind))
+        case .terraform: self = .terraform(try container.decode(TerraformFact.self, forKey: kind))
         case .provision: self = .provision(try container.decode(ProvisionFact.self, forKey: kind))
         case .connectivity: self = .connectivity(try container.decode(ConnectivityFact.self, forKey: kind))
         case .unavailable: self = .unavailable(try container.decode(String.self, forKey: kind))
@@ -49,6 +50,7 @@ extension Fact {
         case .clock(let fact): try container.encode(fact, forKey: .clock)
         case .kernel(let fact): try container.encode(fact, forKey: .kernel)
         case .cluster(let fact): try container.encode(fact, forKey: .cluster)
+        case .terraform(let fact): try container.encode(fact, forKey: .terraform)
         case .provision(let fact): try container.encode(fact, forKey: .provision)
         case .connectivity(let fact): try container.encode(fact, forKey: .connectivity)
         case .unavailable(let words): try container.encode(words, forKey: .unavailable)

@@ -281,9 +281,40 @@ package struct MeshSpec: Hashable, Sendable, Codable {
         /// Relative to the directory of mesh.yaml.
         package var terraformDirectory: String
         package var variablesFrom: VariableSource
-        package init(terraformDirectory: String, variablesFrom: VariableSource = .files) {
+        /// Variables of the coordinator's environment that Terraform gets: its providers' and its backend's credentials. Names only.
+        package var environment: [String]?
+        /// Parts that are planned and applied one after the other; absent when the directory is provisioned in one go.
+        package var phases: [Phase]?
+        package init(
+            terraformDirectory: String, variablesFrom: VariableSource = .files, environment: [String]? = nil, phases: [Phase]? = nil
+        ) {
             self.terraformDirectory = terraformDirectory
             self.variablesFrom = variablesFrom
+            self.environment = environment
+            self.phases = phases
+        }
+
+        /// One part of a Terraform configuration: the addresses it may change, and no others.
+        package struct Phase: Hashable, Sendable, Codable {
+            package var name: String
+            /// Modules, resources or instances, each with everything below it; empty: the whole configuration.
+            package var addresses: [String]
+            /// Values for variables of the configuration; never secrets.
+            package var variables: [String: String]
+            /// True when even a change in place is refused.
+            package var createsOnly: Bool?
+            package init(name: String, addresses: [String] = [], variables: [String: String] = [:], createsOnly: Bool? = nil) {
+                self.name = name
+                self.addresses = addresses
+                self.variables = variables
+                self.createsOnly = createsOnly
+            }
+        }
+
+        /// The phases in their order, or one `nil` for the whole.
+        package var phasesOrWhole: [Phase?] {
+            guard let phases, !phases.isEmpty else { return [nil] }
+            return phases
         }
     }
 

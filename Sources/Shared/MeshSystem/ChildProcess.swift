@@ -5,12 +5,12 @@ import Glibc
 
 /// One child process and the loop that feeds it, hears it and ends it.
 ///
-///     running -- deadline or cancellation --> TERM sent -- grace over --> KILL sent -- still there after a while --> left behind
-///        \_____________ ended by itself ________\________________________\--> group killed, pipes emptied, reaped
+///     running -- deadline or cancellation --> asked (TERM or INT) -- grace over --> KILL sent -- still there after a while --> left behind
+///        \_____________ ended by itself ________\________________________________\--> group killed, pipes emptied, reaped
 struct ChildProcess {
     private enum Phase {
         case running
-        case termSent(killAt: ContinuousClock.Instant)
+        case asked(killAt: ContinuousClock.Instant)
         case killSent(giveUpAt: ContinuousClock.Instant)
     }
     private enum Cause { case deadline, cancellation }
@@ -56,14 +56,14 @@ struct ChildProcess {
 
     /// Until the child has ended or is given up. Afterwards call `closeAll` and `reapIfLeft`.
     mutating func watch() throws -> CommandResult {
-        if unsent.isEmpty { Self.close(&input) }
+        closeInputIfAllSent()
         while true {
             var watched = [
                 pollfd(fd: ended, events: Int16(POLLIN), revents: 0),
                 pollfd(fd: cause == nil ? cancelled.descriptor : -1, events: Int16(POLLIN), revents: 0),
                 pollfd(fd: output.descriptor, events: Int16(POLLIN), revents: 0),
                 pollfd(fd: error.descriptor, events: Int16(POLLIN), revents: 0),
-                pollfd(fd: input, events: Int16(POLLOUT), revents: 0),
+                pollfd(fd: unsent.isEmpty ? -1 : input, events: Int16(POLLOUT), revents: 0),
             ]
             let count = poll(&watched, nfds_t(watched.count), nextTimeout())
             if count < 0, errno != EINTR { throw SystemError.failed(doing: "watch a child", on: invocation.executable, errno: errno) }
@@ -101,7 +101,7 @@ struct ChildProcess {
         let instant =
             switch phase {
             case .running: startedAt.advanced(by: invocation.deadline)
-            case .termSent(let killAt): killAt
+            case .asked(let killAt): killAt
             case .killSent(let giveUpAt): giveUpAt
             }
         let left = clock.now.duration(to: instant).components
@@ -115,7 +115,7 @@ struct ChildProcess {
         switch phase {
         case .running:
             if now >= startedAt.advanced(by: invocation.deadline) { stop(because: .deadline) }
-        case .termSent(let killAt):
+        case .asked(let killAt):
             if now >= killAt {
                 kill(-pid, SIGKILL)
                 phase = .killSent(giveUpAt: now.advanced(by: Self.patienceAfterKill))
@@ -132,8 +132,10 @@ struct ChildProcess {
     private mutating func stop(because cause: Cause) {
         guard self.cause == nil else { return }
         self.cause = cause
-        kill(-pid, SIGTERM)
-        phase = .termSent(killAt: clock.now.advanced(by: invocation.grace))
+        // A tool that holds on until its input ends takes that for the kinder word.
+        if invocation.keepsInputOpen { Self.close(&input) }
+        kill(-pid, invocation.ending == .interrupt ? SIGINT : SIGTERM)
+        phase = .asked(killAt: clock.now.advanced(by: invocation.grace))
     }
 
     // MARK: End
@@ -169,7 +171,11 @@ struct ChildProcess {
         } else if errno != EAGAIN, errno != EINTR {
             unsent = []  // The child closed its input; that is its right.
         }
-        if unsent.isEmpty { Self.close(&input) }
+        closeInputIfAllSent()
+    }
+
+    private mutating func closeInputIfAllSent() {
+        if unsent.isEmpty, !invocation.keepsInputOpen { Self.close(&input) }
     }
 
     private static func close(_ descriptor: inout Int32) {

@@ -40,16 +40,19 @@ package struct Invocation: Hashable, Sendable {
     package var workingDirectory: String
     /// Secrets travel here, never in `arguments`.
     package var standardInput: [UInt8]
-    /// After this the whole process group gets TERM, and KILL when `grace` has passed too.
+    /// Leaves standard input open after `standardInput` until the tool is to end: some tools hold what they have until then.
+    package var keepsInputOpen: Bool
+    /// After this the whole process group is asked to end, and gets KILL when `grace` has passed too.
     package var deadline: Duration
+    package var ending: Ending
     package var grace: Duration
     /// Bytes kept per stream: the first and the last half; what is between is counted and dropped.
     package var outputLimit: Int
 
     package init(
         _ executable: String, _ arguments: [String] = [], searchPath: [String] = Invocation.systemPath, environment: [String: String] = [:],
-        workingDirectory: String = "/", standardInput: [UInt8] = [], deadline: Duration, grace: Duration = .seconds(5),
-        outputLimit: Int = 4 << 20
+        workingDirectory: String = "/", standardInput: [UInt8] = [], keepsInputOpen: Bool = false, deadline: Duration,
+        ending: Ending = .terminate, grace: Duration = .seconds(5), outputLimit: Int = 4 << 20
     ) {
         self.executable = executable
         self.arguments = arguments
@@ -57,9 +60,18 @@ package struct Invocation: Hashable, Sendable {
         self.environment = environment
         self.workingDirectory = workingDirectory
         self.standardInput = standardInput
+        self.keepsInputOpen = keepsInputOpen
         self.deadline = deadline
+        self.ending = ending
         self.grace = grace
         self.outputLimit = outputLimit
+    }
+
+    /// How a tool is asked to end, once: many take a second signal of any kind for "at once, whatever is lost".
+    package enum Ending: Hashable, Sendable {
+        case terminate
+        /// As by Ctrl-C at a terminal. What tools that keep state on other machines finish their work on.
+        case interrupt
     }
 
     /// Where Debian keeps tools.

@@ -15,7 +15,11 @@ struct StandInTerraform: Sendable {
 
     func run() throws {
         switch words.first {
+        case "version" where call.arguments.contains("-json"): call.say(try StandInJSON.encode(["terraform_version": "1.13.3"]))
         case "version": call.say("Terraform v1.13.3 (stand-in of the Meshgate Lab)")
+        case "init" where isMachineReadable:
+            try report("info", "Terraform 1.13.3", "version", Self.versions)
+            try report("info", "Terraform has been successfully initialized!", "init_output", [:])
         case "init":
             call.say("Initializing the backend...\nInitializing provider plugins...\n\nTerraform has been successfully initialized!")
         case "plan": try plan()
@@ -24,6 +28,9 @@ struct StandInTerraform: Sendable {
         default: call.say("The stand-in terraform of the Meshgate Lab: init, plan, show -json, apply -json.")
         }
     }
+
+    private static let versions: HelmValue = ["terraform": "1.13.3", "ui": "1.2"]
+    private var isMachineReadable: Bool { call.arguments.contains("-json") }
 
     private struct Resource: Hashable, Comparable {
         var type: String
@@ -37,10 +44,14 @@ struct StandInTerraform: Sendable {
     private func plan() throws {
         let changes = try changes()
         func count(_ action: String) -> Int { changes.filter { $0.action == action }.count }
-        if changes.isEmpty {
+        let summary = "Plan: \(count("create")) to add, \(count("update")) to change, \(count("delete")) to destroy."
+        if isMachineReadable {
+            try report("info", "Terraform 1.13.3", "version", Self.versions)
+            try report("info", summary, "change_summary", [:])
+        } else if changes.isEmpty {
             call.say("No changes. Your infrastructure matches the configuration.")
         } else {
-            call.say("Plan: \(count("create")) to add, \(count("update")) to change, \(count("delete")) to destroy.")
+            call.say(summary)
         }
         guard let out = call.arguments.first(where: { $0.hasPrefix("-out=") }) else { return }
         let resources = changes.map { change -> HelmValue in
@@ -74,7 +85,7 @@ struct StandInTerraform: Sendable {
                 "Error: Saved plan is stale\n\nThe given plan file can no longer be applied because the state was changed by another operation "
                     + "after the plan was created.")
         }
-        try report("info", "Terraform 1.13.3", "version", ["terraform": "1.13.3", "ui": "1.2"])
+        try report("info", "Terraform 1.13.3", "version", Self.versions)
         var counts = ["create": 0, "update": 0, "delete": 0]
         for change in plan["resource_changes"]?.elements ?? [] {
             let action = change["change", "actions"]?.elements.first?.text ?? ""

@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Synchronization
+
+/// Which directories a tool of ours works in at this moment, and what was made ready or found out in this process.
+final class DirectoryClaims: Sendable {
+    private struct State {
+        var busy: Set<String> = []
+        var made: Set<String> = []
+        var answers: [String: String] = [:]
+    }
+    private let state = Mutex(State())
+
+    /// False when somebody else is at work there.
+    func claim(_ directory: String) -> Bool { state.withLock { $0.busy.insert(directory).inserted } }
+    func release(_ directory: String) { state.withLock { _ = $0.busy.remove(directory) } }
+
+    /// Does it the first time only; a failure is tried again.
+    func once(_ name: String, _ make: () throws -> Void) rethrows {
+        if state.withLock({ $0.made.contains(name) }) { return }
+        try make()
+        state.withLock { _ = $0.made.insert(name) }
+    }
+
+    /// What was found out before, by name.
+    func answer(_ name: String) -> String? { state.withLock { $0.answers[name] } }
+    func remember(_ answer: String, as name: String) { state.withLock { $0.answers[name] = answer } }
+}

@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import MeshModel
+import Testing
+
+@testable import ToolDrivers
+
+@Suite("What a Terraform plan may do")
+struct TerraformPolicyTests {
+    private func plan(_ changes: String, _ rest: String = "") throws -> TerraformPlan {
+        try TerraformPlan(
+            json: Array(
+                #"{"format_version":"1.2","terraform_version":"1.11.4","complete":true,"resource_changes":[\#(changes)]\#(rest)}"#.utf8))
+    }
+
+    private func change(_ address: String, _ actions: String) -> String {
+        #"{"address":"\#(address)","mode":"managed","change":{"actions":[\#(actions)],"before":{"password":"p"},"after":null}}"#
+    }
+
+    @Test("replacements and objects that are forgotten count as deleted")
+    func counts() throws {
+        let actions = [
+            #""create""#, #""update""#, #""delete","create""#, #""create","delete""#, #""forget""#, #""create","forget""#, #""no-op""#,
+            #""read""#, #""delete""#,
+        ]
+        let plan = try plan(actions.enumerated().map { change("a.b\($0)", $1) }.joined(separator: ","))
+        #expect(plan.counts == (1, 1, 5))
+        #expect(TerraformPolicy().judge(plan).count == 5)
+    }
+
+    @Test("an action that is not known is refused, as are words of a known one in another order")
+    func unknown() throws {
+        for actions in [#""obliterate""#, "", #""create","delete","create""#, #""update","delete""#] {
+            let refusals = TerraformPolicy().judge(try plan(change("a.b", actions)))
+            guard case .unknownAction("a.b", _)? = refusals.first else { return #expect(Bool(false), "\(actions): \(refusals)") }
+        }
+    }
+
+    @Test("only exact addresses of a warrant may be deleted, and a teardown makes and changes nothing")
+    func warranted() throws {
+        let plan = try plan([change("a.b[0]", #""delete""#), change("a.b[1]", #""delete""#)].joined(separator: ","))
+        #expect(TerraformPolicy.destroying(["a.b[0]", "a.b[1]"]).judge(plan).isEmpty)
+        #expect(TerraformPolicy.destroying(["a.b"]).judge(plan).count == 2)
+        let sneaky = try self.plan([change("a.b[0]", #""delete","create""#), change("a.c", #""update""#)].joined(separator: ","))
+        #expect(TerraformPolicy.destroying(["a.b[0]", "a.c"]).judge(sneaky).count == 2)
+    }
+
+    @Test("a target covers what is below it and nothing that only begins alike")
+    func covers() {
+        #expect(TerraformAddress("module.a").covers("module.a.x.y[0]"))
+        #expect(TerraformAddress("module.a").covers("module.a[\"k.z\"].x.y"))
+        #expect(TerraformAddress("x.y").covers("x.y"))
+        #expect(TerraformAddress("x.y").covers("x.y[\"a\"]"))
+        #expect(!TerraformAddress("x.y").covers("x.yz"))
+        #expect(!TerraformAddress("module.a").covers("module.ab.x.y"))
+        #expect(!TerraformAddress("x.y[0]").covers("x.y"))
+    }
+
+    @Test("deferred changes, provider actions, a failed plan and one that leaves something out are refused")
+    func incomplete() throws {
+        let none = change("a.b", #""no-op""#)
+        func refusals(_ rest: String) throws -> [TerraformPolicy.Refusal] { TerraformPolicy().judge(try plan(none, rest)) }
+        #expect(try refusals(#","deferred_changes":[{"reason":"unknown","resource_change":{"address":"a.c"}}]"#) == [.deferred(["a.c"])])
+        #expect(try refusals(#","action_invocations":[{"x":1}]"#) == [.invocations(1)])
+        #expect(try refusals(#","errored":true"#) == [.failed])
+        let cut = try TerraformPlan(json: Array(#"{"format_version":"1.2","complete":false}"#.utf8))
+        #expect(TerraformPolicy().judge(cut) == [.incomplete])
+    }
+
+    @Test("drift is seen, and the configuration's addresses are found in modules")
+    func rest() throws {
+        let rest = #"""
+            ,"resource_drift":[{"address":"a.b","change":{"actions":["update"]}}],"configuration":{"root_module":{"resources":[
+            {"address":"a.b"}],"module_calls":{"m":{"module":{"resources":[{"address":"c.d"}]}}}}}
+            """#
+        let plan = try plan(change("a.b", #""no-op""#), rest)
+        #expect(plan.drift.map(\.address) == ["a.b"])
+        #expect(plan.configured == ["a.b", "module.m.c.d"])
+    }
+
+    @Test("another major of the format, and what is no plan, are refused")
+    func foreign() {
+        for text in [
+            #"{"format_version":"2.0"}"#, "{}", "", "[]", "null", #"{"format_version":1}"#, String(repeating: "[", count: 100_000),
+        ] {
+            #expect(throws: DriverError.self) { try TerraformPlan(json: Array(text.utf8)) }
+        }
+    }
+
+    @Test("no change of a plan's bytes makes a deletion pass")
+    func mutations() throws {
+        let good = Array(
+            #"{"format_version":"1.2","complete":true,"resource_changes":[\#(change("a.b", #""delete""#)),\#(change("a.c", #""create""#))]}"#
+                .utf8)
+        var generator = SystemRandomNumberGenerator()
+        for _ in 0..<2000 {
+            var bytes = good
+            bytes[Int.random(in: 0..<bytes.count, using: &generator)] = UInt8.random(in: 0...255, using: &generator)
+            guard let plan = try? TerraformPlan(json: bytes), plan.changes.count == 2 else { continue }
+            let refusals = TerraformPolicy().judge(plan)
+            #expect(!refusals.isEmpty, "\(String(decoding: bytes, as: UTF8.self))")
+        }
+    }
+
+    @Test("a lock's holder is told in one line")
+    func holder() {
+        let detail = """
+            Error message: resource temporarily unavailable
+            Lock Info:
+              ID:        863c46fd
+              Path:      terraform.tfstate
+              Operation: OperationTypeApply
+              Who:       root@vm
+              Version:   1.11.4
+              Created:   2026-11-28 04:31:06.79 +0000 UTC
+            """
+        let diagnostic = TerraformLine.Diagnostic(isError: true, summary: "Error acquiring the state lock", detail: detail, address: nil)
+        #expect(diagnostic.lockHolder == "apply by root@vm since 2026-11-28 04:31:06.79 +0000 UTC, lock id 863c46fd")
+    }
+}
