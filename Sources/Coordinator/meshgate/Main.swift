@@ -62,7 +62,7 @@ struct Meshgate: AsyncParsableCommand {
             DestroyCommand.self,
             UndoCommand.self,
             EventsCommand.self,
-            ContextCommand.self,
+            ContextCommand.self, KubeconfigCommand.self, TalosconfigCommand.self,
             RehearseCommand.self,
             LabCommand.self,
         ])
