@@ -12,10 +12,8 @@ import Testing
 
 @testable import ToolDrivers
 
-@Suite("Connecting a mesh, and taking it apart", .timeLimit(.minutes(5)))
+@Suite("Connecting and testing a mesh", .timeLimit(.minutes(5)))
 struct CiliumMeshTests {
-    private let undoStep = StepID("mesh", "undo")
-
     @Test("every pair comes exactly once, and no cluster twice in a round", arguments: 0...17)
     func rounds(_ count: Int) {
         let rounds = MeshPairs.rounds(of: Array(0..<count))
@@ -82,50 +80,6 @@ struct CiliumMeshTests {
         }
     }
 
-    @Test("undo goes from disconnect to uninstall, and done again finds nothing to do")
-    func undo() async throws {
-        let spec = try Bench.spec()
-        try await StandInWorld.with(spec) { world in
-            let bench = try Bench(world, spec)
-            try await bench.prepareMesh()
-            try await bench.run("mesh", "connect")
-            #expect(await bench.settle(try bench.step("mesh", "connect")).passes)
-            let cilium = CiliumDriver(tools: bench.tools)
-            let clusters = bench.plan.spec.clusters
-            var undos: [CiliumUndo] = [.disconnect(clusters)]
-            undos += clusters.map { .disableClustermesh($0) } + clusters.map { .uninstall($0) }
-            for undo in undos {
-                #expect(try await !cilium.remains(after: undo).isEmpty, "\(undo.preview)")
-                guard case .succeeded = try await cilium.undo(undo, step: undoStep, deadline: .seconds(60)) else {
-                    Issue.record("\(undo.preview)")
-                    return
-                }
-                #expect(try await cilium.remains(after: undo).isEmpty)
-                let before = world.runner.invocations.count
-                #expect(
-                    try await cilium.undo(undo, step: undoStep, deadline: .seconds(60)) == .succeeded("there was nothing to undo"))
-                #expect(world.runner.invocations.count == before)
-            }
-        }
-    }
-
-    @Test("an undo whose command says yes and does nothing is a failure that names what is left")
-    func lyingUndo() async throws {
-        let spec = try Bench.spec()
-        try await StandInWorld.with(spec) { world in
-            let bench = try Bench(world, spec)
-            try await bench.prepareMesh()
-            var tools = bench.tools
-            tools.runner = ScriptedRunner(CommandResult(exit: .exited(0), standardOutput: Array("✅ Uninstalled!".utf8)))
-            let outcome = try await CiliumDriver(tools: tools).uninstall(bench.cluster(0), step: undoStep, deadline: .seconds(5))
-            guard case .failed(let words) = outcome else {
-                Issue.record("\(outcome)")
-                return
-            }
-            #expect(words.contains("DaemonSet cilium of east") && words.contains("the Helm release cilium of east"))
-        }
-    }
-
     @Test("a connectivity test labels its namespaces on both clusters, and leaves none of them")
     func namespaces() async throws {
         let spec = try Bench.spec()
@@ -164,11 +118,4 @@ struct CiliumMeshTests {
             #expect(try await ConnectivityStage(tools: bench.tools, clusters: bench.plan.spec.clusters).remains() == [])
         }
     }
-}
-
-/// Answers every call the same way.
-struct ScriptedRunner: CommandRunner {
-    let result: CommandResult
-    init(_ result: CommandResult) { self.result = result }
-    func run(_ invocation: Invocation, onOutput: OutputObserver?) async throws -> CommandResult { result }
 }

@@ -4,7 +4,7 @@ import MeshModel
 import MeshSystem
 import Running
 
-/// Connecting clusters and taking them apart, pair by pair.
+/// Connecting clusters, pair by pair.
 extension CiliumDriver {
     typealias Pair = (MeshSpec.Cluster, MeshSpec.Cluster)
 
