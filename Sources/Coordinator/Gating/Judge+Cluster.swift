@@ -236,6 +236,11 @@ extension Judge {
                     "\(fact.failures) of \(fact.tests) connectivity tests from \(from) to \(to) failed, \(fact.skipped) were skipped",
                     "see the JUnit report in the run's directory")
             }
+            if let left = fact.leftovers, !left.isEmpty {
+                return say.hold(
+                    .cluster(from), .unhealthy, "the connectivity test left namespaces: \(left.joined(separator: ", "))",
+                    "they are being removed; when that does not end, look at their finalizers")
+            }
             return .pass
         }
         return say.nothing(about: "a connectivity test to \(to)", .cluster(from))

@@ -63,7 +63,7 @@ package struct Kubeconfig: Sendable {
     }
 
     /// Yams quotes the text around a mistake, and what stands there may be a key.
-    private static func brief(_ error: any Error) -> String {
+    static func brief(_ error: any Error) -> String {
         guard let yaml = error as? YamlError else { return "a required field is missing or of another type" }
         switch yaml {
         case .scanner(_, _, let mark, _), .parser(_, _, let mark, _): return "no YAML at line \(mark.line), column \(mark.column)"

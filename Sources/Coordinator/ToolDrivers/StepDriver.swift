@@ -140,9 +140,17 @@ package struct StepDriver: Sendable {
             let pairs = plan.steps.flatMap(\.done).compactMap { requirement -> (from: ClusterName, to: ClusterName)? in
                 if case .connectivity(let from, let to) = requirement, from == name { (from, to) } else { nil }
             }
-            return try pairs.map {
-                .connectivity(try ConnectivityReport(tools: tools, from: $0.from, to: $0.to).fact(plan: plan.buildDigest))
+            var facts: [Fact] = []
+            for (from, to) in pairs {
+                var fact = try ConnectivityReport(tools: tools, from: from, to: to).fact(plan: plan.buildDigest)
+                if fact.tests > 0 {
+                    let stage = ConnectivityStage(tools: tools, clusters: [from, to].compactMap { plan.spec.cluster($0) })
+                    let left = try await stage.remains()
+                    fact.leftovers = left.isEmpty ? nil : left
+                }
+                facts.append(.connectivity(fact))
             }
+            return facts
         default: return [.unavailable("the coordinator has no way to observe \(key.probe.rawValue) of \(key.subject)")]
         }
     }

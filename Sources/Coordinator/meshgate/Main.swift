@@ -64,6 +64,8 @@ struct Meshgate: AsyncParsableCommand {
             EventsCommand.self,
             BundleCommand.self,
             ContextCommand.self,
+            KubeconfigCommand.self,
+            TalosconfigCommand.self,
             RehearseCommand.self,
             LabCommand.self,
         ])

@@ -123,11 +123,14 @@ package struct ConnectivityFact: Hashable, Sendable, Codable {
     package var tests: Int
     package var failures: Int
     package var skipped: Int
-    package init(from: ClusterName, to: ClusterName, tests: Int, failures: Int, skipped: Int) {
+    /// `cluster/namespace` of what the test left behind; absent when nothing is left.
+    package var leftovers: [String]?
+    package init(from: ClusterName, to: ClusterName, tests: Int, failures: Int, skipped: Int, leftovers: [String]? = nil) {
         self.from = from
         self.to = to
         self.tests = tests
         self.failures = failures
         self.skipped = skipped
+        self.leftovers = leftovers
     }
 }

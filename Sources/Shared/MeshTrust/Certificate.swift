@@ -72,7 +72,7 @@ package struct Certificate: Hashable, Sendable {
         self.der = der
     }
 
-    private static func time(_ value: UnsafePointer<ASN1_TIME>?) throws(TrustError) -> Timestamp {
+    static func time(_ value: UnsafePointer<ASN1_TIME>?) throws(TrustError) -> Timestamp {
         var parts = tm()
         guard let value, ASN1_TIME_to_tm(value, &parts) == 1 else {
             ERR_clear_error()

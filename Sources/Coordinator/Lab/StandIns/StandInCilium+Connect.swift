@@ -23,6 +23,17 @@ struct StandInAccess: Sendable {
         return json
     }
 
+    /// Endpoints of the command line in place of what was found; all have one port, as in the real one.
+    mutating func reach(through endpoints: [String], doing: String) throws {
+        guard !endpoints.isEmpty else { return }
+        let parts = endpoints.map { $0.split(separator: ":").map(String.init) }
+        guard parts.allSatisfy({ $0.count == 2 }), Set(parts.map(\.[1])).count == 1, let port = Int(parts[0][1]) else {
+            throw StandInFailure.error("\(doing)invalid endpoints \(endpoints.joined(separator: ","))")
+        }
+        addresses = parts.map(\.[0])
+        self.port = port
+    }
+
     var isNamed: Bool { name != "default" && !name.isEmpty && id != "0" && !id.isEmpty }
 }
 
@@ -42,10 +53,12 @@ extension StandInCilium {
             throw StandInFailure.error("\(doing)release: not found")
         }
         let remotes = try await remoteClients()
-        let own = try await accessInformation(local, doing: doing, isVerbose: true)
+        var own = try await accessInformation(local, doing: doing, isVerbose: true)
+        try own.reach(through: arguments.all("--source-endpoint"), doing: doing)
         var others: [(client: StandInClient, access: StandInAccess)] = []
         for remote in remotes {
-            let access = try await accessInformation(remote, doing: doing, isVerbose: true)
+            var access = try await accessInformation(remote, doing: doing, isVerbose: true)
+            try access.reach(through: arguments.all("--destination-endpoint"), doing: doing)
             try check(own, access, doing: doing)
             guard !others.contains(where: { $0.access.name == access.name }) else {
                 throw StandInFailure.error("\(doing)Multiple remote clusters have the same name '\(access.name)'")

@@ -20,6 +20,17 @@ extension StandInCilium {
         let name = try await remote.get(.configMap(Self.namespace, "cilium-config"))?["data", "cluster-name"]?.text ?? ""
         call.say("ℹ️  Monitor aggregation detected, will skip some flow validation steps")
         call.say("✨ [\(client.cluster)] Creating namespace cilium-test-1 for connectivity check...")
+        // Talos enforces "baseline": pods of an unlabelled namespace never come up.
+        for cluster in [client, remote] {
+            for namespace in ["cilium-test-1", "cilium-test-ccnp1", "cilium-test-ccnp2"] {
+                let labels = try await cluster.get(.namespace(namespace))?["metadata", "labels"]
+                guard labels?["pod-security.kubernetes.io/enforce"]?.text == "privileged" else {
+                    throw StandInFailure.error(
+                        "Connectivity test failed: setup of the test failed: \(cluster.cluster): pods in \(namespace) violate PodSecurity \"baseline:latest\""
+                    )
+                }
+            }
+        }
         let configured = try await client.get(.secret(Self.namespace, "cilium-clustermesh"))?["data", name] != nil
         guard configured, !faults.ciliumExitZeroNotConnected else {
             try writeReport(cases: [
@@ -44,6 +55,15 @@ extension StandInCilium {
         call.say(
             "✅ [cilium-test-1] All \(cases.count - Self.skipped.count) tests (61 actions) successful, \(Self.skipped.count) tests skipped, 0 scenarios skipped."
         )
+    }
+
+    /// `cilium sysdump`: a file where it was asked for.
+    func sysdump() async throws {
+        _ = try await client()
+        let path = call.absolute((arguments["--output-filename"] ?? "cilium-sysdump") + ".zip")
+        call.say("🔍 Collecting Kubernetes nodes")
+        try LabFiles.write("the stand-in cilium of the Meshgate Lab\n", to: path)
+        call.say("✅ The sysdump has been saved to \(path)")
     }
 
     private static func testCase(_ name: String, failures: [String]) -> (name: String, status: String, text: String) {

@@ -19,7 +19,8 @@ struct StandInCilium: Sendable {
             valued: [
                 "--context", "--kubeconfig", "--namespace", "--helm-release-name", "--version", "--set", "--values", "--wait-duration",
                 "--output", "--service-type", "--destination-context", "--connection-mode", "--multi-cluster", "--junit-file", "--timeout",
-                "--test", "--parallel", "--as", "--namespace-labels", "--test-namespace",
+                "--test", "--parallel", "--source-endpoint", "--destination-endpoint", "--output-filename", "--as", "--namespace-labels",
+                "--test-namespace",
             ],
             switches: [
                 "--wait", "--reset-values", "--reuse-values", "--reset-then-reuse-values", "--help", "--client", "--ignore-warnings",
@@ -41,6 +42,7 @@ struct StandInCilium: Sendable {
         case ["clustermesh", "status"]: try await clustermeshStatus()
         case ["clustermesh", "connect"]: try await connect()
         case ["clustermesh", "disconnect"]: try await disconnect()
+        case ["sysdump"]: try await sysdump()
         case ["connectivity", "test"]: try await testConnectivity()
         default: throw StandInFailure.error("unknown command \"\(words.joined(separator: " "))\" for \"cilium\"")
         }
@@ -55,6 +57,7 @@ struct StandInCilium: Sendable {
               cilium [install|upgrade|uninstall|status|version] [flags]
               cilium clustermesh [enable|disable|status|connect|disconnect] [flags]
               cilium connectivity test [flags]
+              cilium sysdump [flags]
             """)
     }
 

@@ -38,26 +38,15 @@ struct CiliumDriver: Sendable {
         return Outcome(result, command: "cilium clustermesh enable", done: "enabled")
     }
 
-    /// One command for all: with `--connection-mode mesh` every cluster is connected to every other.
-    func connect(_ clusters: [MeshSpec.Cluster], step: StepID, deadline: Duration) async throws -> Outcome {
-        guard let first = clusters.first, clusters.count > 1 else { return .refused("one cluster alone is not a mesh") }
-        let arguments =
-            global(first) + [
-                "clustermesh", "connect", "--destination-context", clusters.dropFirst().map(\.context).joined(separator: ","),
-                "--connection-mode", "mesh",
-            ]
-        let result = try await operation.run(on: clusters) {
-            try await tools.run("cilium", arguments, step: step, deadline: deadline)
-        }
-        return Outcome(result, command: "cilium clustermesh connect", done: "connect was carried out")
-    }
-
-    /// The CLI's own time-out is none; the deadline is ours. The JUnit report is kept, whatever the exit code says.
+    /// The CLI's own time-out is none; the deadline is ours. The JUnit report is kept, whatever the exit code says, and a sysdump when
+    /// the test failed. The test's namespaces are made before it and removed after it, on both clusters.
     func testConnectivity(
         from: MeshSpec.Cluster, to: MeshSpec.Cluster, plan: Digest, step: StepID, deadline: Duration
     ) async throws -> Outcome {
         let report = ConnectivityReport(tools: tools, from: from.name, to: to.name)
+        let stage = ConnectivityStage(tools: tools, clusters: [from, to])
         try report.forget()
+        try await stage.prepare()
         let arguments =
             global(from) + [
                 "connectivity", "test", "--multi-cluster", to.context, "--junit-file", report.junitPath, "--timeout",
@@ -65,7 +54,13 @@ struct CiliumDriver: Sendable {
             ]
         let result = try await tools.run("cilium", arguments, step: step, deadline: deadline)
         try report.remember(plan: plan)
-        return Outcome(result, command: "cilium connectivity test", done: "the connectivity test ran")
+        var outcome = Outcome(result, command: "cilium connectivity test", done: "the connectivity test ran")
+        if case .failed(let words) = outcome {
+            outcome = .failed(
+                words + "; " + (try await stage.sysdump(global(from), step: step, named: "sysdump-\(from.name)-to-\(to.name)")))
+        }
+        try await stage.clear()
+        return outcome
     }
 
     /// Errors listed by `cilium status -o json`, or `nil` when it gave no report. Disabled parts do not count.
