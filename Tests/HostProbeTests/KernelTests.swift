@@ -24,7 +24,10 @@ final class FakeRoot: Sendable {
 
     var prober: HostProber {
         let moment = Moment(wall: Timestamp(seconds: 1_800_000_000), boot: 90_500)
-        return HostProber(sysroot: path + "/sys", procroot: path + "/proc", bootroot: path + "/boot", agentVersion: "1.2.3") { moment }
+        return HostProber(
+            sysroot: path + "/sys", procroot: path + "/proc", bootroot: path + "/boot", moduleroot: path + "/lib/modules",
+            agentVersion: "1.2.3"
+        ) { moment }
     }
 }
 
@@ -75,6 +78,23 @@ final class FakeRoot: Sendable {
         #expect(fact.btf && fact.bpffs && fact.cgroup2)
         #expect(fact.lockdown == "integrity")
         #expect(fact.loadedModules == ["ceph", "rbd"])
+    }
+
+    @Test("what tracing and storage services ask for is seen, and what cannot be seen is not claimed") func servicesGround() async throws {
+        let bare = try await kernel(try FakeRoot(Self.release))
+        #expect(bare.tracefs == false && bare.loadableModules == nil && bare.lockdown == nil)
+        let root = try FakeRoot(
+            Self.release.merging([
+                "proc/filesystems": "nodev\tsysfs\nnodev\ttracefs\n\text4\n", "sys/kernel/security/lsm": "capability,yama",
+                "lib/modules/6.18.0-talos/modules.dep":
+                    "kernel/drivers/block/rbd.ko.xz: kernel/net/ceph/libceph.ko.xz\nkernel/drivers/block/loop.ko:\n",
+                "lib/modules/6.18.0-talos/modules.builtin": "kernel/fs/ceph/ceph.ko\n",
+            ]) { $1 })
+        let fact = try await kernel(root)
+        #expect(fact.tracefs == true)
+        #expect(fact.loadableModules == ["ceph", "rbd"])
+        // securityfs is there and lists no lockdown: this kernel has none.
+        #expect(fact.lockdown == "none")
     }
 
     @Test("a decompression bomb in place of the configuration is an unavailable fact") func bomb() async throws {

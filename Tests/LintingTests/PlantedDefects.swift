@@ -113,6 +113,9 @@ let plantedDefects: [Planted] = [
     Planted("L-ROOK-1", .error, "services[0].chart.version", "version: v1.18.7", "version: 1.18"),
     Planted("L-ROOK-1", .error, "services[0].chart.name", "name: rook-ceph,", "name: rook-ceph-cluster,"),
     Planted("L-ROOK-2", .warning, "services[0].clusters", "clusters: [a]", "clusters: [a, b]"),
+    Planted(
+        "L-SVC-1", .warning, "services[1].chart.version", lastService,
+        "    - { name: tetragon, chart: { version: 0.8.0 } }"),
     Planted("L-PIN-1", .warning, "services[1].manifest", "/v0.7.2/", "/main/"),
     Planted(
         "L-PIN-1", .warning, "services[1].chart.version", lastService,

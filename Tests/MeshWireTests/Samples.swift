@@ -62,7 +62,8 @@ enum Samples {
             .kernel(
                 KernelFact(
                     release: "6.18.1", options: ["BPF": .builtIn, "VXLAN": .module, "WIREGUARD": .absent], optionsFrom: "/proc/config.gz",
-                    btf: true, bpffs: true, cgroup2: false, lockdown: "none", loadedModules: ["rbd", "vxlan"])),
+                    btf: true, bpffs: true, cgroup2: false, lockdown: "none", loadedModules: ["rbd", "vxlan"], tracefs: true,
+                    loadableModules: ["rbd"])),
             .unavailable("no such device"),
             .wiper(WiperFact(store: try mark(), disarmed: nil, challenge: nil)),
             .wiper(WiperFact(store: nil, disarmed: "its record is gone", challenge: try mark().id)),

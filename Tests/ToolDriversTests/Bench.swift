@@ -36,8 +36,11 @@ struct Bench: Sendable {
     }
 
     static let manifest = """
+        {"apiVersion": "v1", "kind": "List", "items": [
+        {"apiVersion": "apiregistration.k8s.io/v1", "kind": "APIService", "metadata": {"name": "v1beta1.metrics.k8s.io"},
+         "spec": {"service": {"name": "metrics-server", "namespace": "kube-system"}}},
         {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "metrics-server", "namespace": "kube-system"},
-         "spec": {"replicas": 1}}
+         "spec": {"replicas": 1}}]}
         """
 
     init(_ world: StandInWorld, _ spec: MeshSpec, runner: (any CommandRunner)? = nil, searchPath: [String] = ["/nowhere"]) throws {
@@ -98,8 +101,10 @@ struct Bench: Sendable {
     }
 
     /// What the coordinator sees for itself of what this step was to reach.
-    func verdict(on step: Step) async -> Verdict {
-        let requirements = step.done.filter { $0.needs.allSatisfy(Self.isOurs) }
+    func verdict(on step: Step) async -> Verdict { await judge(step.done.filter { $0.needs.allSatisfy(Self.isOurs) }) }
+
+    /// The verdict on fresh evidence.
+    func judge(_ requirements: [Requirement]) async -> Verdict {
         var table = EvidenceTable()
         for key in Set(requirements.flatMap(\.needs)) { table.take(await driver.observe(key, plan: plan)) }
         return Judge(evidence: table, maxAge: .seconds(600), now: SystemClock.now()).judge(requirements)

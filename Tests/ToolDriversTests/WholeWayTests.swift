@@ -59,6 +59,9 @@ struct WholeWayTests {
                     Set(invocation.environment.keys).isSubset(of: [
                         "PATH", "HOME", "TMPDIR", "XDG_CACHE_HOME", "KUBECACHEDIR", "KUBECONFIG", "TF_DATA_DIR", "TF_IN_AUTOMATION",
                         "TF_INPUT", "CHECKPOINT_DISABLE", "ANSIBLE_DISPLAY_ARGS_TO_STDOUT",
+                        "K8S_AUTH_KUBECONFIG", "K8S_AUTH_CONTEXT", "ANSIBLE_HOME", "ANSIBLE_LOCAL_TEMP", "ANSIBLE_CALLBACK_PLUGINS",
+                        "ANSIBLE_STDOUT_CALLBACK", "ANSIBLE_CALLBACKS_ENABLED", "ANSIBLE_LOG_PATH", "ANSIBLE_VERBOSITY", "ANSIBLE_DEBUG",
+                        "ANSIBLE_NOCOLOR", "ANSIBLE_RETRY_FILES_ENABLED", "LC_ALL",
                     ]))
             }
             #expect(world.runner.invocations.count > 20)

@@ -18,7 +18,24 @@ extension HostProber {
             bpffs: mounts.has("bpf", at: ["/sys/fs/bpf"]),
             // The second place is where systemd puts the unified hierarchy next to version 1.
             cgroup2: mounts.has("cgroup2", at: ["/sys/fs/cgroup", "/sys/fs/cgroup/unified"]),
-            lockdown: try lockdown(), loadedModules: try loadedModules())
+            lockdown: try lockdown(), loadedModules: try loadedModules(), tracefs: try tracefs(mounts),
+            loadableModules: loadableModules(release: release))
+    }
+
+    /// Mounted, or known to the kernel, which then mounts it where somebody asks.
+    private func tracefs(_ mounts: MountTable) throws -> Bool {
+        if mounts.has("tracefs") { return true }
+        let known = try bytes("the file systems", "\(procroot)/filesystems", limit: 1 << 16) ?? []
+        return String(decoding: known, as: UTF8.self).split(whereSeparator: \.isWhitespace).contains("tracefs")
+    }
+
+    /// A directory that is hidden from us, as a hardened service has it, tells nothing: that is not an empty one.
+    private func loadableModules(release: String) -> [String]? {
+        guard !release.contains("/"), let index = try? LinuxFileStore().read("\(moduleroot)/\(release)/modules.dep", limit: 16 << 20) else {
+            return nil
+        }
+        let builtIn = (try? LinuxFileStore().read("\(moduleroot)/\(release)/modules.builtin", limit: 4 << 20)) ?? []
+        return KernelModules.wanted.intersection(KernelModules.names(index) + KernelModules.names(builtIn)).sorted()
     }
 
     private func kernelOptions(release: String) throws -> ([String: KernelFact.Option], String?) {
@@ -39,9 +56,12 @@ extension HostProber {
         return (KernelOptions.parse(bytes), plain)
     }
 
-    /// `[none] integrity confidentiality`: the word in brackets is in force. Absent when the kernel has no lockdown.
+    /// `[none] integrity confidentiality`: the word in brackets is in force. A kernel without lockdown has no such file next to the list of
+    /// its security modules; where that is missing too, securityfs is not mounted and nothing can be said.
     private func lockdown() throws -> String? {
-        guard let bytes = try bytes("the lockdown mode", "\(sysroot)/kernel/security/lockdown", limit: 256) else { return nil }
+        guard let bytes = try bytes("the lockdown mode", "\(sysroot)/kernel/security/lockdown", limit: 256) else {
+            return access("\(sysroot)/kernel/security/lsm", F_OK) == 0 ? "none" : nil
+        }
         let text = String(decoding: bytes, as: UTF8.self)
         guard let open = text.firstIndex(of: "["), let close = text[open...].firstIndex(of: "]") else { return nil }
         return String(text[text.index(after: open)..<close])
@@ -88,6 +108,19 @@ enum KernelOptions {
     }
 }
 
+/// The kernel modules that a gate asks for (G-HST-07), found in what depmod(8) wrote.
+enum KernelModules {
+    static let wanted: Set<String> = ["rbd", "ceph", "libceph", "nbd"]
+
+    /// `kernel/drivers/block/rbd.ko.xz: kernel/net/ceph/libceph.ko.xz` is the module rbd.
+    static func names(_ index: [UInt8]) -> [String] {
+        index.split(separator: UInt8(ascii: "\n")).compactMap { line in
+            let file = String(decoding: line.prefix { $0 != UInt8(ascii: ":") }, as: UTF8.self)
+            return file.split(separator: "/").last?.split(separator: ".").first.map { String($0).replacing("-", with: "_") }
+        }
+    }
+}
+
 /// Mount points by file system, from /proc/self/mountinfo (proc(5)): the type follows the lone `-` after the optional fields.
 struct MountTable {
     private var points: [String: Set<String>] = [:]
@@ -99,6 +132,8 @@ struct MountTable {
             points[fields[dash + 1], default: []].insert(fields[4])
         }
     }
+
+    func has(_ type: String) -> Bool { points[type] != nil }
 
     func has(_ type: String, at places: [String]) -> Bool { !(points[type] ?? []).isDisjoint(with: places) }
 }

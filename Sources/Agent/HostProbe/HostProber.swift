@@ -9,17 +9,19 @@ package struct HostProber: Sendable {
     let sysroot: String
     let procroot: String
     let bootroot: String
+    let moduleroot: String
     let agentVersion: String
     let now: NowSource
 
-    /// The roots are where /sys, /proc and /boot are seen; tests hand in others.
+    /// The roots are where /sys, /proc, /boot and /lib/modules are seen; tests hand in others.
     package init(
-        sysroot: String = "/sys", procroot: String = "/proc", bootroot: String = "/boot", agentVersion: String,
-        now: @escaping NowSource = SystemClock.now
+        sysroot: String = "/sys", procroot: String = "/proc", bootroot: String = "/boot",
+        moduleroot: String = "/lib/modules", agentVersion: String, now: @escaping NowSource = SystemClock.now
     ) {
         self.sysroot = sysroot
         self.procroot = procroot
         self.bootroot = bootroot
+        self.moduleroot = moduleroot
         self.agentVersion = agentVersion
         self.now = now
     }

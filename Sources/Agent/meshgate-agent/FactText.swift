@@ -38,7 +38,8 @@ enum FactText {
         let yes = { (value: Bool) in value ? "yes" : "no" }
         var rows = [
             ["release", kernel.release], ["BTF", yes(kernel.btf)], ["bpffs at /sys/fs/bpf", yes(kernel.bpffs)],
-            ["cgroup2", yes(kernel.cgroup2)], ["lockdown", kernel.lockdown ?? "-"],
+            ["cgroup2", yes(kernel.cgroup2)], ["lockdown", kernel.lockdown ?? "unknown: securityfs is not mounted"],
+            ["tracefs", kernel.tracefs.map(yes) ?? "-"],
             ["options from", kernel.optionsFrom ?? "nowhere: no /proc/config.gz and no file in /boot"],
         ]
         for option in [KernelFact.Option.builtIn, .module, .absent] where !kernel.options.isEmpty {
@@ -46,6 +47,7 @@ enum FactText {
             rows.append(["options \(option.rawValue)", names.isEmpty ? "-" : names.joined(separator: " ")])
         }
         rows.append(["modules loaded", String(kernel.loadedModules.count)])
+        rows.append(["storage modules", kernel.loadableModules?.joined(separator: " ") ?? "the module directory is not visible"])
         return TextTable(rows: rows).text
     }
 

@@ -5,7 +5,7 @@ import MeshModel
 /// Rules about clusters, Cilium and the mesh between them.
 extension Judge {
     /// The fact of one cluster, or the verdict that it is missing.
-    private func with(_ name: ClusterName, _ found: Found, _ say: Findings, _ rule: (ClusterFact) -> Verdict) -> Verdict {
+    func with(_ name: ClusterName, _ found: Found, _ say: Findings, _ rule: (ClusterFact) -> Verdict) -> Verdict {
         guard let fact = found.cluster(name) else { return say.nothing(about: "the cluster", .cluster(name)) }
         return rule(fact)
     }
@@ -244,23 +244,6 @@ extension Judge {
             return .pass
         }
         return say.nothing(about: "a connectivity test to \(to)", .cluster(from))
-    }
-
-    func serviceDeployed(_ name: ClusterName, _ service: String, _ version: String?, _ found: Found, _ say: Findings) -> Verdict {
-        with(name, found, say) { fact in
-            guard let release = fact.releases.first(where: { $0.key.hasSuffix("/\(service)") })?.value else {
-                return say.hold(.cluster(name), .absent, "\(service) is not installed on \(name)", "the plan's step for it installs it")
-            }
-            guard release.status == "deployed" else {
-                return say.hold(.cluster(name), .unhealthy, "\(service) on \(name) is \(release.status)", "look at the release's events")
-            }
-            guard version == nil || release.version == version else {
-                return say.hold(
-                    .cluster(name), .mismatch, "\(service) \(release.version) is installed on \(name), the plan wants \(version ?? "")",
-                    "apply the plan again")
-            }
-            return .pass
-        }
     }
 
     func cephHealthy(_ name: ClusterName, _ osds: Int, _ found: Found, _ say: Findings) -> Verdict {

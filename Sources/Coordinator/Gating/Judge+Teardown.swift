@@ -22,7 +22,10 @@ extension Judge {
         switch remnant {
         case .service(let service, let name):
             return absent(name, found, say) { fact in
-                let releases = fact.releases.keys.filter { $0.hasSuffix("/\(service)") }.sorted().map { "release \($0)" }
+                // What Meshgate itself brings has no release of its own name.
+                let known = ServiceCatalogue.service(service)
+                let name = known?.source == .builtIn ? service : known?.release ?? service
+                let releases = fact.releases.keys.filter { $0.hasSuffix("/\(name)") }.sorted().map { "release \($0)" }
                 return releases + (service == "rook-ceph" ? fact.ceph.keys.sorted().map { "CephCluster \($0)" } : [])
             }
         case .connections(let names):

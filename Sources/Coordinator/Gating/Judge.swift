@@ -132,7 +132,14 @@ package struct Judge: Sendable {
         case .stateLocked(let directory): return stateLocked(directory, found, say)
         case .provisionSafe(let directory, let phase): return provisionSafe(directory, phase, found, say)
         case .provisioned(let directory, let phase): return provisioned(directory, phase, found, say)
-        case .serviceDeployed(let name, let service, let version): return serviceDeployed(name, service, version, found, say)
+        case .serviceDeployed(let name, let service, let version, let release):
+            return serviceDeployed(name, service, version, release, found, say)
+        case .serviceWorks(let name, let service): return serviceWorks(name, service, found, say)
+        case .serviceUnclaimed(let name, let service): return serviceUnclaimed(name, service, found, say)
+        case .podSecurity(let name, let namespace, let level): return podSecurity(name, namespace, level, found, say)
+        case .servingCertificates(let name): return servingCertificates(name, found, say)
+        case .kernelTracing(let node): return kernelTracing(node, found, say)
+        case .kernelModule(let node, let module): return kernelModule(node, module, found, say)
         case .cephHealthy(let name, let osds): return cephHealthy(name, osds, found, say)
         }
     }

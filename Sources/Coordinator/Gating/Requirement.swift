@@ -45,7 +45,16 @@ package enum Requirement: Hashable, Sendable, Codable {
     case stateLocked(directory: String)
     case provisionSafe(directory: String, phase: String? = nil)
     case provisioned(directory: String, phase: String? = nil)
-    case serviceDeployed(ClusterName, service: String, version: String?)
+    /// Deployed, of this version, and with the planned values. `release`: Helm's NAMESPACE/NAME; absent for what is no chart.
+    case serviceDeployed(ClusterName, service: String, version: String?, release: String? = nil)
+    /// Its workloads are ready and its functional probe is answered.
+    case serviceWorks(ClusterName, service: String)
+    /// Nobody else has installed it.
+    case serviceUnclaimed(ClusterName, service: String)
+    case podSecurity(ClusterName, namespace: String, level: PodSecurity)
+    case servingCertificates(ClusterName)
+    case kernelTracing(NodeID)
+    case kernelModule(NodeID, String)
     case cephHealthy(ClusterName, osds: Int)
     /// A person's signed permission for the step, by the coordinator's own list of signers.
     case teardownWarranted(StepID)
@@ -83,7 +92,13 @@ package enum Requirement: Hashable, Sendable, Codable {
     private enum ClustermeshReadyCodingKeys: String, CodingKey { case _0 = "cluster", nodePort }
     private enum ClustermeshConnectedCodingKeys: String, CodingKey { case _0 = "cluster", remotes }
     private enum MeshConnectedCodingKeys: String, CodingKey { case _0 = "clusters" }
-    private enum ServiceDeployedCodingKeys: String, CodingKey { case _0 = "cluster", service, version }
+    private enum ServiceDeployedCodingKeys: String, CodingKey { case _0 = "cluster", service, version, release }
+    private enum ServiceWorksCodingKeys: String, CodingKey { case _0 = "cluster", service }
+    private enum ServiceUnclaimedCodingKeys: String, CodingKey { case _0 = "cluster", service }
+    private enum PodSecurityCodingKeys: String, CodingKey { case _0 = "cluster", namespace, level }
+    private enum ServingCertificatesCodingKeys: String, CodingKey { case _0 = "cluster" }
+    private enum KernelTracingCodingKeys: String, CodingKey { case _0 = "node" }
+    private enum KernelModuleCodingKeys: String, CodingKey { case _0 = "node", _1 = "module" }
     private enum TeardownWarrantedCodingKeys: String, CodingKey { case _0 = "step" }
     private enum GoneCodingKeys: String, CodingKey { case _0 = "remnant" }
     private enum HostCleanCodingKeys: String, CodingKey { case _0 = "node" }
@@ -140,6 +155,12 @@ package enum Requirement: Hashable, Sendable, Codable {
         case .provisionSafe: .provisionSafe
         case .provisioned: .provisioned
         case .serviceDeployed: .serviceDeployed
+        case .serviceWorks: .serviceWorks
+        case .serviceUnclaimed: .serviceUnclaimed
+        case .podSecurity: .podSecurity
+        case .servingCertificates: .servingCertificates
+        case .kernelTracing: .kernelTracing
+        case .kernelModule: .kernelModule
         case .cephHealthy: .cephHealthy
         case .teardownWarranted: .teardownWarrant
         case .gone: .remnantGone
@@ -152,12 +173,12 @@ package enum Requirement: Hashable, Sendable, Codable {
     package var comparesConfiguration: Bool {
         switch self {
         case .nodesRegistered, .gatewayBundle, .ciliumConfig, .datapathParity, .clusterIDs, .meshCAShared, .clustermeshReady, .provisioned,
-            .serviceDeployed:
+            .serviceDeployed, .podSecurity:
             true
         case .agentReady, .bootStable, .clockWithin, .kernelFit, .link, .address, .reaches, .diskIdentity, .diskUnused, .diskBlank,
             .diskWitness, .osdRetired, .blankProven, .wiperArmed, .warranted, .clustersDistinct, .kubeProxyAbsent, .ciliumHealthy,
             .meshCAFree, .clustermeshConnected, .meshConnected, .connectivity, .terraformReady, .stateLocked, .provisionSafe, .cephHealthy,
-            .teardownWarranted, .gone, .hostClean:
+            .teardownWarranted, .gone, .hostClean, .serviceWorks, .serviceUnclaimed, .servingCertificates, .kernelTracing, .kernelModule:
             false
         }
     }
@@ -167,7 +188,7 @@ package enum Requirement: Hashable, Sendable, Codable {
         switch self {
         case .agentReady(let node), .bootStable(let node): [EvidenceKey(.node(node), .host)]
         case .clockWithin(let node, _): [EvidenceKey(.node(node), .clock)]
-        case .kernelFit(let node, _): [EvidenceKey(.node(node), .kernel)]
+        case .kernelFit(let node, _), .kernelTracing(let node), .kernelModule(let node, _): [EvidenceKey(.node(node), .kernel)]
         case .link(let node, _, _, _), .address(let node, _), .hostClean(let node): [EvidenceKey(.node(node), .links)]
         case .reaches(let node, _): [EvidenceKey(.node(node), .reach)]
         case .diskIdentity(let node, _), .diskUnused(let node, _), .wiperArmed(let node): [EvidenceKey(.node(node), .disks)]
@@ -185,7 +206,8 @@ package enum Requirement: Hashable, Sendable, Codable {
             names.map { EvidenceKey(.cluster($0), .cluster) }
         case .nodesRegistered(let name, _, _), .kubeProxyAbsent(let name), .gatewayBundle(let name, _), .ciliumHealthy(let name, _, _),
             .ciliumConfig(let name, _), .clustermeshReady(let name, _), .clustermeshConnected(let name, _),
-            .serviceDeployed(let name, _, _), .cephHealthy(let name, _):
+            .serviceDeployed(let name, _, _, _), .serviceWorks(let name, _), .serviceUnclaimed(let name, _), .podSecurity(let name, _, _),
+            .servingCertificates(let name), .cephHealthy(let name, _):
             [EvidenceKey(.cluster(name), .cluster)]
         case .meshCAFree(let name, let like), .meshCAShared(let name, let like):
             name == like

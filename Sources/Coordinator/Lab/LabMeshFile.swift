@@ -113,11 +113,16 @@ package struct LabMeshFile: Hashable, Sendable {
 
     /// In JSON, which is YAML too.
     package let metricsServer = """
+        {"apiVersion": "v1", "kind": "List", "items": [
+        {"apiVersion": "apiregistration.k8s.io/v1", "kind": "APIService", "metadata": {"name": "v1beta1.metrics.k8s.io"},
+         "spec": {"group": "metrics.k8s.io", "version": "v1beta1", "groupPriorityMinimum": 100, "versionPriority": 100,
+          "service": {"name": "metrics-server", "namespace": "kube-system"}}},
         {"apiVersion": "apps/v1", "kind": "Deployment",
          "metadata": {"name": "metrics-server", "namespace": "kube-system", "labels": {"k8s-app": "metrics-server"}},
          "spec": {"replicas": 1, "selector": {"matchLabels": {"k8s-app": "metrics-server"}},
           "template": {"metadata": {"labels": {"k8s-app": "metrics-server"}},
            "spec": {"containers": [{"name": "metrics-server", "image": "registry.k8s.io/metrics-server/metrics-server:v0.8.0"}]}}}}
+        ]}
 
         """
 }

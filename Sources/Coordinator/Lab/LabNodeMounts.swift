@@ -2,6 +2,7 @@
 
 internal import CLinux
 internal import Glibc
+internal import MeshSystem
 
 /// Gives a node its own view of the machine: /proc of its PID namespace, /sys of its network namespace, and a /dev that holds the usual
 /// character devices and its own data disk under the name the guest would give it. Runs inside the node's fresh mount namespace.
@@ -31,6 +32,31 @@ struct LabNodeMounts {
         }
         try check(mkdir("/dev/shm", 0o1777) == 0 ? 0 : -errno, "make a directory", "/dev/shm")
         if let disk { try show(disk) }
+        try showKernel()
+    }
+
+    /// The guest's kernel is this machine's own, and is shown as it is but for one option: the Ceph of a lab is a stand-in that maps no block
+    /// device, so that a machine without CONFIG_BLK_DEV_RBD can play a storage node. securityfs tells whether the kernel is locked down.
+    private func showKernel() throws {
+        _ = meshgate_mount("securityfs", "/sys/kernel/security", "securityfs", UInt(MS_NOSUID | MS_NODEV | MS_NOEXEC), nil)
+        let packed = "/proc/config.gz"
+        if let bytes = LabFiles.bytes(packed), let config = try? Gzip.decompress(bytes, limits: Gzip.Limits(outputBytes: 4 << 20)) {
+            try replace(packed, with: Gzip.compress(config + Self.storageOptions))
+        } else if let release = LabFiles.text("/proc/sys/kernel/osrelease"), let config = LabFiles.bytes("/boot/config-\(release)") {
+            try replace("/boot/config-\(release)", with: config + Self.storageOptions)
+        }
+    }
+
+    private static let storageOptions = Array("\nCONFIG_BLK_DEV_RBD=y\nCONFIG_CEPH_LIB=y\n".utf8)
+
+    private func replace(_ path: String, with bytes: [UInt8]) throws {
+        let copy = "/dev/lab-kernel-config"
+        let descriptor = open(copy, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o644)
+        guard descriptor >= 0 else { throw LabError.system(doing: "write", on: copy, errno: errno) }
+        let written = bytes.withUnsafeBytes { write(descriptor, $0.baseAddress, $0.count) }
+        close(descriptor)
+        guard written == bytes.count else { throw LabError.unexpected(doing: "write \(copy)", found: "\(written) of \(bytes.count) bytes") }
+        try check(meshgate_mount(copy, path, nil, UInt(MS_BIND), nil), "show another kernel configuration at", path)
     }
 
     /// The guest sees one disk, `vdb`. In /sys/block a tmpfs of symbolic links hides the loop devices of the other nodes.

@@ -17,7 +17,7 @@ private let checks: [@Sendable (MeshSpec) -> [Finding]] = [
     addressesDiffer, datapathParity, tunnelMTU, kubeProxies, apiWithoutKubeProxy, l2Requirements, l2Rates, gatewayVersions, talosVersion,
     guessedInterfaces, vlans, bridgesCarry, macsDiffer, controlPlaneCounts, endpointsAreNodes, diskSerials, diskSizes, diskWitnesses,
     agentlessNodes, hypervisorLoads,
-    controlPlanesSpread, rookCharts, rookNodes, pinnedSources, digitalOceanDriver, poolsAreAttached, poolsAreFree, bgpSessions,
+    controlPlanesSpread, rookCharts, rookNodes, pinnedSources, digitalOceanDriver, knownCharts, poolsAreAttached, poolsAreFree, bgpSessions,
     timeSources, installImages,
 ]
 
@@ -71,6 +71,7 @@ package let ruleCatalogue: [Rule] = [
     Rule(id: "L-PIN-1", severity: .warning, summary: "What is installed cannot change under its address"),
     Rule(id: "L-ROOK-1", severity: .error, summary: "Rook is pinned and takes planned disks only"),
     Rule(id: "L-ROOK-2", severity: .warning, summary: "At least three nodes of a cluster with Rook have disks for it"),
+    Rule(id: "L-SVC-1", severity: .warning, summary: "A catalogued chart has a version whose names are known"),
     Rule(id: "L-TAL-2", severity: .warning, summary: "The installer image holds the extensions that the machines run with"),
     Rule(id: "L-TIME-1", severity: .warning, summary: "Each Talos cluster has two time servers, the same as the others"),
     Rule(id: "L-VER-1", severity: .error, summary: "A mesh with Talos clusters names the Talos release"),

@@ -38,18 +38,21 @@ func rookNodes(_ spec: MeshSpec) -> [Finding] {
     }
 }
 
-/// L-PIN-1
+/// L-PIN-1; what has a digest cannot change, whatever its address says.
 func pinnedSources(_ spec: MeshSpec) -> [Finding] {
     spec.eachService { service, path in
         switch service.source {
         case .chart(let repository, let name, let version):
-            guard SemanticVersion(version) == nil, !name.hasPrefix("rook-ceph") else { return [] }
+            guard SemanticVersion(version) == nil, !name.hasPrefix("rook-ceph"), service.sha256 == nil else { return [] }
             return [moving("\(repository) \(name) \(version)", "\(path).chart.version")]
         case .manifest(let address), .playbook(let address):
             let parts = address.split { "/:@?=&".contains($0) }
-            guard address.contains("://"), parts.contains(where: { ["main", "master", "latest", "HEAD"].contains($0) }) else { return [] }
+            guard address.contains("://"), parts.contains(where: { ["main", "master", "latest", "HEAD"].contains($0) }),
+                service.sha256 == nil
+            else { return [] }
             let key = if case .manifest = service.source { "manifest" } else { "playbook" }
             return [moving(address, "\(path).\(key)")]
+        case .builtIn: return []
         }
     }
 }
@@ -61,10 +64,29 @@ private func moving(_ address: String, _ path: String) -> Finding {
 /// L-CSI-1
 func digitalOceanDriver(_ spec: MeshSpec) -> [Finding] {
     spec.eachService { service, path in
-        guard case .chart(_, "csi-digitalocean", _) = service.source else { return [] }
+        guard let refusal = service.refusal else { return [] }
+        let key =
+            switch service.source {
+            case .chart: ".chart.name"
+            case .manifest: ".manifest"
+            case .playbook: ".playbook"
+            case .builtIn: ""
+            }
+        return [.error("L-CSI-1", path + key, refusal)]
+    }
+}
+
+/// L-SVC-1
+func knownCharts(_ spec: MeshSpec) -> [Finding] {
+    spec.eachService { service, path in
+        guard let known = service.known, let range = known.known, case .chart(_, let chart, let version) = service.source,
+            case .chart(_, chart, _) = known.origin, let release = SemanticVersion(version), !range.contains(release)
+        else { return [] }
         return [
-            .error(
-                "L-CSI-1", "\(path).chart.name", "this driver works only on DigitalOcean machines; for Proxmox use rook/proxmox csi")
+            .warning(
+                "L-SVC-1", "\(path).chart.version",
+                "the names that tell whether \(service.name) works are known for \(chart) from \(range.lowerBound) to below "
+                    + "\(range.upperBound); with \(release) they may have changed")
         ]
     }
 }

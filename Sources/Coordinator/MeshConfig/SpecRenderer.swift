@@ -187,7 +187,8 @@ extension YAMLWriter {
             line(1, "secrets: { doppler: \(flow([("project", secrets.dopplerProject), ("config", secrets.dopplerConfig)])) }")
         }
         list(1, "services", spec.services) { service, _ in
-            "{ name: \(scalar(service.name)), \(source(service.source)), clusters: \(flowList(service.clusters)) }"
+            let parts = ["name: \(scalar(service.name))"] + source(service) + ["clusters: \(flowList(service.clusters))"]
+            return "{ \(parts.joined(separator: ", ")) }"
         }
         line(1, "policy:")
         line(2, "evidence: \(flow([("maxAge", spec.policy.evidenceMaxAge)]))")
@@ -199,13 +200,29 @@ extension YAMLWriter {
     }
 }
 
-private func source(_ source: MeshSpec.Service.Source) -> String {
-    switch source {
+private func source(_ service: MeshSpec.Service) -> [String] {
+    var parts: [String] = []
+    switch service.source {
     case .chart(let repository, let name, let version):
-        "chart: \(flow([("repo", repository), ("name", name), ("version", version)]))"
-    case .manifest(let path): "manifest: \(scalar(path))"
-    case .playbook(let path): "playbook: \(scalar(path))"
+        parts = ["chart: \(flow([("repo", repository), ("name", name), ("version", version)]))"]
+    case .manifest(let path): parts = ["manifest: \(scalar(path))"]
+    case .playbook(let path): parts = ["playbook: \(scalar(path))"]
+    case .builtIn: break
     }
+    if let namespace = service.namespace { parts.append("namespace: \(scalar(namespace))") }
+    if let digest = service.sha256 { parts.append("sha256: \(inQuotes(digest.hex))") }
+    if let environment = service.virtualEnvironment { parts.append("venv: \(scalar(environment))") }
+    if let values = service.values { parts.append("values: \(helm(.map(values)))") }
+    if let secrets = service.secretValues {
+        let fields = secrets.sorted { $0.key < $1.key }.map { key, reference in
+            switch reference {
+            case .environment(let variable): "\(inQuotes(key)): { env: \(scalar(variable)) }"
+            case .file(let path): "\(inQuotes(key)): { file: \(scalar(path)) }"
+            }
+        }
+        parts.append("secretValues: { \(fields.joined(separator: ", ")) }")
+    }
+    return parts
 }
 
 private func labels(_ labels: [String: String]) -> String {

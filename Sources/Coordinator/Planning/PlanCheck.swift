@@ -16,6 +16,9 @@ package enum PlanCheck {
             }
             if step.done.isEmpty { faults.append("\(step.id) cannot tell when it is done") }
             faults += destructionFaults(step, plan.spec)
+            if case .installService(let name, _) = step.action {
+                faults += plan.spec.services.filter { $0.name == name }.compactMap(\.refusal).map { "\(step.id): \($0)" }
+            }
             if !belongs(step.action, plan.purpose) {
                 faults.append("\(step.id) does \(step.action.driver) in a plan whose purpose is \(plan.purpose.word)")
             }

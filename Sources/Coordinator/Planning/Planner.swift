@@ -299,27 +299,56 @@ package struct Planner: Sendable {
         for service in spec.services {
             for name in service.clusters {
                 guard let cluster = spec.cluster(name) else { continue }
-                let id = StepID(name.text, "service-" + service.name)
-                var after = [last[name] ?? StepID(name.text, "cilium")]
-                var gates: [Requirement] = [
-                    .ciliumHealthy(name, version: spec.versions.cilium, nodes: cluster.nodes.count)
-                ]
-                var done: [Requirement] = [.serviceDeployed(name, service: service.name, version: service.pinnedVersion)]
-                if service.name == "rook-ceph" {
-                    let storage = cluster.nodes.flatMap { node in node.disks.filter { $0.use == .rookCeph }.map { (node, $0) } }
-                    after += storage.map { wipeStepID($0.1, of: $0.0, in: cluster) }
-                    gates += storage.flatMap { node, disk in storageGates(node, disk, cluster) }
-                    if !storage.isEmpty { done.append(.cephHealthy(name, osds: storage.count)) }
-                }
-                steps.append(
-                    Step(
-                        id: id, title: "install \(service.name)", place: .cluster(name), action: .installService(service.name, name),
-                        after: after, gates: gates, done: done, deadline: TimeSpan(.seconds(1800)),
-                        settling: TimeSpan(.seconds(1800))))
-                last[name] = id
+                let step = serviceStep(service, on: cluster, after: last[name] ?? StepID(name.text, "cilium"))
+                steps.append(step)
+                last[name] = step.id
             }
         }
         return steps
+    }
+
+    private func serviceStep(_ service: MeshSpec.Service, on cluster: MeshSpec.Cluster, after: StepID) -> Step {
+        let name = cluster.name
+        let disks = cluster.nodes.flatMap { node in node.disks.filter { $0.use == .rookCeph }.map { (node, $0) } }
+        let storage = service.known?.probe == .ceph ? disks : []
+        return Step(
+            id: StepID(name.text, "service-" + service.name), title: "install \(service.name)", place: .cluster(name),
+            action: .installService(service.name, name), after: [after] + storage.map { wipeStepID($0.1, of: $0.0, in: cluster) },
+            gates: [.ciliumHealthy(name, version: spec.versions.cilium, nodes: cluster.nodes.count)]
+                + [.serviceUnclaimed(name, service: service.name)] + needs(of: service, on: cluster)
+                + storage.flatMap { node, disk in storageGates(node, disk, cluster) },
+            done: ends(of: service, on: name) + (storage.isEmpty ? [] : [.cephHealthy(name, osds: storage.count)]),
+            deadline: TimeSpan(.seconds(1800)), settling: TimeSpan(.seconds(1800)))
+    }
+
+    /// What is true of a service that is installed: as planned, admitted, and working.
+    private func ends(of service: MeshSpec.Service, on name: ClusterName) -> [Requirement] {
+        var ends: [Requirement] = []
+        switch service.source {
+        case .chart:
+            ends.append(
+                .serviceDeployed(
+                    name, service: service.name, version: service.pinnedVersion, release: service.home + "/" + service.release))
+        case .manifest, .playbook: ends.append(.serviceDeployed(name, service: service.name, version: nil))
+        case .builtIn: break
+        }
+        if let level = service.known?.podSecurity { ends.append(.podSecurity(name, namespace: service.home, level: level)) }
+        // Ceph has a gate of its own, which knows how many disks there are to be.
+        if let known = service.known, known.probe != .ceph { ends.append(.serviceWorks(name, service: service.name)) }
+        return ends
+    }
+
+    /// Of machines without an agent nothing is known about kernels, as for Cilium.
+    private func needs(of service: MeshSpec.Service, on cluster: MeshSpec.Cluster) -> [Requirement] {
+        let nodes = cluster.nodes.filter(\.hasAgent)
+        let workers = nodes.filter { $0.role == .worker }
+        return (service.known?.needs ?? []).flatMap { need -> [Requirement] in
+            switch need {
+            case .kernelTracing: nodes.map { .kernelTracing($0.name) }
+            case .kernelModule(let module): (workers.isEmpty ? nodes : workers).map { .kernelModule($0.name, module) }
+            case .servingCertificates: [.servingCertificates(cluster.name)]
+            }
+        }
     }
 
     /// Ceph's monitors warn from 50 ms of clock skew on; a disk that is not blank is refused or, worse, adopted.
@@ -339,12 +368,5 @@ package struct Planner: Sendable {
         var result = [names[0], names[(index + 1) % names.count], name]
         result = result.enumerated().filter { position, item in result.firstIndex(of: item) == position }.map(\.element)
         return result
-    }
-}
-
-extension MeshSpec.Service {
-    /// The chart's version, when it is a chart.
-    package var pinnedVersion: String? {
-        if case .chart(_, _, let version) = source { version } else { nil }
     }
 }

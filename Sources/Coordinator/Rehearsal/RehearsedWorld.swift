@@ -218,11 +218,12 @@ package struct RehearsedWorld: Hashable, Sendable {
     private var kernel: KernelFact {
         let names = [
             "BPF", "BPF_SYSCALL", "BPF_JIT", "NET_CLS_BPF", "NET_CLS_ACT", "NET_SCH_INGRESS", "CRYPTO_SHA1", "CGROUPS", "CGROUP_BPF",
-            "PERF_EVENTS", "FIB_RULES", "VXLAN", "GENEVE", "WIREGUARD",
+            "PERF_EVENTS", "FIB_RULES", "VXLAN", "GENEVE", "WIREGUARD", "BLK_DEV_RBD",
         ]
         return KernelFact(
             release: "6.12.0", options: Dictionary(names.map { ($0, .builtIn) }, uniquingKeysWith: { first, _ in first }),
-            optionsFrom: "/proc/config.gz", btf: true, bpffs: true, cgroup2: true, lockdown: nil, loadedModules: [])
+            optionsFrom: "/proc/config.gz", btf: true, bpffs: true, cgroup2: true, lockdown: "none", loadedModules: [],
+            tracefs: true, loadableModules: [])
     }
 
     private func fact(_ name: ClusterName, _ state: ClusterState) -> ClusterFact {
@@ -251,9 +252,18 @@ package struct RehearsedWorld: Hashable, Sendable {
                 connectivityKnown: true, notReady: 0, connectedMinimum: state.remotes.count, errors: [])
             fact.configuredRemotes = state.remotes.map(\.text).sorted()
         }
-        for service in spec.services where state.services.contains(service.name) {
-            fact.releases["\(service.name)/\(service.name)"] = .init(
+        fact.overdueServingRequests = []
+        fact.podSecurity = [:]
+        fact.services = [:]
+        for service in spec.services {
+            guard state.services.contains(service.name) else {
+                fact.services?[service.name] = ServiceFact(works: false, detail: "it is not there", differences: [])
+                continue
+            }
+            fact.releases["\(service.home)/\(service.release)"] = .init(
                 chart: service.name, version: service.pinnedVersion ?? "", status: "deployed")
+            fact.podSecurity?[service.home] = service.known?.podSecurity?.rawValue
+            fact.services?[service.name] = ServiceFact(works: true, detail: "it works", differences: [])
         }
         if state.ceph > 0 { fact.ceph["rook-ceph/rook-ceph"] = .init(phase: "Ready", health: "HEALTH_OK", osds: state.ceph) }
         return fact

@@ -45,6 +45,9 @@ package struct CiliumValues {
         if cilium.encryption != .none {
             values["encryption"] = .map(["enabled": .bool(true), "type": .string(cilium.encryption.rawValue)])
         }
+        if spec.services.contains(where: { $0.name == "hubble-ui" && $0.clusters.contains(cluster.name) }) {
+            values["hubble"] = .map(["relay": .map(["enabled": .bool(true)]), "ui": .map(["enabled": .bool(true)])])
+        }
         if cluster.kind == .talos { values.merge(talos) { _, new in new } }
         values = Self.merge(values, kept)
         return Self.merge(values, cilium.values)

@@ -8,7 +8,8 @@ import MeshTrust
 struct ClusterObserver: Sendable {
     let tools: Toolbox
 
-    func observe(_ cluster: MeshSpec.Cluster) async throws -> ClusterFact {
+    /// - Parameter services: those of the plan that are meant for this cluster.
+    func observe(_ cluster: MeshSpec.Cluster, services: [MeshSpec.Service]) async throws -> ClusterFact {
         let client = try tools.client(for: cluster)
         var fact = ClusterFact(name: cluster.name)
         fact.apiCA = client.access.authority.map { Digest.sha256($0) }
@@ -21,6 +22,14 @@ struct ClusterObserver: Sendable {
         fact.releases = try await HelmReleases(client: client).all()
         fact.ceph = try await ceph(client)
         fact.configuredRemotes = try await configuredRemotes(client)
+        let observer = ServiceObserver(tools: tools, client: client, nodes: fact.nodes.map(\.name))
+        var seen: [String: ServiceFact] = [:]
+        for service in services { seen[service.name] = try await observer.observe(service) }
+        fact.services = seen
+        if services.contains(where: { $0.known?.podSecurity != nil }) { fact.podSecurity = try await podSecurity(client) }
+        if services.contains(where: { $0.known?.needs.contains(.servingCertificates) == true }) {
+            fact.overdueServingRequests = try await overdueServingRequests(client)
+        }
         if fact.ciliumConfig != nil {
             let cilium = CiliumDriver(tools: tools)
             fact.ciliumErrors = try await cilium.statusErrors(cluster)
@@ -47,6 +56,28 @@ struct ClusterObserver: Sendable {
                 desired: item["status", "desiredNumberScheduled"]?.integer ?? 0, ready: item["status", "numberReady"]?.integer ?? 0)
         }
         return sets
+    }
+
+    private func podSecurity(_ client: KubernetesClient) async throws -> [String: String] {
+        let namespaces = try await client.list("/api/v1/namespaces")
+        let levels = namespaces.compactMap { namespace -> (String, String)? in
+            guard let name = namespace["metadata", "name"]?.string, let level = namespace["metadata", "labels", PodSecurity.label]?.string
+            else { return nil }
+            return (name, level)
+        }
+        return Dictionary(levels, uniquingKeysWith: { first, _ in first })
+    }
+
+    /// Kubelets ask again and again: an old request that is answered by now, or superseded, does not count against anybody.
+    private func overdueServingRequests(_ client: KubernetesClient) async throws -> [String] {
+        let now = tools.now().wall
+        return try await client.list("/apis/certificates.k8s.io/v1/certificatesigningrequests").compactMap { request in
+            guard request["spec", "signerName"]?.string == "kubernetes.io/kubelet-serving", request["status", "certificate"]?.string == nil,
+                (request["status", "conditions"]?.list ?? []).isEmpty, let name = request["metadata", "name"]?.string,
+                let made = request["metadata", "creationTimestamp"]?.string.flatMap({ Timestamp(rfc3339: $0) }), now - made > .seconds(120)
+            else { return nil }
+            return name
+        }.sorted()
     }
 
     /// By public key: a renewed certificate over the same key is still the same CA.

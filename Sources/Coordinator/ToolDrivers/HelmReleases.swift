@@ -43,6 +43,15 @@ struct HelmReleases: Sendable {
         return JSON.decode(bytes)
     }
 
+    /// The newest revision: its chart, and the manifest that was rendered from it.
+    func newest(of release: String, in namespace: String) async throws -> (chart: String, manifest: String)? {
+        guard let newest = try await revisions(of: release, in: namespace).last else { return nil }
+        guard let tree = Self.unpack(newest.secret) else {
+            throw DriverError.unreadable(what: "release \(namespace)/\(release)", where: client.access.server)
+        }
+        return (tree["chart", "metadata", "name"]?.string ?? "", tree["manifest"]?.string ?? "")
+    }
+
     /// The values that the newest revision was given; `nil` when there is no such release.
     func values(of release: String, in namespace: String) async throws -> HelmValue? {
         try await revisions(of: release, in: namespace).last.flatMap { Self.unpack($0.secret)?["config"] }

@@ -135,7 +135,11 @@ package struct StepDriver: Sendable {
             return try await TerraformDriver(tools: tools, provision: provision).observe()
         case (.cluster, .cluster(let name)):
             guard let cluster = plan.spec.cluster(name) else { return [] }
-            return [.cluster(try await ClusterObserver(tools: tools).observe(cluster))]
+            return [
+                .cluster(
+                    try await ClusterObserver(tools: tools).observe(
+                        cluster, services: plan.spec.services.filter { $0.clusters.contains(name) }))
+            ]
         case (.connectivity, .cluster(let name)):
             let pairs = plan.steps.flatMap(\.done).compactMap { requirement -> (from: ClusterName, to: ClusterName)? in
                 if case .connectivity(let from, let to) = requirement, from == name { (from, to) } else { nil }

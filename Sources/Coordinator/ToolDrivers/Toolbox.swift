@@ -31,6 +31,8 @@ package struct Toolbox: Sendable {
     package var contexts: @Sendable () throws -> [String: Result<ClusterAccess, DriverError>]
     /// The CA that every Cilium of the mesh shares: certificate and key, PEM.
     package var meshCA: @Sendable () throws -> (certificate: String, key: String)
+    /// A variable of the coordinator's own environment, for secrets that mesh.yaml says are kept there. Tools do not get it.
+    package var variable: @Sendable (String) -> String? = { _ in nil }
     /// Called with each line a tool prints, redacted, for progress.
     package var progress: @Sendable (StepID, String) -> Void
     /// How often API servers are asked again.

@@ -75,13 +75,14 @@ struct Coordinator: Sendable {
         let hub = Hub()
         let (progress, answers, seeds) = (ProgressBoard(), AnswerDesk(), SeedBook())
 
-        let tools = Toolbox(
+        var tools = Toolbox(
             runner: ProcessCommandRunner(), http: try CurlHTTPClient(), files: files, now: now, searchPath: settings.searchPath,
             kubeconfig: settings.kubeconfig, baseDirectory: settings.baseDirectory, workDirectory: settings.state.work,
             environment: toolEnvironment(), lookUp: { environment($0) },
             contexts: { try KubeconfigFile.contexts(settings.kubeconfig, files: files) },
             meshCA: { try CiliumAuthority.open(directory: settings.state.authority, files: files, now: now().wall) },
             progress: { step, line in log.debug("tool", metadata: ["step": "\(step)", "line": "\(line)"]) })
+        tools.variable = { environment($0) }
         let signers: @Sendable () throws -> AllowedSigners = { try settings.signers(files) }
         let hands = FleetHands(
             driver: StepDriver(tools: tools), talos: TalosWipe(tools: tools, signers: signers),

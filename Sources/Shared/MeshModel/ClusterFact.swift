@@ -94,6 +94,13 @@ package struct ClusterFact: Hashable, Sendable, Codable {
         }
     }
 
+    /// What each service of the plan is to this cluster, by its name in mesh.yaml; absent when nobody asked, here and below.
+    package var services: [String: ServiceFact]?
+    /// The Pod Security level that a namespace enforces by its label; a namespace without the label is not here.
+    package var podSecurity: [String: String]?
+    /// Requests for serving certificates of kubelets that nobody has decided for more than two minutes, by name.
+    package var overdueServingRequests: [String]?
+
     package init(
         name: ClusterName, apiCA: Digest? = nil, systemUID: String? = nil, nodes: [RegisteredNode] = [],
         daemonSets: [String: DaemonSet] = [:], ciliumConfig: [String: String]? = nil, meshCA: Digest? = nil,

@@ -312,11 +312,16 @@ package struct KernelFact: Hashable, Sendable, Codable {
     package var btf: Bool
     package var bpffs: Bool
     package var cgroup2: Bool
+    /// The mode in force, `none` where the kernel has no lockdown; absent when that could not be seen.
     package var lockdown: String?
     package var loadedModules: [String]
+    /// Whether tracefs is mounted or could be; absent when an agent of an earlier version answered, here and below.
+    package var tracefs: Bool?
+    /// Of the modules that services ask for, those that are there to be loaded; absent when the kernel's module directory is not visible.
+    package var loadableModules: [String]?
     package init(
         release: String, options: [String: Option], optionsFrom: String?, btf: Bool, bpffs: Bool, cgroup2: Bool, lockdown: String?,
-        loadedModules: [String]
+        loadedModules: [String], tracefs: Bool? = nil, loadableModules: [String]? = nil
     ) {
         self.release = release
         self.options = options
@@ -326,5 +331,7 @@ package struct KernelFact: Hashable, Sendable, Codable {
         self.cgroup2 = cgroup2
         self.lockdown = lockdown
         self.loadedModules = loadedModules
+        self.tracefs = tracefs
+        self.loadableModules = loadableModules
     }
 }

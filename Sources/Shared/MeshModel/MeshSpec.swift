@@ -333,15 +333,42 @@ package struct MeshSpec: Hashable, Sendable, Codable {
             case chart(repository: String, name: String, version: String)
             case manifest(path: String)
             case playbook(path: String)
+            /// Meshgate itself brings it; only for names of the catalogue.
+            case builtIn
+        }
+        /// Where a secret value is read when it is needed. The value itself is in no file, plan or journal of ours.
+        package enum SecretReference: Hashable, Sendable, Codable {
+            /// A variable of the coordinator's environment.
+            case environment(variable: String)
+            /// A file, relative to the directory of mesh.yaml; one line end at its end does not count.
+            case file(path: String)
         }
         package var name: String
         package var source: Source
         /// In the order of the file; `all` is already expanded.
         package var clusters: [ClusterName]
-        package init(name: String, source: Source, clusters: [ClusterName]) {
+        /// Where it is installed; absent for the catalogue's choice, or its own name.
+        package var namespace: String?
+        /// Helm values, or variables of a playbook; absent when there are none.
+        package var values: [String: HelmValue]?
+        /// The same, for values that are secret, by dotted key.
+        package var secretValues: [String: SecretReference]?
+        /// Of the manifest, or of the chart's archive: what is fetched is applied only when it has this digest.
+        package var sha256: Digest?
+        /// The Python environment that has `bin/ansible-playbook`, relative to the directory of mesh.yaml.
+        package var virtualEnvironment: String?
+        package init(
+            name: String, source: Source, clusters: [ClusterName], namespace: String? = nil, values: [String: HelmValue]? = nil,
+            secretValues: [String: SecretReference]? = nil, sha256: Digest? = nil, virtualEnvironment: String? = nil
+        ) {
             self.name = name
             self.source = source
             self.clusters = clusters
+            self.namespace = namespace
+            self.values = values
+            self.secretValues = secretValues
+            self.sha256 = sha256
+            self.virtualEnvironment = virtualEnvironment
         }
     }
 

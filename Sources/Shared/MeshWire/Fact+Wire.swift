@@ -155,7 +155,10 @@ extension KernelFact {
             optionsFrom: wire.hasOptionsFrom ? try WireField.text(wire.optionsFrom, place + ".options_from") : nil, btf: wire.btf,
             bpffs: wire.bpffs, cgroup2: wire.cgroup2,
             lockdown: wire.hasLockdown ? try WireField.text(wire.lockdown, place + ".lockdown") : nil,
-            loadedModules: try WireField.texts(wire.loadedModules, place + ".loaded_modules", limit: 4096))
+            loadedModules: try WireField.texts(wire.loadedModules, place + ".loaded_modules", limit: 4096),
+            tracefs: wire.hasTracefs ? wire.tracefs : nil,
+            loadableModules: wire.hasLoadableModules
+                ? try WireField.texts(wire.loadableModules.names, place + ".loadable_modules", limit: 4096) : nil)
     }
 
     var wire: WireKernelFact {
@@ -168,6 +171,12 @@ extension KernelFact {
         wire.cgroup2 = cgroup2
         if let lockdown { wire.lockdown = lockdown }
         wire.loadedModules = loadedModules
+        if let tracefs { wire.tracefs = tracefs }
+        if let loadableModules {
+            var list = WireModuleList()
+            list.names = loadableModules
+            wire.loadableModules = list
+        }
         return wire
     }
 }

@@ -1402,12 +1402,45 @@ package nonisolated struct WireKernelFact: Sendable {
 
   package var loadedModules: [String] = []
 
+  package var tracefs: Bool {
+    get {_tracefs ?? false}
+    set {_tracefs = newValue}
+  }
+  /// Returns true if `tracefs` has been explicitly set.
+  package var hasTracefs: Bool {self._tracefs != nil}
+  /// Clears the value of `tracefs`. Subsequent reads from it will return its default value.
+  package mutating func clearTracefs() {self._tracefs = nil}
+
+  /// Absent when the module directory is not visible, which is not the same as an empty one.
+  package var loadableModules: WireModuleList {
+    get {_loadableModules ?? WireModuleList()}
+    set {_loadableModules = newValue}
+  }
+  /// Returns true if `loadableModules` has been explicitly set.
+  package var hasLoadableModules: Bool {self._loadableModules != nil}
+  /// Clears the value of `loadableModules`. Subsequent reads from it will return its default value.
+  package mutating func clearLoadableModules() {self._loadableModules = nil}
+
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package init() {}
 
   fileprivate var _optionsFrom: String? = nil
   fileprivate var _lockdown: String? = nil
+  fileprivate var _tracefs: Bool? = nil
+  fileprivate var _loadableModules: WireModuleList? = nil
+}
+
+package nonisolated struct WireModuleList: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  package var names: [String] = []
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
 }
 
 package nonisolated struct WireWipeReport: Sendable {
@@ -4012,7 +4045,7 @@ nonisolated extension WireClockFact: SwiftProtobuf.Message, SwiftProtobuf._Messa
 
 nonisolated extension WireKernelFact: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".KernelFact"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}release\0\u{1}options\0\u{3}options_from\0\u{1}btf\0\u{1}bpffs\0\u{1}cgroup2\0\u{1}lockdown\0\u{3}loaded_modules\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}release\0\u{1}options\0\u{3}options_from\0\u{1}btf\0\u{1}bpffs\0\u{1}cgroup2\0\u{1}lockdown\0\u{3}loaded_modules\0\u{1}tracefs\0\u{3}loadable_modules\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -4028,6 +4061,8 @@ nonisolated extension WireKernelFact: SwiftProtobuf.Message, SwiftProtobuf._Mess
       case 6: try { try decoder.decodeSingularBoolField(value: &self.cgroup2) }()
       case 7: try { try decoder.decodeSingularStringField(value: &self._lockdown) }()
       case 8: try { try decoder.decodeRepeatedStringField(value: &self.loadedModules) }()
+      case 9: try { try decoder.decodeSingularBoolField(value: &self._tracefs) }()
+      case 10: try { try decoder.decodeSingularMessageField(value: &self._loadableModules) }()
       default: break
       }
     }
@@ -4062,6 +4097,12 @@ nonisolated extension WireKernelFact: SwiftProtobuf.Message, SwiftProtobuf._Mess
     if !self.loadedModules.isEmpty {
       try visitor.visitRepeatedStringField(value: self.loadedModules, fieldNumber: 8)
     }
+    try { if let v = self._tracefs {
+      try visitor.visitSingularBoolField(value: v, fieldNumber: 9)
+    } }()
+    try { if let v = self._loadableModules {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 10)
+    } }()
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -4074,6 +4115,38 @@ nonisolated extension WireKernelFact: SwiftProtobuf.Message, SwiftProtobuf._Mess
     if lhs.cgroup2 != rhs.cgroup2 {return false}
     if lhs._lockdown != rhs._lockdown {return false}
     if lhs.loadedModules != rhs.loadedModules {return false}
+    if lhs._tracefs != rhs._tracefs {return false}
+    if lhs._loadableModules != rhs._loadableModules {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension WireModuleList: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".ModuleList"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}names\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeRepeatedStringField(value: &self.names) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.names.isEmpty {
+      try visitor.visitRepeatedStringField(value: self.names, fieldNumber: 1)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: WireModuleList, rhs: WireModuleList) -> Bool {
+    if lhs.names != rhs.names {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

@@ -33,10 +33,14 @@ struct StandInClient: Sendable {
     /// True when the object was made rather than changed.
     @discardableResult
     func apply(_ object: HelmValue, at path: StandInPath, manager: String) async throws -> Bool {
+        try await applied(object, at: path, manager: manager).isNew
+    }
+
+    /// The object as the server has it now.
+    func applied(_ object: HelmValue, at path: StandInPath, manager: String) async throws -> (object: HelmValue, isNew: Bool) {
         let (status, json) = try await send(
             .patch, "/\(path.text)?fieldManager=\(manager)&force=true", object, type: "application/apply-patch+yaml")
-        _ = try accept(status, json)
-        return status == 201
+        return (try accept(status, json), status == 201)
     }
 
     /// Puts an object in the place of the one that is there, if any.

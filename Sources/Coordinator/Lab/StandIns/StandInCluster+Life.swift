@@ -48,6 +48,7 @@ extension StandInCluster {
         case "cephclusters": return cephStatus(object, at: path, faults)
         case "customresourcedefinitions":
             return ["conditions": [["type": "Established", "status": "True"], ["type": "NamesAccepted", "status": "True"]]]
+        case "apiservices": return apiServiceStatus(object)
         case "nodes": return nodeStatus(object, at: path, faults)
         default: return nil
         }
@@ -69,7 +70,7 @@ extension StandInCluster {
     private func workloadStatus(
         _ object: HelmValue, count: Int, isDaemonSet: Bool, at path: StandInPath, _ faults: StandInFaults
     ) -> HelmValue {
-        let due = isDue(object, at: path, faults)
+        let due = isDue(object, at: path, faults) && isAdmitted(object, at: path)
         let ready = due && (path != .deployment("kube-system", "clustermesh-apiserver") || hasMeshCertificates)
         var status: HelmValue = ["observedGeneration": object["metadata", "generation"] ?? 1, "standInReady": .bool(ready)]
         let up = HelmValue.count(ready ? count : 0)

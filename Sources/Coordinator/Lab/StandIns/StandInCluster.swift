@@ -32,7 +32,7 @@ actor StandInCluster {
     }
 
     private func handle(_ question: StandInQuestion) throws -> StandInAnswer {
-        if let fixed = wellKnown(question.path) { return fixed }
+        if let fixed = wellKnown(question.path) ?? beyondObjects(question) { return fixed }
         guard let path = StandInPath(question.path), serves(path) else { throw StandInRefusal.noSuchResource }
         switch (question.method, path.name) {
         case ("GET", nil): return StandInAnswer(status: 200, json: try list(path, question.query))
@@ -43,7 +43,9 @@ actor StandInCluster {
         case ("PUT", .some): return StandInAnswer(status: 200, json: try replace(body(question), at: path))
         case ("PATCH", .some): return try patch(question, at: path)
         case ("DELETE", .some):
-            guard store[path] != nil else { throw StandInRefusal.notFound(path) }
+            guard let object = store[path] else { throw StandInRefusal.notFound(path) }
+            let wanted = StandInJSON.decode(question.body)?["preconditions", "uid"]?.text
+            guard wanted == nil || wanted == object["metadata", "uid"]?.text else { throw StandInRefusal.changed(path) }
             try store.remove(path)
             return StandInAnswer(status: 200, json: ["kind": "Status", "apiVersion": "v1", "metadata": [:], "status": "Success"])
         default: throw StandInRefusal.notAllowed(question.method)
@@ -112,13 +114,23 @@ actor StandInCluster {
                 throw StandInRefusal.bad(
                     "PatchOptions.meta.k8s.io \"\" is invalid: fieldManager: Required value: is required for apply patch")
             }
-            let merged = (old ?? .map([:])).merged(with: patch)
+            let merged = managed((old ?? .map([:])).merged(with: patch), by: question.query["fieldManager"] ?? "")
             return StandInAnswer(status: old == nil ? 201 : 200, json: try admit(merged, at: path))
         case "application/merge-patch+json", "application/strategic-merge-patch+json":
             guard let old else { throw StandInRefusal.notFound(path) }
             return StandInAnswer(status: 200, json: try admit(old.merged(with: patch, nullRemoves: true), at: path))
         default: throw StandInRefusal.mediaType
         }
+    }
+
+    /// Notes who applied; of which fields is not kept.
+    private func managed(_ object: HelmValue, by manager: String) -> HelmValue {
+        var object = object
+        let entries = object["metadata", "managedFields"]?.elements ?? []
+        if !entries.contains(where: { $0["manager"]?.text == manager }) {
+            object["metadata", "managedFields"] = .list(entries + [["manager": .string(manager), "operation": "Apply"]])
+        }
+        return object
     }
 
     /// What a real server checks of every object, and of NodePorts.

@@ -38,6 +38,7 @@ struct StandInKubectl: Sendable {
 
     private func apply(_ client: StandInClient) async throws {
         guard let source = arguments["--filename"] else { throw StandInFailure.plain("error: must specify one of -f and -k") }
+        var applied: [HelmValue] = []
         for object in try manifest(source) {
             guard let version = object["apiVersion"]?.text, let kind = object["kind"]?.text, let name = object["metadata", "name"]?.text
             else {
@@ -45,11 +46,17 @@ struct StandInKubectl: Sendable {
             }
             let path = StandInKinds.path(
                 apiVersion: version, kind: kind, namespace: object["metadata", "namespace"]?.text ?? arguments["--namespace"], name: name)
-            let isNew = try await client.apply(object, at: path, manager: arguments["--field-manager"] ?? "kubectl")
+            let (made, isNew) = try await client.applied(object, at: path, manager: arguments["--field-manager"] ?? "kubectl")
+            applied.append(made)
+            if arguments["--output"] == "json" { continue }
             let group = path.fullResource.dropFirst(path.resource.count)
             let verb = arguments.has("--server-side") ? "serverside-applied" : isNew ? "created" : "configured"
             call.say("\(kind.lowercased())\(group)/\(name) \(verb)")
         }
+        guard arguments["--output"] == "json" else { return }
+        // As the real one: a List only of several.
+        let list: HelmValue = ["apiVersion": "v1", "kind": "List", "items": .list(applied)]
+        call.say(try StandInJSON.encode(applied.count == 1 ? applied[0] : list, pretty: true))
     }
 
     /// Several objects stand in a `List`.
@@ -64,6 +71,8 @@ struct StandInKubectl: Sendable {
             throw StandInFailure.plain("error: the path \"\(source)\" does not exist")
         }
         guard let tree = StandInJSON.decode(bytes) else {
+            let documents = String(decoding: bytes, as: UTF8.self).split(separator: "---\n").map { StandInJSON.decode(Array($0.utf8)) }
+            if !documents.isEmpty, documents.allSatisfy({ $0 != nil }) { return documents.compactMap(\.self) }
             throw StandInFailure.plain("error: error parsing \(source): the stand-in kubectl reads manifests in JSON only")
         }
         return tree["kind"]?.text == "List" ? tree["items"]?.elements ?? [] : [tree]
@@ -80,7 +89,27 @@ struct StandInKubectl: Sendable {
             resource: StandInKinds.plural(known.kind), name: arguments.words.dropFirst(2).first)
     }
 
+    /// `get -f FILE`: what is there of what the file holds.
+    private func getFile(_ source: String, _ client: StandInClient) async throws {
+        var found: [HelmValue] = []
+        for object in try manifest(source) {
+            guard let version = object["apiVersion"]?.text, let kind = object["kind"]?.text, let name = object["metadata", "name"]?.text
+            else { continue }
+            let path = StandInKinds.path(
+                apiVersion: version, kind: kind, namespace: object["metadata", "namespace"]?.text ?? arguments["--namespace"], name: name)
+            if let object = try await client.get(path) {
+                found.append(object)
+            } else if !arguments.has("--ignore-not-found") {
+                throw notFound(path)
+            }
+        }
+        guard !found.isEmpty else { return }
+        let list: HelmValue = ["apiVersion": "v1", "kind": "List", "items": .list(found)]
+        call.say(try StandInJSON.encode(found.count == 1 ? found[0] : list, pretty: true))
+    }
+
     private func get(_ client: StandInClient) async throws {
+        if let source = arguments["--filename"] { return try await getFile(source, client) }
         let path = try path()
         let objects: [HelmValue]
         if path.name != nil {

@@ -86,12 +86,14 @@ enum StandInKinds {
     private static let apps = ["DaemonSet", "Deployment", "StatefulSet", "ReplicaSet"]
     private static let clusterWide: Set<String> = [
         "Namespace", "Node", "PersistentVolume", "CustomResourceDefinition", "ClusterRole", "ClusterRoleBinding", "StorageClass",
-        "GatewayClass", "ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding", "IngressClass",
+        "GatewayClass", "APIService", "CertificateSigningRequest", "ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding",
+        "IngressClass",
     ]
     static let groups: Set<String> = [
         "api/v1", "apis/apps/v1", "apis/batch/v1", "apis/rbac.authorization.k8s.io/v1", "apis/apiextensions.k8s.io/v1",
         "apis/networking.k8s.io/v1", "apis/storage.k8s.io/v1", "apis/policy/v1", "apis/coordination.k8s.io/v1",
         "apis/admissionregistration.k8s.io/v1", "apis/apiregistration.k8s.io/v1",
+        "apis/certificates.k8s.io/v1",
     ]
     private static let byPlural = Dictionary(
         (core + apps + Array(clusterWide) + ["Job", "CronJob", "Role", "RoleBinding"]).map { (plural($0), $0) },
@@ -102,6 +104,13 @@ enum StandInKinds {
         if lower.hasSuffix("endpoints") { return lower }
         if lower.hasSuffix("y"), !lower.hasSuffix("ay") { return lower.dropLast() + "ies" }
         return lower.hasSuffix("s") ? lower + "es" : lower + "s"
+    }
+
+    /// What discovery lists under a group: plural, kind, and whether its objects have a namespace.
+    static func resources(of group: String) -> [(plural: String, kind: String, isNamespaced: Bool)] {
+        byPlural.filter { self.group(ofWord: $0.key)?.group == group }.sorted { $0.key < $1.key }.map { plural, kind in
+            (plural, kind, !isClusterWide(kind))
+        }
     }
 
     static func kind(_ plural: String) -> String? { byPlural[plural] }
@@ -128,6 +137,8 @@ enum StandInKinds {
         case "Job", "CronJob": return ("apis/batch/v1", kind)
         case "CustomResourceDefinition": return ("apis/apiextensions.k8s.io/v1", kind)
         case "StorageClass": return ("apis/storage.k8s.io/v1", kind)
+        case "APIService": return ("apis/apiregistration.k8s.io/v1", kind)
+        case "CertificateSigningRequest": return ("apis/certificates.k8s.io/v1", kind)
         default: return ("apis/rbac.authorization.k8s.io/v1", kind)
         }
     }

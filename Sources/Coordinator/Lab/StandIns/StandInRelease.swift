@@ -14,6 +14,8 @@ struct StandInRelease: Sendable {
     var config: HelmValue
     var revision: Int
     var status: String
+    /// What was rendered: documents in JSON, which is YAML too.
+    var manifest = ""
 
     var path: StandInPath { .secret(namespace, "sh.helm.release.v1.\(name).v\(revision)") }
 
@@ -52,7 +54,8 @@ struct StandInRelease: Sendable {
 
     private func secret() throws -> HelmValue {
         let tree: HelmValue = [
-            "name": .string(name), "namespace": .string(namespace), "version": .count(revision), "config": config, "manifest": "",
+            "name": .string(name), "namespace": .string(namespace), "version": .count(revision), "config": config,
+            "manifest": .string(manifest),
             "info": [
                 "status": .string(status), "last_deployed": .string(StandInStore.now()), "description": "stand-in of the Meshgate Lab",
             ],
@@ -79,6 +82,6 @@ struct StandInRelease: Sendable {
         return StandInRelease(
             name: name, namespace: namespace, chart: tree["chart", "metadata", "name"]?.text ?? "",
             chartVersion: tree["chart", "metadata", "version"]?.text ?? "", config: tree["config"] ?? .map([:]), revision: revision,
-            status: tree["info", "status"]?.text ?? "unknown")
+            status: tree["info", "status"]?.text ?? "unknown", manifest: tree["manifest"]?.text ?? "")
     }
 }

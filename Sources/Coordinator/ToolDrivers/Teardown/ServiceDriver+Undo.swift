@@ -17,7 +17,7 @@ extension ServiceDriver {
             {
                 return .failed(problem)
             }
-            return try await uninstall(release: service.name, of: chart, cluster, client, step: step, deadline: deadline)
+            return try await uninstall(service, of: chart, cluster, client, step: step, deadline: deadline)
         case .manifest(let path):
             let markPath = "/api/v1/namespaces/kube-system/configmaps/meshgate-service-" + service.name
             guard let mark = try await client.get(markPath) else { return .succeeded("it is not installed") }
@@ -34,6 +34,7 @@ extension ServiceDriver {
             guard result.succeeded else { return Outcome(result, command: "kubectl delete", done: "") }
             try await client.delete(markPath)
             return .succeeded("deleted")
+        case .builtIn: return .succeeded("it is part of Cilium's own release and goes with it")
         case .playbook(let path):
             return .failed(
                 "what \(path) did is not known here and cannot be undone; undo it yourself, then delete ConfigMap "
@@ -42,19 +43,20 @@ extension ServiceDriver {
     }
 
     private func uninstall(
-        release: String, of chart: String, _ cluster: MeshSpec.Cluster, _ client: KubernetesClient, step: StepID, deadline: Duration
+        _ service: MeshSpec.Service, of chart: String, _ cluster: MeshSpec.Cluster, _ client: KubernetesClient, step: StepID, deadline: Duration
     ) async throws -> Outcome {
-        guard let found = try await HelmReleases(client: client).all()["\(release)/\(release)"] else {
+        let (release, namespace) = (service.release, service.home)
+        guard let found = try await HelmReleases(client: client).all()["\(namespace)/\(release)"] else {
             return .succeeded("it is not installed")
         }
         guard found.chart == chart else {
-            return .failed("release \(release)/\(release) is of chart \(found.chart) and not of \(chart); it was left alone")
+            return .failed("release \(namespace)/\(release) is of chart \(found.chart) and not of \(chart); it was left alone")
         }
-        let result = try await HelmOperation(tools: tools, release: release, namespace: release).run(on: [cluster]) {
+        let result = try await HelmOperation(tools: tools, release: release, namespace: namespace).run(on: [cluster]) {
             try await tools.run(
                 "helm",
                 [
-                    "uninstall", release, "--namespace", release, "--kube-context", cluster.context, "--kubeconfig", tools.kubeconfig,
+                    "uninstall", release, "--namespace", namespace, "--kube-context", cluster.context, "--kubeconfig", tools.kubeconfig,
                     "--wait", "--timeout", "15m",
                 ], step: step, deadline: deadline)
         }

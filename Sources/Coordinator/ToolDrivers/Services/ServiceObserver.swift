@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import MeshHTTP
+import MeshModel
+import MeshTrust
+
+/// Looks at the services of a plan on one cluster: what they answer, whether they are as planned, and whose they are.
+struct ServiceObserver: Sendable {
+    let tools: Toolbox
+    let client: KubernetesClient
+    /// The nodes that are registered with the cluster.
+    let nodes: [String]
+
+    func observe(_ service: MeshSpec.Service) async throws -> ServiceFact {
+        let mark = try await ServiceMark.read(service.name, client)
+        let workloads = try await workloads(of: service)
+        let owners = self.owners(of: service, workloads, mark)
+        let differences = try? await differences(of: service, mark)
+        let here = workloads.filter { $0.json["metadata", "namespace"]?.string == service.home }
+        if let missing = (service.known?.workloads ?? []).first(where: { wanted in !here.contains { $0.workload == wanted } }) {
+            return ServiceFact(
+                works: false, detail: "\(missing.kind.rawValue) \(service.home)/\(missing.name) is not there", differences: differences,
+                owners: owners)
+        }
+        if let unready = here.first(where: { !Self.isReady($0.json, $0.workload.kind) }) {
+            return ServiceFact(
+                works: false, detail: "\(unready.workload.kind.rawValue) \(service.home)/\(unready.workload.name) is not ready",
+                differences: differences, owners: owners)
+        }
+        let (works, detail) = try await ServiceProbe(client: client, nodes: nodes, home: service.home).ask(service.known?.probe)
+        return ServiceFact(works: works, detail: detail, differences: differences, owners: owners)
+    }
+
+    private typealias Found = (workload: CatalogueService.Workload, json: HelmValue)
+
+    /// Of that kind and name in any namespace: a second owner rarely takes the same one.
+    private func workloads(of service: MeshSpec.Service) async throws -> [Found] {
+        var found: [Found] = []
+        for workload in service.known?.workloads ?? [] {
+            let path = "/apis/apps/v1/\(workload.kind.rawValue)?fieldSelector=metadata.name%3D\(workload.name)"
+            found += try await client.list(path).map { (workload, $0) }
+        }
+        return found
+    }
+
+    // MARK: whose
+
+    /// Of the landmark alone: everything else follows it.
+    private func owners(of service: MeshSpec.Service, _ found: [Found], _ mark: ServiceMark?) -> [ServiceFact.Owner] {
+        guard let landmark = service.known?.workloads.first else { return [] }
+        return found.filter { $0.workload == landmark }.map { item in
+            let metadata = item.json["metadata"]
+            let namespace = metadata?["namespace"]?.string ?? ""
+            let (owner, isOurs) = owner(of: metadata ?? .null, service, mark)
+            return ServiceFact.Owner(workload: "\(namespace)/\(landmark.kind.rawValue)/\(landmark.name)", owner: owner, isOurs: isOurs)
+        }
+    }
+
+    private func owner(of metadata: HelmValue, _ service: MeshSpec.Service, _ mark: ServiceMark?) -> (String, Bool) {
+        let helm = metadata["annotations", "meta.helm.sh/release-name"]?.string.map { name in
+            (metadata["annotations", "meta.helm.sh/release-namespace"]?.string ?? "") + "/" + name
+        }
+        // A playbook's objects have whichever owner it gives them; that it was played here is all that can be known.
+        if case .playbook = service.source, mark != nil { return ("the playbook", true) }
+        if let helm {
+            let isReleased = service.release == "cilium" || Self.isChart(service)
+            return ("Helm release \(helm)", isReleased && helm == service.home + "/" + service.release)
+        }
+        let uid = metadata["uid"]?.string ?? ""
+        let managers = Set((metadata["managedFields"]?.list ?? []).compactMap { $0["manager"]?.string })
+        let isOurs = mark?.objects.contains { $0.uid == uid } == true || managers.contains(ServiceMark.manager(service.name))
+        return (managers.isEmpty ? "somebody else" : managers.sorted().joined(separator: ", "), isOurs && !Self.isChart(service))
+    }
+
+    private static func isChart(_ service: MeshSpec.Service) -> Bool { if case .chart = service.source { true } else { false } }
+
+    // MARK: as planned
+
+    /// Throws where it cannot be told: a secret that cannot be read, say.
+    private func differences(of service: MeshSpec.Service, _ mark: ServiceMark?) async throws -> [String] {
+        switch service.source {
+        case .chart:
+            guard let installed = try await HelmReleases(client: client).values(of: service.release, in: service.home) else { return [] }
+            return ServiceValues.differences(
+                planned: .map(try ServiceValues(service: service, tools: tools).complete()), installed: installed)
+        case .manifest(let path):
+            guard let mark else { return [] }
+            let wanted: String
+            if let digest = service.sha256 {
+                wanted = digest.hex
+            } else {
+                wanted = Digest.sha256(try await PinnedSource(tools: tools).bytes(of: path, pinnedTo: nil)).hex
+            }
+            return mark.content == wanted ? [] : ["another content of \(path) was applied"]
+        case .playbook(let path):
+            guard let mark else { return [] }
+            return try PlaybookDriver.content(service, path, tools: tools) == mark.content ? [] : ["another content of \(path) was played"]
+        case .builtIn: return []
+        }
+    }
+
+    // MARK: ready
+
+    private static func isReady(_ json: HelmValue, _ kind: CatalogueService.Workload.Kind) -> Bool {
+        let status = json["status"]
+        func count(_ key: String) -> Int { status?[key]?.integer ?? 0 }
+        // Figures of an earlier generation speak of pods that are about to go.
+        guard count("observedGeneration") >= json["metadata", "generation"]?.integer ?? 0 else { return false }
+        switch kind {
+        case .deployments, .statefulsets:
+            let wanted = json["spec", "replicas"]?.integer ?? 1
+            return count("readyReplicas") >= wanted && count("updatedReplicas") >= wanted
+        case .daemonsets:
+            let wanted = count("desiredNumberScheduled")
+            return wanted > 0 && count("numberReady") >= wanted && count("updatedNumberScheduled") >= wanted
+        }
+    }
+}
