@@ -13,7 +13,7 @@ struct TreeFiles {
     static let longestFile = 4 << 20
     static let deepest = 40
     /// What tools put there themselves.
-    static let skipped: Set<String> = [".git", ".terraform", ".hg", ".svn", "node_modules", ".venv"]
+    static let skipped: Set<String> = [".git", ".terraform", ".hg", ".svn", "node_modules", "vendor", ".venv"]
 
     private let root: String
     private let store = LinuxFileStore()
@@ -98,25 +98,6 @@ struct TreeFiles {
         return ["tf", "hcl", "sh", "bash", "md", "markdown", "yaml", "yml", "cfg", "ini", "gitignore"].contains(
             name[name.index(after: dot)...].lowercased())
     }
-}
-
-/// The one YAML library of the program, in the words of the tree lint.
-let readTreeYAML: YAMLReader = { text in
-    let read = readAnyYAML(
-        text,
-        YAMLBuilder<YAMLNode>(
-            scalar: { text, isPlain, line, column in
-                YAMLNode(place: SourcePlace(line: line, column: column), content: .scalar(text, isPlain: isPlain))
-            },
-            list: { items, line, column in YAMLNode(place: SourcePlace(line: line, column: column), content: .list(items)) },
-            map: { entries, line, column in
-                let entries = entries.map {
-                    YAMLNode.Entry(key: $0.key, place: SourcePlace(line: $0.line, column: $0.column), value: $0.value)
-                }
-                return YAMLNode(place: SourcePlace(line: line, column: column), content: .map(entries))
-            }))
-    return YAMLReading(
-        documents: read.documents, fault: read.fault.map { (SourcePlace(line: $0.line, column: $0.column), $0.problem) })
 }
 
 /// A chart as `helm pull` leaves it: a gzipped tar with one directory.
