@@ -83,7 +83,7 @@ let package = Package(
             ]),
         // Coordinator
         room("Rendering", in: "Coordinator", ["MeshModel"]),
-        room("MeshConfig", in: "Coordinator", ["MeshModel", "Rendering", "Yams"]),
+        room("MeshConfig", in: "Coordinator", ["MeshModel", "Rendering", "TreeLinting", "Yams"]),
         room("Linting", in: "Coordinator", ["MeshModel"]),
         room("TreeLinting", in: "Coordinator", ["MeshModel", "Linting"]),
         room("Gating", in: "Coordinator", ["MeshModel"]),

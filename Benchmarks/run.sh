@@ -3,7 +3,7 @@
 #
 # Builds for release and measures; prints the tables of RESULTS.md. Without names it runs everything but `build`.
 #
-#   Benchmarks/run.sh [plan] [intake] [journal] [fleet] [agent] [disks] [sizes] [build]
+#   Benchmarks/run.sh [plan] [tree] [intake] [journal] [fleet] [agent] [disks] [sizes] [build]
 #
 #   BENCH_BIN=DIR        programs that are built already, in place of a build of our own
 #   BENCH_DIR=DIR        where the journal and disk images lie; a directory on a real disk (not tmpfs) with 7 GiB of room
@@ -16,12 +16,12 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 parts=("$@")
-[ ${#parts[@]} -gt 0 ] || parts=(plan intake journal fleet agent disks sizes)
+[ ${#parts[@]} -gt 0 ] || parts=(plan tree intake journal fleet agent disks sizes)
 for part in "${parts[@]}"; do
     case "$part" in
-    plan | intake | journal | fleet | agent | disks | sizes | build) ;;
+    plan | tree | intake | journal | fleet | agent | disks | sizes | build) ;;
     *)
-        echo "run.sh: there is no part \"$part\"; known are plan, intake, journal, fleet, agent, disks, sizes, build" >&2
+        echo "run.sh: there is no part \"$part\"; known are plan, tree, intake, journal, fleet, agent, disks, sizes, build" >&2
         exit 64
         ;;
     esac
@@ -72,6 +72,21 @@ if wants plan; then
     printf '\n### plan\n\n'
     head_of clusters nodes "file kB" steps "read ms" "lint ms" "plan ms" "all ms" range "Yams alone ms" "all / Yams" "peak RSS MB" load
     for clusters in 2 16 64 255; do "$bench" plan "$clusters" 20; done
+fi
+
+if wants tree; then
+    printf '\n### tree (beside: terraform fmt -check -recursive, which reads the Terraform files alone)\n\n'
+    head_of lines files kB findings "lint ms" range "terraform fmt ms" "peak RSS MB" load
+    for lines in 1000 10000 100000; do
+        peer=-
+        if command -v terraform >/dev/null; then
+            "$bench" tree-write "$lines" "$work/tree-$lines"
+            begun=$(date +%s%N)
+            CHECKPOINT_DISABLE=1 terraform fmt -check -recursive "$work/tree-$lines" >/dev/null 2>&1 || true
+            peer=$((($(date +%s%N) - begun) / 1000000))
+        fi
+        "$bench" tree "$lines" "$peer"
+    done
 fi
 
 if wants intake; then

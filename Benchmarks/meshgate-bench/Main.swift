@@ -7,6 +7,8 @@ import Glibc
 struct Bench {
     static let usage = """
         meshgate-bench plan CLUSTERS NODES            read, lint and plan a mesh; peak memory of this process
+        meshgate-bench tree LINES PEER-MS             lint a tree of about so many lines; what a peer took is only printed
+        meshgate-bench tree-write LINES DIRECTORY     that tree, for the peer
         meshgate-bench intake CLUSTERS NODES          evidence through the run's one loop while a run of that size is going
         meshgate-bench journal DIRECTORY              durable appends beside plain write and fdatasync
         meshgate-bench identities COUNT DIRECTORY     a mesh authority and COUNT agents, for the next three
@@ -24,6 +26,8 @@ struct Bench {
         do {
             switch (words.first, words.count) {
             case ("plan", 3): try PlanBench(clusters: number(words[1]), nodes: number(words[2])).run()
+            case ("tree", 3): try TreeBench(lines: number(words[1])).run(peer: words[2])
+            case ("tree-write", 3): try TreeBench(lines: number(words[1])).write(to: words[2])
             case ("intake", 3): try await IntakeBench(clusters: number(words[1]), nodes: number(words[2])).run()
             case ("journal", 2): try await JournalBench(directory: words[1]).run()
             case ("identities", 3): try BenchMesh.make(agents: number(words[1]), in: words[2])

@@ -5,21 +5,8 @@ import MeshConfig
 import Testing
 import TreeLinting
 
-/// As the program does it.
-let yaml: YAMLReader = { text in
-    let read = readAnyYAML(
-        text,
-        YAMLBuilder<YAMLNode>(
-            scalar: { YAMLNode(place: SourcePlace(line: $2, column: $3), content: .scalar($0, isPlain: $1)) },
-            list: { YAMLNode(place: SourcePlace(line: $1, column: $2), content: .list($0)) },
-            map: { entries, line, column in
-                let entries = entries.map {
-                    YAMLNode.Entry(key: $0.key, place: SourcePlace(line: $0.line, column: $0.column), value: $0.value)
-                }
-                return YAMLNode(place: SourcePlace(line: line, column: column), content: .map(entries))
-            }))
-    return YAMLReading(documents: read.documents, fault: read.fault.map { (SourcePlace(line: $0.line, column: $0.column), $0.problem) })
-}
+/// The one that the program uses.
+let yaml: YAMLReader = readTreeYAML
 
 @Suite("tree lint")
 struct TreeLintTests {

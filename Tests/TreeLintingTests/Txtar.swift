@@ -19,8 +19,8 @@ struct Txtar {
 
     private(set) var files: [(path: String, text: String)] = []
     private(set) var expectations: [Expectation] = []
-    /// The defects that the expectations name.
-    private(set) var defects: Set<String> = []
+    /// The defects that the expectations name, each with its rule.
+    private(set) var planted: [(defect: String, rule: String)] = []
 
     static func fixture(_ name: String) throws -> Txtar {
         guard let url = Bundle.module.url(forResource: "Fixtures/\(name)", withExtension: nil) else { throw CocoaError(.fileNoSuchFile) }
@@ -49,7 +49,7 @@ struct Txtar {
         while rest.hasSuffix("»"), let open = rest.lastIndex(of: "«"), let file = files.last {
             let words = rest[rest.index(after: open)...].dropLast().split(separator: " ")
             if words.count == 2 {
-                defects.insert(String(words[0]))
+                planted.append((String(words[0]), String(words[1])))
                 expectations.append(Expectation(file: file.path, line: number, rule: String(words[1])))
             }
             rest = rest[..<open]

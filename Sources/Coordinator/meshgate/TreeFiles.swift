@@ -100,25 +100,6 @@ struct TreeFiles {
     }
 }
 
-/// The one YAML library of the program, in the words of the tree lint.
-let readTreeYAML: YAMLReader = { text in
-    let read = readAnyYAML(
-        text,
-        YAMLBuilder<YAMLNode>(
-            scalar: { text, isPlain, line, column in
-                YAMLNode(place: SourcePlace(line: line, column: column), content: .scalar(text, isPlain: isPlain))
-            },
-            list: { items, line, column in YAMLNode(place: SourcePlace(line: line, column: column), content: .list(items)) },
-            map: { entries, line, column in
-                let entries = entries.map {
-                    YAMLNode.Entry(key: $0.key, place: SourcePlace(line: $0.line, column: $0.column), value: $0.value)
-                }
-                return YAMLNode(place: SourcePlace(line: line, column: column), content: .map(entries))
-            }))
-    return YAMLReading(
-        documents: read.documents, fault: read.fault.map { (SourcePlace(line: $0.line, column: $0.column), $0.problem) })
-}
-
 /// A chart as `helm pull` leaves it: a gzipped tar with one directory.
 func readChart(_ path: String) throws -> HelmChart {
     guard let packed = try readInput(path, limit: 16 << 20) else { throw Failure(.badInput, "there is no chart archive \(path)") }

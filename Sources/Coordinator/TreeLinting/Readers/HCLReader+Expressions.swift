@@ -54,8 +54,11 @@ extension HCLReader {
     private mutating func steps() throws(Fault) -> [HCLReference.Step] {
         var steps: [HCLReference.Step] = []
         while true {
-            if peek() == .ascii("."), let next = peek(1), next != .ascii(".") {
+            if peek() == .ascii("."), peek(1) != .ascii(".") {
                 at += 1
+                // In brackets the name may stand on the next line.
+                try skipSpace()
+                guard let next = peek() else { throw fault("a name was expected here") }
                 if next == .ascii("*") {
                     at += 1
                     steps.append(.all)

@@ -76,7 +76,7 @@ private func undeclared(_ module: TerraformModule) -> [LocatedFinding] {
         return provider.isEmpty || names.contains(provider) ? nil : (provider, block)
     }.firsts(by: \.0).map { provider, block in
         finding(
-            "L-TF-8", .error, block.spot,
+            "L-TF-8", .warning, block.spot,
             "provider \"\(provider)\" is used by \(block.address) and not in required_providers; any version may come",
             fix: "\(provider) = { source = \"...\", version = \"...\" }")
     }

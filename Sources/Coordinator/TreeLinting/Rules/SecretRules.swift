@@ -58,7 +58,7 @@ func argumentsNotLogged(_ view: TreeView) -> [LocatedFinding] {
             command.name == "set" && command.words.contains { $0.text.hasPrefix("-") && !$0.text.hasPrefix("--") && $0.text.contains("x") }
         }.compactMap { command -> LocatedFinding? in
             let secret = (script.shell.commands.flatMap { $0.words + $0.assignments.map(\.value) }).contains { word in
-                word.text.split(separator: "$").contains { $0.hasPrefix("{") && isSecretName(String($0.dropFirst().prefix { $0 != "}" })) }
+                word.text.split(separator: "$").contains { $0.hasPrefix("{") && isSecretVariable($0.dropFirst().prefix { $0 != "}" }) }
             }
             guard secret else { return nil }
             return finding("L-SEC-2", .error, script.spot(command.offset), "set -x prints the secrets that this script handles")
@@ -66,6 +66,9 @@ func argumentsNotLogged(_ view: TreeView) -> [LocatedFinding] {
     }
     return settings + traces
 }
+
+/// PWD is where the shell stands.
+private func isSecretVariable(_ name: Substring) -> Bool { name != "PWD" && name != "OLDPWD" && isSecretName(String(name)) }
 
 /// L-SEC-3
 func certificatesChecked(_ view: TreeView) -> [LocatedFinding] {
@@ -156,18 +159,29 @@ func contextsNamed(_ view: TreeView) -> [LocatedFinding] {
 
 private func contextOption(_ program: String) -> String { program == "helm" ? "--kube-context ..." : "--context ..." }
 
+private let changingVerbs: Set<String> = [
+    "apply", "create", "delete", "replace", "patch", "edit", "label", "annotate", "taint", "drain", "cordon", "uncordon", "scale",
+    "rollout",
+    "set", "run", "expose", "autoscale", "exec", "cp", "debug",
+]
+private let lookingVerbs: Set<String> = [
+    "get", "describe", "logs", "top", "wait", "port-forward", "auth", "api-resources", "cluster-info", "proxy", "attach", "events", "diff",
+]
+
 private func reachesCluster(_ call: Invocation) -> Bool {
     guard !call.has("--context", "--kube-context", "--kubeconfig", "--help", "-h"), let verb = call.verbs.first else { return false }
+    // A page that shows how to look around sends nobody's change astray.
+    let looks = call.origin == .script
     switch call.program {
     case "kubectl":
-        let offline: Set<String> = ["config", "version", "completion", "kustomize", "options", "plugin", "help", "explain"]
-        return !offline.contains(verb) && !call.has("--client") && !call.words.contains("--dry-run=client")
+        return !call.has("--client") && !call.words.contains("--dry-run=client")
+            && (changingVerbs.contains(verb) || looks && lookingVerbs.contains(verb))
     case "helm":
-        return ["install", "upgrade", "uninstall", "delete", "rollback", "list", "ls", "status", "get", "history", "test"].contains(verb)
+        return ["install", "upgrade", "uninstall", "delete", "rollback"].contains(verb)
+            || looks && ["list", "ls", "status", "get", "history", "test"].contains(verb)
     case "cilium":
-        return [
-            "install", "upgrade", "uninstall", "status", "clustermesh", "connectivity", "hubble", "config", "encryption", "bgp", "sysdump",
-        ].contains(verb)
+        return ["install", "upgrade", "uninstall", "clustermesh", "connectivity", "hubble", "config", "encryption"].contains(verb)
+            || looks && ["status", "bgp", "sysdump"].contains(verb)
     default: return false
     }
 }

@@ -17,7 +17,10 @@ func targetsResolve(_ view: TreeView) -> [LocatedFinding] {
         return targets.compactMap { target in
             let address = withoutIndices(target.text)
             guard !address.isEmpty, !address.contains("${"), !known.contains(address) else { return nil }
-            let near = nearest(address, of: sorted).map { " Near: \"\($0)\"" } ?? ""
+            let meant = nearest(address, of: sorted)
+            // A page may speak of somebody else's tree.
+            guard call.origin == .script || meant != nil else { return nil }
+            let near = meant.map { " Near: \"\($0)\"" } ?? ""
             return finding(
                 "L-TF-1", call.atMost(.error), target.spot,
                 "target \"\(target.text)\" matches nothing; Terraform would say \"no changes\" and exit 0.\(near)")
