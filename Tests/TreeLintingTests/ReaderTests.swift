@@ -170,10 +170,13 @@ struct ShellReaderTests {
             list=(one "two three")
             y=$((1 + (2)))
             for i in a b; do use $i; done
+            mapfile -t x < <(jq -r '.[] | "\\(.)p"' f)
+            z=(a 'b)' "c)")
+            w="${x[@]+"${x[@]}"}"
             end
             """)
         #expect(script.faults == [])
-        #expect(script.commands.map { $0.name ?? "=" } == ["echo", "cat", "[[", "go", "=", "=", "for", "use", "end"])
+        #expect(script.commands.map { $0.name ?? "=" } == ["echo", "cat", "[[", "go", "=", "=", "for", "use", "mapfile", "jq", "=", "=", "end"])
     }
 
     @Test("an open quote is told and costs its line alone")

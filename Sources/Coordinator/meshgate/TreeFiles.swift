@@ -13,7 +13,7 @@ struct TreeFiles {
     static let longestFile = 4 << 20
     static let deepest = 40
     /// What tools put there themselves.
-    static let skipped: Set<String> = [".git", ".terraform", ".hg", ".svn", "node_modules", ".venv"]
+    static let skipped: Set<String> = [".git", ".terraform", ".hg", ".svn", "node_modules", "vendor", ".venv"]
 
     private let root: String
     private let store = LinuxFileStore()

@@ -69,6 +69,11 @@ package struct HCLReference: Sendable {
         return result
     }
 
+    /// Every name, whatever indices stand between them.
+    package var allNames: [String] {
+        [root] + steps.compactMap { if case .name(let name) = $0 { name } else { nil } }
+    }
+
     package var path: String { names.joined(separator: ".") }
 }
 

@@ -335,11 +335,17 @@ extension ShellReader {
             case 0x20, 0x09, 0x0D, 0x0A, .ascii(";"), .ascii("&"), .ascii("|"), .ascii(")"):
                 return ShellWord(offset: start, text: text.text, isQuoted: quoted)
             case .ascii("("):
-                // `NAME=(a b)` and `<(...)`, and patterns such as `@(a|b)`.
+                // `<(...)` is a substitution; `NAME=(a b)` and patterns such as `@(a|b)` are texts.
                 guard let last = text.last, [UInt8]("=<>@+?*!".utf8).contains(last) else {
                     return ShellWord(offset: start, text: text.text, isQuoted: quoted)
                 }
-                text += balanced(from: at)
+                if last == .ascii("<") || last == .ascii(">") {
+                    let opened = at
+                    substitution(from: at + 1, closer: .ascii(")"))
+                    text += bytes[opened..<at]
+                } else {
+                    text += balanced(from: at)
+                }
             case .ascii("<"), .ascii(">"):
                 guard peek(1) == .ascii("("), text.isEmpty else { return ShellWord(offset: start, text: text.text, isQuoted: quoted) }
                 text.append(byte)
@@ -486,7 +492,18 @@ extension ShellReader {
         (command, previousPiped, cases, pending, inner, patterns, inBackticks) = outer
     }
 
-    /// From a bracket to the one that closes it, quotes respected; to the end of the line when there is none.
+    private func endOfQuote(from opened: Int) -> Int? {
+        var index = opened + 1
+        while index < end {
+            if bytes[index] == bytes[opened] { return index }
+            if bytes[opened] == .ascii("\""), bytes[index] == .ascii("\\") { index += 1 }
+            index += 1
+        }
+        return nil
+    }
+
+    /// From a bracket to the one that closes it; to the end of the line when there is none. Quotes protect parentheses, but not the braces of `${...}`,
+    /// where they may be text.
     private mutating func balanced(from opened: Int) -> [UInt8] {
         let (open, close): (UInt8, UInt8) = bytes[opened] == .ascii("{") ? (.ascii("{"), .ascii("}")) : (.ascii("("), .ascii(")"))
         var depth = 0
@@ -495,6 +512,9 @@ extension ShellReader {
             let byte = bytes[index]
             if byte == .ascii("\\") {
                 index += 1
+            } else if open == .ascii("("), byte == .ascii("'") || byte == .ascii("\"") {
+                guard let close = endOfQuote(from: index) else { break }
+                index = close
             } else if byte == open {
                 depth += 1
             } else if byte == close {

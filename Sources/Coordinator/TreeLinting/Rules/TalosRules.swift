@@ -154,7 +154,7 @@ func endpointsOutliveNodes(_ view: TreeView) -> [LocatedFinding] {
     view.modules.flatMap { module in
         module.blocks("data", "talos_machine_configuration").compactMap { data -> LocatedFinding? in
             guard let endpoint = data.body.attribute("cluster_endpoint"),
-                let source = module.references(of: endpoint.value, in: data.file).first(where: { $0.reference.path.contains("_addresses") })
+                let source = module.references(of: endpoint.value, in: data.file).first(where: { isGuestAddress($0.reference) })
             else { return nil }
             let machine = source.reference.names.prefix(2).joined(separator: ".")
             return finding(
@@ -163,6 +163,11 @@ func endpointsOutliveNodes(_ view: TreeView) -> [LocatedFinding] {
                 fix: "a virtual address or a load balancer")
         }
     }
+}
+
+/// What the guest agent tells of a machine, in contrast to the address of a load balancer.
+private func isGuestAddress(_ reference: HCLReference) -> Bool {
+    reference.allNames.contains("ipv4_addresses") || reference.allNames.contains("ipv6_addresses")
 }
 
 /// L-PVE-1

@@ -79,9 +79,11 @@ func providersFromResources(_ view: TreeView) -> [LocatedFinding] {
 /// L-TF-3
 func bootstrapOrder(_ view: TreeView) -> [LocatedFinding] {
     view.modules.flatMap { module -> [LocatedFinding] in
+        // Without one the configuration comes with the machine, as user data.
+        let applies = !module.blocks("resource", "talos_machine_configuration_apply").isEmpty
         let bootstraps = module.blocks("resource", "talos_machine_bootstrap").compactMap { block -> LocatedFinding? in
             let needs = module.dependencies(of: block)
-            guard !needs.contains(where: { $0.hasPrefix("talos_machine_configuration_apply.") }) else { return nil }
+            guard applies, !needs.contains(where: { $0.hasPrefix("talos_machine_configuration_apply.") }) else { return nil }
             return finding(
                 "L-TF-3", .error, block.spot,
                 "\(block.address) does not depend on any talos_machine_configuration_apply; it may be sent to a machine that has no configuration yet",
@@ -90,7 +92,7 @@ func bootstrapOrder(_ view: TreeView) -> [LocatedFinding] {
         let kubeconfigs = module.blocks("resource", "talos_cluster_kubeconfig").compactMap { block -> LocatedFinding? in
             guard !module.dependencies(of: block).contains(where: { $0.hasPrefix("data.talos_cluster_health.") }) else { return nil }
             return finding(
-                "L-TF-3", .error, block.spot,
+                "L-TF-3", .warning, block.spot,
                 "\(block.address) does not wait for a healthy cluster; who uses it may meet an API that is not there",
                 fix: "depends_on = [data.talos_cluster_health....]")
         }
@@ -157,7 +159,7 @@ func indexedAddresses(_ view: TreeView) -> [LocatedFinding] {
         module.blocks.flatMap { block in
             block.references.compactMap { reference -> LocatedFinding? in
                 for (step, next) in zip(reference.steps, reference.steps.dropFirst()) {
-                    guard case .name(let name) = step, name.hasSuffix("_addresses"), case .index(let index) = next,
+                    guard case .name(let name) = step, ["ipv4_addresses", "ipv6_addresses"].contains(name), case .index(let index) = next,
                         case .number(let number) = index.kind
                     else { continue }
                     return finding(
