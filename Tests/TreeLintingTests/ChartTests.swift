@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Linting
+import MeshModel
 import MeshSystem
 import MeshTesting
 import Testing
-import TreeLinting
+
+@testable import TreeLinting
 
 @Suite("Helm values against a chart")
 struct ChartTests {
@@ -131,6 +133,30 @@ struct ChartTests {
         let found = lint(tree, charts: [try Self.chart()], yaml: yaml).filter { $0.rule.hasPrefix("L-HELM") }
             .map { "\($0.file):\($0.line) \($0.rule)" }
         #expect(found == ["m.tf:10 L-HELM-1", "m.tf:13 L-HELM-1", "m.tf:14 L-HELM-2", "values.yaml:2 L-HELM-1", "values.yaml:4 L-HELM-2"])
+    }
+
+    @Test("what a template asks for by name is read, and what it takes as a whole is read with everything in it")
+    func templates() {
+        let read = ValuesRead(
+            """
+            {{ if and .Values.a.on (hasKey .Values.b "c") }}{{ end }} .Values.not.this {{- with $.Values.d.e }}
+            {{ index .Values "f" "g" }} {{ toYaml .Values.h | nindent 2 }} {{ $x := .Values.i }} {{ .Values.open
+            """)
+        #expect(read.named == ["a.on", "b.c", "f.g", "open"])
+        #expect(read.whole == ["d.e", "h", "i"])
+    }
+
+    @Test("values of the mesh file are judged too, each at its key")
+    func meshFile() throws {
+        var spec = makeLargeMesh(clusters: 1, nodesPerCluster: 1).spec
+        spec.clusters[0].cilium.values = [
+            "operator": .map(["replicas": .string("2"), "replica": .integer(1)]), "cluster.idd": .integer(1),
+            "devices": .list([.string("a")]),
+        ]
+        let found = lintValues(spec, charts: [try Self.chart()]).map { "\($0.path) \($0.rule)" }
+        let values = "spec.clusters[0].cilium.values"
+        #expect(found == ["\(values).cluster.idd L-HELM-1", "\(values).operator.replica L-HELM-1", "\(values).operator.replicas L-HELM-2"])
+        #expect(lintValues(spec, charts: []) == [])
     }
 
     @Test("capabilities are compared with the chart's own list")

@@ -59,7 +59,9 @@ struct GuideTests {
         for row in rows {
             let rule = try #require(all[row[0].replacing("`", with: "")])
             #expect(row[1] == rule.severity.rawValue && row[3] == rule.summary, "\(rule.id)")
-            let (file, tree) = (ruleCatalogue.contains { $0.id == rule.id }, treeRules.contains { $0.id == rule.id })
+            // Values of a mesh file are judged when an archive of the chart is given.
+            let file = ruleCatalogue.contains { $0.id == rule.id } || rule.id.hasPrefix("L-HELM")
+            let tree = treeRules.contains { $0.id == rule.id }
             #expect(row[2] == (file && tree ? "both" : file ? "mesh.yaml" : "tree"), "\(rule.id)")
         }
     }

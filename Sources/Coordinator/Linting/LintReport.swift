@@ -43,8 +43,8 @@ private func jsonReport(
 }
 
 /// A SARIF 2.1.0 log, as code review tools read it.
-package func renderSARIF(_ findings: [Finding], file: String, place: PlaceOfPath) -> String {
-    renderSARIF(findings.map { LocatedFinding($0, file: file, place: place($0.path)) }, rules: ruleCatalogue)
+package func renderSARIF(_ findings: [Finding], file: String, rules catalogue: [Rule] = ruleCatalogue, place: PlaceOfPath) -> String {
+    renderSARIF(findings.map { LocatedFinding($0, file: file, place: place($0.path)) }, rules: catalogue)
 }
 
 /// The same, for findings of many files, by the rules of a catalogue.

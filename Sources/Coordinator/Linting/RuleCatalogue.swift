@@ -4,7 +4,12 @@ package import MeshModel
 
 /// Everything that the rules find in a spec, by place and then by rule. Depends on the spec alone.
 package func lint(_ spec: MeshSpec) -> [Finding] {
-    checks.flatMap { $0(spec) }.sorted { left, right in
+    inOrder(checks.flatMap { $0(spec) })
+}
+
+/// Findings by place and then by rule.
+package func inOrder(_ findings: [Finding]) -> [Finding] {
+    findings.sorted { left, right in
         if left.path != right.path { return comesBefore(left.path, right.path) }
         return (left.rule, left.message) < (right.rule, right.message)
     }

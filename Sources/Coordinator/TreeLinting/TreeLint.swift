@@ -71,3 +71,6 @@ package let treeRules: [Rule] = {
     ]
     return (treeRuleCatalogue + ruleCatalogue.filter { shared.contains($0.id) }).sorted { $0.id < $1.id }
 }()
+
+/// The rules of both catalogues, each once, by id.
+package let allRules: [Rule] = (treeRuleCatalogue + ruleCatalogue).sorted { $0.id < $1.id }

@@ -15,6 +15,7 @@ struct LintCommand: AsyncParsableCommand {
             Examples:
               meshgate lint -f mesh.yaml
               meshgate lint -f mesh.yaml --output sarif > lint.sarif
+              meshgate lint -f mesh.yaml --chart cilium-1.18.5.tgz
               meshgate lint --tree . --chart cilium-1.18.5.tgz
               meshgate lint --rules
 
@@ -31,15 +32,10 @@ struct LintCommand: AsyncParsableCommand {
     @Option(name: [.customShort("o"), .long], help: "text, json or sarif.") var output: Form = .text
     @Flag(help: "List the rules and end.") var rules = false
 
-    func validate() throws {
-        if tree == nil, !chart.isEmpty { throw ValidationError("--chart goes with --tree") }
-    }
-
     func run() async throws {
         try await reporting {
             if rules {
-                let all = Dictionary((ruleCatalogue + treeRules).map { ($0.id, $0) }, uniquingKeysWith: { first, _ in first })
-                for rule in all.values.sorted(by: { $0.id < $1.id }) { Terminal.say("\(rule.id)  \(rule.severity)  \(rule.summary)") }
+                for rule in allRules { Terminal.say("\(rule.id)  \(rule.severity)  \(rule.summary)") }
                 return
             }
             if let tree { try lintTree(tree) } else { try lintFile() }
@@ -48,12 +44,12 @@ struct LintCommand: AsyncParsableCommand {
 
     private func lintFile() throws {
         let file = try mesh.read()
-        let findings = lint(file.spec)
+        let findings = inOrder(lint(file.spec) + lintValues(file.spec, charts: try chart.map(readChart)))
         switch output {
         case .text:
             Terminal.say(renderText(findings, file: mesh.mesh, place: file.sources.place) + summary(findings.map(\.severity), mesh.mesh))
         case .json: Terminal.say(renderJSON(findings, file: mesh.mesh, place: file.sources.place))
-        case .sarif: Terminal.say(renderSARIF(findings, file: mesh.mesh, place: file.sources.place))
+        case .sarif: Terminal.say(renderSARIF(findings, file: mesh.mesh, rules: allRules, place: file.sources.place))
         }
         if findings.contains(where: { $0.severity == .error }) { throw Exit.no.code }
     }

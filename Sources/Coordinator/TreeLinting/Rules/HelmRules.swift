@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-import Linting
-import MeshModel
+package import Linting
+package import MeshModel
 
 /// Keys that charts have never read, or read no longer, although people write them; for when no archive is at hand.
 private let unread: [(chart: String, prefix: String, near: String?, isRemoved: Bool)] = [
@@ -21,12 +21,14 @@ func chart(for use: HelmUse, in charts: [HelmChart]) -> HelmChart? {
 }
 
 /// L-HELM-1 and L-HELM-3
-func valuesAreRead(_ view: TreeView) -> [LocatedFinding] {
-    view.helmUses.flatMap { use -> [LocatedFinding] in
-        guard let chart = chart(for: use, in: view.charts) else { return withoutArchive(use) }
+func valuesAreRead(_ view: TreeView) -> [LocatedFinding] { valuesAreRead(view.helmUses, view.charts) }
+
+private func valuesAreRead(_ uses: [HelmUse], _ charts: [HelmChart]) -> [LocatedFinding] {
+    uses.flatMap { use -> [LocatedFinding] in
+        guard let chart = chart(for: use, in: charts) else { return withoutArchive(use) }
         return use.settings.compactMap { setting -> LocatedFinding? in
             guard !setting.key.contains("${"), !chart.knows(setting.key) else { return nil }
-            if view.charts.contains(where: { $0.name == chart.name && $0.version != chart.version && $0.knows(setting.key) }) {
+            if charts.contains(where: { $0.name == chart.name && $0.version != chart.version && $0.knows(setting.key) }) {
                 return finding("L-HELM-3", .info, setting.spot, "\"\(setting.key)\" was removed in chart \(chart.version); drop it")
             }
             return neverReads(setting, chart.version, near: chart.near(setting.key))
@@ -57,9 +59,11 @@ private func neverReads(_ setting: HelmUse.Setting, _ version: String, near: Str
 }
 
 /// L-HELM-2
-func valuesHaveTypes(_ view: TreeView) -> [LocatedFinding] {
-    view.helmUses.flatMap { use -> [LocatedFinding] in
-        guard let chart = chart(for: use, in: view.charts) else { return [] }
+func valuesHaveTypes(_ view: TreeView) -> [LocatedFinding] { valuesHaveTypes(view.helmUses, view.charts) }
+
+private func valuesHaveTypes(_ uses: [HelmUse], _ charts: [HelmChart]) -> [LocatedFinding] {
+    uses.flatMap { use -> [LocatedFinding] in
+        guard let chart = chart(for: use, in: charts) else { return [] }
         return use.settings.compactMap { setting in
             guard let value = setting.value, !value.contains("${") else { return nil }
             let types = chart.types(setting.key)
@@ -78,4 +82,47 @@ private func kinds(of value: String) -> [String] {
     if Int(value) != nil { return ["integer", "number"] }
     if Double(value) != nil { return ["number"] }
     return ["string"]
+}
+
+/// L-HELM-1 to L-HELM-3 for the Helm values of a mesh file; charts that nobody uses say nothing.
+package func lintValues(_ spec: MeshSpec, charts: [HelmChart]) -> [Finding] {
+    spec.clusters.indices.flatMap { index -> [Finding] in
+        let path = "spec.clusters[\(index)].cilium.values"
+        let spot = Spot(file: "", place: SourcePlace(line: 1, column: 1))
+        let settings = flatten(spec.clusters[index].cilium.values, "", spot)
+        let use = HelmUse(
+            chart: "cilium", version: spec.versions.cilium.description, namespace: nil, context: nil, settings: settings, spot: spot,
+            isComplete: true, isParameterised: false)
+        return settings.flatMap { setting in
+            (valuesAreRead([use.with(setting)], charts) + valuesHaveTypes([use.with(setting)], charts)).map { found in
+                Finding(rule: found.rule, severity: found.severity, path: "\(path).\(setting.key)", message: found.message, fix: found.fix)
+            }
+        }
+    }
+}
+
+extension HelmUse {
+    fileprivate func with(_ setting: Setting) -> HelmUse {
+        HelmUse(
+            chart: chart, version: version, namespace: namespace, context: context, settings: [setting], spot: spot, isComplete: isComplete,
+            isParameterised: isParameterised)
+    }
+}
+
+private func flatten(_ values: [String: HelmValue], _ prefix: String, _ spot: Spot) -> [HelmUse.Setting] {
+    values.sorted { $0.key < $1.key }.flatMap { name, value -> [HelmUse.Setting] in
+        let key = prefix.isEmpty ? name : "\(prefix).\(name)"
+        func setting(_ value: String?, isText: Bool = false) -> [HelmUse.Setting] {
+            [HelmUse.Setting(key: key, value: value, isText: isText, spot: spot)]
+        }
+        switch value {
+        case .null: return setting("null")
+        case .bool(let value): return setting(String(value))
+        case .integer(let value): return setting(String(value))
+        case .number(let value): return setting(String(value))
+        case .string(let value): return setting(value, isText: true)
+        case .list: return setting("{}")
+        case .map(let parts): return parts.isEmpty ? setting(nil) : flatten(parts, key, spot)
+        }
+    }
 }

@@ -8,8 +8,10 @@ package struct HelmChart: Sendable {
     package let version: String
     private let defaults: YAMLNode?
     private let schema: YAMLNode?
-    /// Dotted paths as templates read them, each at its full length.
-    private let reads: Set<String>
+    /// Dotted paths as templates read them, each at its full length, and the maps above them.
+    private let named: Set<String>
+    /// Paths of which templates take everything that is there.
+    private let whole: Set<String>
     /// All paths that can be set and mean something, for suggestions.
     private let known: Set<String>
 
@@ -22,29 +24,33 @@ package struct HelmChart: Sendable {
         self.version = version
         defaults = document("values.yaml")
         schema = document("values.schema.json")
-        var reads: Set<String> = []
+        var (named, whole): (Set<String>, Set<String>) = ([], [])
         for (path, text) in files {
             let parts = path.split(separator: "/")
             if parts.first == "templates" {
-                reads.formUnion(valuesRead(by: text))
+                let read = ValuesRead(text)
+                named.formUnion(read.named)
+                whole.formUnion(read.whole)
             } else if parts.first == "charts", parts.count > 2 {
-                // A part of the chart sees its own values under its name, and `global` at the top.
-                if parts[2] == "templates" {
-                    for read in valuesRead(by: text) { reads.insert(read.hasPrefix("global") ? read : "\(parts[1]).\(read)") }
-                } else if parts[2] == "values.yaml" {
-                    reads.insert(String(parts[1]))
-                }
+                // A part of the chart sees its own values under its name, and it may have parts of its own.
+                whole.insert(String(parts[1]))
             }
         }
         for dependency in chart["dependencies"]?.elements ?? [] {
-            for key in ["condition", "alias", "name"] {
-                for word in dependency[key]?.text?.split(separator: ",") ?? [] { reads.insert(trimmed(word)) }
-            }
+            for name in [dependency["name"]?.text, dependency["alias"]?.text].compactMap(\.self) { whole.insert(name) }
+            for word in dependency["condition"]?.text?.split(separator: ",") ?? [] { named.insert(trimmed(word)) }
         }
-        self.reads = reads
-        var known = reads
+        var known = named.union(whole)
         if let defaults { for setting in HelmUse.flatten(defaults, "", { Spot(file: "", place: $0) }) { known.insert(setting.key) } }
         self.known = known
+        for path in named.union(whole) {
+            var rest = path[...]
+            while let dot = rest.lastIndex(of: ".") {
+                rest = rest[..<dot]
+                guard named.insert(String(rest)).inserted else { break }
+            }
+        }
+        (self.named, self.whole) = (named, whole)
     }
 
     /// The default of a value, when it is a plain one.
@@ -57,12 +63,26 @@ package struct HelmChart: Sendable {
     /// Whether setting this key would change anything.
     func knows(_ key: String) -> Bool {
         let parts = path(key)
-        for count in 1...max(1, parts.count) where reads.contains(parts.prefix(count).joined(separator: ".")) { return true }
-        let whole = parts.joined(separator: ".") + "."
-        // A map of which the templates read a part may be set as a whole.
-        if reads.contains(where: { $0.hasPrefix(whole) }) { return true }
-        return isDefault(parts) || isInSchema(parts)
+        if named.contains(parts.joined(separator: ".")) || isDefault(parts) || isInSchema(parts) { return true }
+        return parts.indices.contains { count in
+            let above = parts.prefix(count + 1).joined(separator: ".")
+            // What is read by its name alone may be a list or a map, unless the defaults show what belongs into it.
+            return whole.contains(above) || named.contains(above) && !hasParts(parts.prefix(count + 1)) && !isAbove(above)
+        }
     }
+
+    /// The defaults or the schema name what is within.
+    private func hasParts(_ parts: ArraySlice<String>) -> Bool {
+        var (value, rule) = (defaults, schema)
+        for part in parts {
+            value = value?.entry(part)?.value
+            rule = rule?["properties"]?.entry(part)?.value
+        }
+        return !(value?.entries.isEmpty ?? true) || !(rule?["properties"]?.entries.isEmpty ?? true)
+    }
+
+    /// Templates read something within.
+    private func isAbove(_ path: String) -> Bool { known.contains { $0.hasPrefix(path + ".") } }
 
     func near(_ key: String) -> String? { nearest(key, of: known.sorted()) }
 
@@ -121,29 +141,63 @@ package struct HelmChart: Sendable {
     }
 }
 
-/// `.Values.a.b` and `index .Values "a" "b"` of a template.
-func valuesRead(by template: String) -> Set<String> {
-    let bytes = Array(template.utf8)
-    let needle = Array(".Values".utf8)
-    var found: Set<String> = []
-    var at = 0
-    while at + needle.count <= bytes.count {
-        guard bytes[at] == needle[0], bytes[at..<(at + needle.count)].elementsEqual(needle) else {
-            at += 1
-            continue
+/// What a template reads of its values: single paths, and paths of which everything beneath is read too.
+struct ValuesRead {
+    private(set) var named: Set<String> = []
+    private(set) var whole: Set<String> = []
+
+    /// `.Values.a.b`, `index .Values "a" "b"` and `hasKey .Values.a "b"`, each by the action in which it stands: `toYaml`, `with` and the like take all.
+    init(_ template: String) {
+        let bytes = Array(template.utf8)
+        var at = 0
+        while let open = Self.find("{{", in: bytes[...], from: at) {
+            let close = Self.find("}}", in: bytes[...], from: open) ?? bytes.count
+            take(bytes[open..<close])
+            at = close
         }
-        at += needle.count
-        let start = at
-        while at < bytes.count, bytes[at].isLetter || bytes[at].isDigit || bytes[at] == .ascii("_") || bytes[at] == .ascii(".") { at += 1 }
-        var path = bytes[start..<at].split(separator: .ascii(".")).map(\.text)
-        if path.isEmpty {
-            while at + 1 < bytes.count, bytes[at] == .ascii(" "), bytes[at + 1] == .ascii("\"") {
-                guard let close = bytes[(at + 2)...].firstIndex(of: .ascii("\"")) else { break }
-                path.append(bytes[(at + 2)..<close].text)
-                at = close + 1
-            }
-        }
-        if !path.isEmpty { found.insert(path.joined(separator: ".")) }
     }
-    return found
+
+    private static let takers = [
+        "toYaml", "toJson", "toPrettyJson", "with ", "range ", "merge", "Merge", "include ", "tpl ", ":=", "keys ", "values ", "dict ",
+    ]
+
+    private mutating func take(_ action: ArraySlice<UInt8>) {
+        var at = action.startIndex
+        var takesAll: Bool?
+        while let found = Self.find(".Values", in: action, from: at) {
+            at = found + 7
+            let start = at
+            while at < action.endIndex, action[at].isLetter || action[at].isDigit || action[at] == .ascii("_") || action[at] == .ascii(".")
+            { at += 1 }
+            var path = action[start..<at].split(separator: .ascii(".")).map(\.text)
+            let before = action[action.startIndex..<found].suffix(12).text
+            if path.isEmpty || ["index ", "hasKey ", "get "].contains(where: { before.hasSuffix($0) || before.hasSuffix($0 + "$") }) {
+                while at + 1 < action.endIndex, action[at] == .ascii(" "), action[at + 1] == .ascii("\"") {
+                    guard let end = action[(at + 2)...].firstIndex(of: .ascii("\"")) else { break }
+                    path.append(action[(at + 2)..<end].text)
+                    at = end + 1
+                }
+            }
+            guard !path.isEmpty else { continue }
+            let all: Bool
+            if let known = takesAll {
+                all = known
+            } else {
+                let text = action.text
+                all = Self.takers.contains { text.contains($0) }
+                takesAll = all
+            }
+            if all { whole.insert(path.joined(separator: ".")) } else { named.insert(path.joined(separator: ".")) }
+        }
+    }
+
+    private static func find(_ text: String, in bytes: ArraySlice<UInt8>, from start: Int) -> Int? {
+        let wanted = Array(text.utf8)
+        var at = start
+        while at + wanted.count <= bytes.endIndex {
+            if bytes[at] == wanted[0], bytes[at..<(at + wanted.count)].elementsEqual(wanted) { return at }
+            at += 1
+        }
+        return nil
+    }
 }
