@@ -103,7 +103,6 @@ func oneKubeProxy(_ view: TreeView) -> [LocatedFinding] {
 
 /// L-CIDR-1
 func podRangesOfModules(_ view: TreeView) -> [LocatedFinding] {
-    let texts = Dictionary(grouping: view.embedded) { $0.file.path }
     let byDirectory = Dictionary(view.modules.map { ($0.directory, $0) }, uniquingKeysWith: { first, _ in first })
     return view.modules.flatMap { module -> [LocatedFinding] in
         let clusters = module.calls.compactMap { call -> (call: TerraformBlock, range: CIDR, isDefault: Bool)? in
@@ -111,9 +110,11 @@ func podRangesOfModules(_ view: TreeView) -> [LocatedFinding] {
                 let inner = joined(module.directory, source).flatMap({ byDirectory[$0] }),
                 !inner.blocks("data", "talos_machine_configuration").isEmpty
             else { return nil }
-            let own = podSubnets((texts[call.file.path] ?? []).filter { $0.owner.block.offset == call.block.offset })
+            let own = podSubnets(
+                view.embedded.filter { $0.owner.file.path == call.file.path && $0.owner.block.offset == call.block.offset })
             let given = Set(call.body.attributes.map(\.name))
-            let defaults = podSubnets(inner.files.flatMap { texts[$0.path] ?? [] }.filter { !given.contains($0.owner.name) })
+            let defaults = podSubnets(
+                view.embedded.filter { text in directory(of: text.file.path) == inner.directory && !given.contains(text.owner.name) })
             // A range that the module makes of a variable is what the caller gives.
             let variable = call.body.attributes.first {
                 tokens($0.name).contains { $0.contains("cidr") || $0.contains("subnets") } && CIDR($0.value.plainText ?? "") != nil
