@@ -11,7 +11,7 @@ struct BundleTests {
         let stage = try await ServeStage()
         #expect(try await stage.ask("apply", "-f", stage.mesh, "--wait", "no").code == 0)
         // A key that somebody pasted into a comment, which is where such things are found.
-        let text = ServeStage.meshText() + "# password: correct-horse-battery\n# dp.st.prd.0123456789abcdefghijklmnopqrstuvwxyzABCD\n"
+        let text = ServeStage.meshText() + "# password: \"correct-horse-battery\"\n# dp.st.prd.0123456789abcdefghijklmnopqrstuvwxyzABCD\n"
         let mesh = try stage.place.put("noted.yaml", text)
         let out = stage.place.path + "/support.tar.gz"
         let made = try await stage.ask("bundle", "-f", mesh, "--out", out)

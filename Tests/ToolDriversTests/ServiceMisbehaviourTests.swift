@@ -60,7 +60,7 @@ struct ServiceMisbehaviourTests {
     @Test("garbage and megabytes of it are no objects and no figures", arguments: [Kind.kubectl, .ansible])
     func garbage(_ kind: Kind) async throws {
         let outcome = try await outcome(
-            of: kind, "/usr/bin/head -c 20000000 /dev/urandom; echo '{\"event\": \"stats\", \"hosts\": 7}'; exit 0")
+            of: kind, "/usr/bin/head -c 2000000 /dev/urandom; echo '{\"event\": \"stats\", \"hosts\": 7}'; exit 0")
         guard case .failed = outcome else {
             Issue.record("\(outcome)")
             return

@@ -39,7 +39,7 @@ package enum Remnant: Hashable, Sendable, Codable {
     /// Whether somebody's data goes with it.
     package var holdsData: Bool {
         switch self {
-        case .service(let name, _): name == "rook-ceph"
+        case .service(let name, _): ServiceCatalogue.service(name)?.holdsData ?? false
         case .connections, .membership, .clustermesh, .cilium, .hostState, .meshCA, .gatewayAPI: false
         }
     }

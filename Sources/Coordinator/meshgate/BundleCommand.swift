@@ -46,7 +46,8 @@ struct BundleCommand: AsyncParsableCommand {
         }
     }
 
-    private func contents(_ client: OperatorClient, _ status: StatusReply, _ now: Timestamp) async throws -> [(name: String, text: String)] {
+    private func contents(_ client: OperatorClient, _ status: StatusReply, _ now: Timestamp) async throws -> [(name: String, text: String)]
+    {
         let redactor = Redactor()
         var files: [(name: String, text: String)] = [
             ("status.json", try CanonicalJSON.text(status)), ("nodes.json", try CanonicalJSON.text(try await client.nodes())),

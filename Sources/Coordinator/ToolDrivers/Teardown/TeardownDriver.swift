@@ -23,34 +23,41 @@ package struct TeardownDriver: Sendable {
     package func carryOut(_ step: Step, plan: Plan, warrant: WarrantEnvelope?) async -> Outcome {
         do {
             guard case .undo(let remnant) = step.action else { return .refused("\(step.id) undoes nothing") }
-            if remnant.holdsData || step.takesWarrant, let refusal = refusal(of: warrant, step, plan) { return .refused(refusal) }
-            return try await undo(remnant, step, plan.spec)
+            guard remnant.holdsData || step.takesWarrant else { return try await undo(remnant, step, plan.spec, consent: .none) }
+            switch permission(warrant, step, plan) {
+            case .success(let id): return try await undo(remnant, step, plan.spec, consent: .dataLoss(id))
+            case .failure(let refusal): return .refused(refusal.words)
+            }
         } catch {
             return .failed("\(error)")
         }
     }
 
-    /// Why the warrant does not permit the step; `nil` when it does.
-    private func refusal(of warrant: WarrantEnvelope?, _ step: Step, _ plan: Plan) -> String? {
-        guard let warrant else { return "there is no warrant for it" }
+    private struct Refusal: Error { let words: String }
+
+    /// The warrant that permits the step now, or why none does.
+    private func permission(_ warrant: WarrantEnvelope?, _ step: Step, _ plan: Plan) -> Result<WarrantID, Refusal> {
+        guard let warrant else { return .failure(Refusal(words: "there is no warrant for it")) }
         let allowed: AllowedSigners
         do {
             allowed = try signers()
         } catch {
-            return "who may sign cannot be read: \(error)"
+            return .failure(Refusal(words: "who may sign cannot be read: \(error)"))
         }
         do throws(WarrantRefusal) {
             let terms = try WarrantVerifier.verifyTeardown(warrant, signers: allowed, now: tools.now().wall).terms
             guard terms.mesh == plan.spec.name, terms.plan == plan.digest, terms.step == step.id,
                 terms.destroys == TeardownTerms.losses(step.destroys)
-            else { return "the warrant is for \(terms.step) of another plan or names other losses" }
-            return nil
+            else { return .failure(Refusal(words: "the warrant is for \(terms.step) of another plan or names other losses")) }
+            return .success(terms.id)
         } catch {
-            return "the warrant does not count: \(error)"
+            return .failure(Refusal(words: "the warrant does not count: \(error)"))
         }
     }
 
-    private func undo(_ remnant: Remnant, _ step: Step, _ spec: MeshSpec) async throws -> Outcome {
+    private func undo(
+        _ remnant: Remnant, _ step: Step, _ spec: MeshSpec, consent: ServiceRemoval.Consent
+    ) async throws -> Outcome {
         let deadline = step.deadline.duration
         let cilium = CiliumDriver(tools: tools)
         func cluster(_ name: ClusterName) throws -> MeshSpec.Cluster {
@@ -62,8 +69,14 @@ package struct TeardownDriver: Sendable {
             guard let found = spec.services.first(where: { $0.name == service }) else {
                 throw DriverError.unreadable(what: "service \(service)", where: "the plan")
             }
+            let cluster = try cluster(name)
+            if consent != .none,
+                let problem = try await RookDriver(client: tools.client(for: cluster)).removeCluster(of: cluster, within: deadline)
+            {
+                return .failed(problem)
+            }
             return try await ServiceDriver(tools: tools, spec: spec)
-                .uninstall(found, from: cluster(name), step: step.id, deadline: deadline)
+                .uninstall(found, on: cluster, consent: consent, step: step.id, deadline: deadline)
         case .connections(let names):
             return try await cilium.disconnect(names.map(cluster), mode: .mesh, step: step.id, deadline: deadline)
         case .membership(let name, let others):

@@ -43,6 +43,10 @@ struct TerraformLockProbe: Sendable {
                 call.keepsInputOpen = true
                 let result = try await driver.run(["console"], deadline: .seconds(60), call: call)
                 first.isInside.store(false, ordering: .sequentiallyConsistent)
+                // The other one was faster, and this one was refused: that shows the same.
+                if !result.succeeded, result.errorText.contains(TerraformLine.Diagnostic.lockSummary) {
+                    return (.holds, "one of two terraforms was refused while the other held the lock (\(backend))")
+                }
                 // It stays until it is cancelled; one that ended by itself held nothing.
                 return (.unknown, "`terraform console` ended with \(result.exit): \(result.lastWords)")
             }
