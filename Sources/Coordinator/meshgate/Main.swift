@@ -44,7 +44,7 @@ struct Meshgate: AsyncParsableCommand {
             """,
         version: Version.text,
         subcommands: [
-            SpecCommand.self,
+            InitCommand.self, SpecCommand.self,
             LintCommand.self,
             PlanCommand.self,
             RenderCommand.self,
