@@ -84,6 +84,7 @@ let package = Package(
         // Coordinator
         room("Rendering", in: "Coordinator", ["MeshModel"]),
         room("MeshConfig", in: "Coordinator", ["MeshModel", "Rendering", "TreeLinting", "Yams"]),
+        room("Import", in: "Coordinator", ["MeshModel"]),
         room("Linting", in: "Coordinator", ["MeshModel"]),
         room("TreeLinting", in: "Coordinator", ["MeshModel", "Linting"]),
         room("Gating", in: "Coordinator", ["MeshModel"]),
@@ -122,7 +123,7 @@ let package = Package(
         program(
             "meshgate", in: "Coordinator",
             [
-                "MeshModel", "MeshConfig", "Rendering", "Linting", "TreeLinting", "Gating", "Planning", "Running", "Rehearsal",
+                "MeshModel", "Import", "MeshConfig", "Rendering", "Linting", "TreeLinting", "Gating", "Planning", "Running", "Rehearsal",
                 "JournalSQLite", "TrustAuthority",
                 "FleetGateway", "ToolDrivers", "FeedExport", "OperatorAPI", "Lab", "MeshTrust", "MeshSystem", "MeshHTTP", arguments,
                 logging,
@@ -154,6 +155,7 @@ let package = Package(
                 "MeshModel", "MeshConfig", "Rendering", "MeshTrust", "MeshTesting", .product(name: "Yams", package: "Yams"),
             ]),
         tests("LintingTests", ["MeshModel", "MeshConfig", "Linting", "MeshTesting"], resources: [.copy("Fixtures")]),
+        tests("ImportTests", ["Import", "Linting", "MeshConfig", "MeshModel"], resources: [.copy("Fixtures")]),
         tests("DiskWipeTests", ["DiskWipe", "MeshModel", "MeshTrust", "MeshSystem"]),
         tests(
             "MeshWireTests", ["MeshModel", "MeshWire", "MeshTesting", .product(name: "SwiftProtobuf", package: "swift-protobuf")]),

@@ -44,7 +44,7 @@ struct Meshgate: AsyncParsableCommand {
             """,
         version: Version.text,
         subcommands: [
-            SpecCommand.self,
+            InitCommand.self, SpecCommand.self,
             LintCommand.self,
             PlanCommand.self,
             RenderCommand.self,
@@ -66,6 +66,7 @@ struct Meshgate: AsyncParsableCommand {
             ContextCommand.self,
             KubeconfigCommand.self,
             TalosconfigCommand.self,
+            SecretsCommand.self,
             RehearseCommand.self,
             LabCommand.self,
         ])

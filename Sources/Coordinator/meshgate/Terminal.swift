@@ -28,6 +28,9 @@ enum Terminal {
         write((isTerminal ? "\u{1B}[31mmeshgate:\u{1B}[0m " : "meshgate: ") + text + "\n", to: STDERR_FILENO)
     }
 
+    /// Beside the result, for whoever watches: on standard error.
+    static func remark(_ text: String) { write(text.hasSuffix("\n") ? text : text + "\n", to: STDERR_FILENO) }
+
     static func raw(_ text: String) { write(text, to: STDOUT_FILENO) }
 
     /// Columns and rows; 80 by 24 when nobody knows.
