@@ -40,6 +40,9 @@ package struct StepDriver: Sendable {
         case .seedMeshCA(let name): return try await seedCA(cluster(name))
         case .installCilium(let name):
             return try await cilium.install(cluster(name), spec: plan.spec, step: step.id, deadline: deadline)
+        case .applyCiliumResources(let name):
+            let target = try cluster(name)
+            return try await CiliumResourceDriver(client: tools.client(for: target), release: plan.spec.versions.cilium).apply(target)
         case .wipe: return .refused("wipes need a warrant in hand and are not done here")
         case .enableClustermesh(let name): return try await cilium.enableClustermesh(cluster(name), step: step.id, deadline: deadline)
         case .connectClustermesh(let names):
@@ -129,7 +132,7 @@ package struct StepDriver: Sendable {
             return [.provision(try await TerraformDriver(tools: tools, directory: provision.terraformDirectory).observe())]
         case (.cluster, .cluster(let name)):
             guard let cluster = plan.spec.cluster(name) else { return [] }
-            return [.cluster(try await ClusterObserver(tools: tools).observe(cluster))]
+            return [.cluster(try await ClusterObserver(tools: tools).observe(cluster, cilium: plan.spec.versions.cilium))]
         case (.connectivity, .cluster(let name)):
             let pairs = plan.steps.flatMap(\.done).compactMap { requirement -> (from: ClusterName, to: ClusterName)? in
                 if case .connectivity(let from, let to) = requirement, from == name { (from, to) } else { nil }
