@@ -88,7 +88,7 @@ let package = Package(
         room("Linting", in: "Coordinator", ["MeshModel"]),
         room("TreeLinting", in: "Coordinator", ["MeshModel", "Linting"]),
         room("Gating", in: "Coordinator", ["MeshModel"]),
-        room("Planning", in: "Coordinator", ["MeshModel", "Gating"]),
+        room("Planning", in: "Coordinator", ["MeshModel", "Rendering", "Gating"]),
         room("Running", in: "Coordinator", ["MeshModel", "Gating", "Planning"]),
         room("Rehearsal", in: "Coordinator", ["MeshModel", "Gating", "Planning", "Running"]),
         room(

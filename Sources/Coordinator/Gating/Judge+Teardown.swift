@@ -42,6 +42,8 @@ extension Judge {
                 return left
             }
         case .hostState(_, let nodes): return .all(nodes.map { hostClean($0, found, say) })
+        case .ciliumResources(let name):
+            return absent(name, found, say) { fact in (fact.ciliumObjects ?? [:]).filter(\.value.isOurs).keys.sorted() }
         case .meshCA(let name): return absent(name, found, say) { $0.meshCA == nil ? [] : ["Secret kube-system/cilium-ca"] }
         case .gatewayAPI(let name):
             return absent(name, found, say) { fact in fact.gatewayBundle.map { ["the Gateway API CRDs \($0)"] } ?? [] }

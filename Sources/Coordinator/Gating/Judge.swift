@@ -119,6 +119,7 @@ package struct Judge: Sendable {
         case .gatewayBundle(let name, let version): return gatewayBundle(name, version, found, say)
         case .ciliumHealthy(let name, let version, let nodes): return ciliumHealthy(name, version, nodes, found, say)
         case .ciliumConfig(let name, let wanted): return ciliumConfig(name, wanted, found, say)
+        case .ciliumResources(let name, let wanted): return ciliumResources(name, wanted, found, say)
         case .datapathParity(let names): return datapathParity(names, found, say)
         case .clusterIDs(let names, let ids): return clusterIDs(names, ids, found, say)
         case .meshCAFree(let name, let like): return meshCA(name, like, mayBeAbsent: true, found, say)

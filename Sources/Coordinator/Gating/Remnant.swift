@@ -15,6 +15,8 @@ package enum Remnant: Hashable, Sendable, Codable {
     /// Links of Cilium that outlive its uninstallation until the node boots anew.
     case hostState(ClusterName, [NodeID])
     case meshCA(ClusterName)
+    /// Load balancer pools, L2 policies and BGP that carry our label.
+    case ciliumResources(ClusterName)
     case gatewayAPI(ClusterName)
 
     private enum ServiceCodingKeys: String, CodingKey { case _0 = "service", _1 = "cluster" }
@@ -23,6 +25,7 @@ package enum Remnant: Hashable, Sendable, Codable {
     private enum ClustermeshCodingKeys: String, CodingKey { case _0 = "cluster" }
     private enum CiliumCodingKeys: String, CodingKey { case _0 = "cluster" }
     private enum HostStateCodingKeys: String, CodingKey { case _0 = "cluster", _1 = "nodes" }
+    private enum CiliumResourcesCodingKeys: String, CodingKey { case _0 = "cluster" }
     private enum MeshCACodingKeys: String, CodingKey { case _0 = "cluster" }
     private enum GatewayAPICodingKeys: String, CodingKey { case _0 = "cluster" }
 
@@ -32,7 +35,7 @@ package enum Remnant: Hashable, Sendable, Codable {
         case .service: "helm/kubectl/ansible"
         case .connections, .membership, .clustermesh, .cilium: "cilium"
         case .hostState: "talosctl"
-        case .meshCA, .gatewayAPI: "kubernetes"
+        case .meshCA, .ciliumResources, .gatewayAPI: "kubernetes"
         }
     }
 
@@ -40,14 +43,15 @@ package enum Remnant: Hashable, Sendable, Codable {
     package var holdsData: Bool {
         switch self {
         case .service(let name, _): ServiceCatalogue.service(name)?.holdsData ?? false
-        case .connections, .membership, .clustermesh, .cilium, .hostState, .meshCA, .gatewayAPI: false
+        case .connections, .membership, .clustermesh, .cilium, .hostState, .meshCA, .ciliumResources, .gatewayAPI: false
         }
     }
 
     /// What shows whether it is there.
     var seenBy: [EvidenceKey] {
         switch self {
-        case .service(_, let name), .clustermesh(let name), .cilium(let name), .meshCA(let name), .gatewayAPI(let name):
+        case .service(_, let name), .clustermesh(let name), .cilium(let name), .ciliumResources(let name), .meshCA(let name),
+            .gatewayAPI(let name):
             [EvidenceKey(.cluster(name), .cluster)]
         case .connections(let names): names.map { EvidenceKey(.cluster($0), .cluster) }
         case .membership(let name, let others): ([name] + others).map { EvidenceKey(.cluster($0), .cluster) }

@@ -31,6 +31,8 @@ package enum Requirement: Hashable, Sendable, Codable {
     case gatewayBundle(ClusterName, SemanticVersion)
     case ciliumHealthy(ClusterName, version: SemanticVersion, nodes: Int)
     case ciliumConfig(ClusterName, [String: String])
+    /// Pools, policies and BGP are there as planned, by `kind/name`, and nothing of ours besides.
+    case ciliumResources(ClusterName, [String: HelmValue])
     case datapathParity([ClusterName])
     case clusterIDs([ClusterName], ids: [Int])
     /// No CA yet, or the very one that `like` has: anything else would have to be migrated.
@@ -85,6 +87,7 @@ package enum Requirement: Hashable, Sendable, Codable {
     private enum GatewayBundleCodingKeys: String, CodingKey { case _0 = "cluster", _1 = "version" }
     private enum CiliumHealthyCodingKeys: String, CodingKey { case _0 = "cluster", version, nodes }
     private enum CiliumConfigCodingKeys: String, CodingKey { case _0 = "cluster", _1 = "values" }
+    private enum CiliumResourcesCodingKeys: String, CodingKey { case _0 = "cluster", _1 = "objects" }
     private enum DatapathParityCodingKeys: String, CodingKey { case _0 = "clusters" }
     private enum ClusterIDsCodingKeys: String, CodingKey { case _0 = "clusters", ids }
     private enum MeshCAFreeCodingKeys: String, CodingKey { case _0 = "cluster", like }
@@ -144,6 +147,7 @@ package enum Requirement: Hashable, Sendable, Codable {
         case .gatewayBundle: .gatewayBundle
         case .ciliumHealthy: .ciliumHealthy
         case .ciliumConfig: .ciliumConfig
+        case .ciliumResources: .ciliumResources
         case .datapathParity: .datapathParity
         case .clusterIDs: .clusterIDs
         case .meshCAFree, .meshCAShared: .meshCA
@@ -172,8 +176,8 @@ package enum Requirement: Hashable, Sendable, Codable {
     /// well things work at the moment.
     package var comparesConfiguration: Bool {
         switch self {
-        case .nodesRegistered, .gatewayBundle, .ciliumConfig, .datapathParity, .clusterIDs, .meshCAShared, .clustermeshReady, .provisioned,
-            .serviceDeployed, .podSecurity:
+        case .nodesRegistered, .gatewayBundle, .ciliumConfig, .ciliumResources, .datapathParity, .clusterIDs, .meshCAShared,
+            .clustermeshReady, .provisioned, .serviceDeployed, .podSecurity:
             true
         case .agentReady, .bootStable, .clockWithin, .kernelFit, .link, .address, .reaches, .diskIdentity, .diskUnused, .diskBlank,
             .diskWitness, .osdRetired, .blankProven, .wiperArmed, .warranted, .clustersDistinct, .kubeProxyAbsent, .ciliumHealthy,
@@ -205,7 +209,7 @@ package enum Requirement: Hashable, Sendable, Codable {
         case .clustersDistinct(let names), .datapathParity(let names), .clusterIDs(let names, _), .meshConnected(let names):
             names.map { EvidenceKey(.cluster($0), .cluster) }
         case .nodesRegistered(let name, _, _), .kubeProxyAbsent(let name), .gatewayBundle(let name, _), .ciliumHealthy(let name, _, _),
-            .ciliumConfig(let name, _), .clustermeshReady(let name, _), .clustermeshConnected(let name, _),
+            .ciliumConfig(let name, _), .ciliumResources(let name, _), .clustermeshReady(let name, _), .clustermeshConnected(let name, _),
             .serviceDeployed(let name, _, _, _), .serviceWorks(let name, _), .serviceUnclaimed(let name, _), .podSecurity(let name, _, _),
             .servingCertificates(let name), .cephHealthy(let name, _):
             [EvidenceKey(.cluster(name), .cluster)]

@@ -92,6 +92,8 @@ package enum Action: Hashable, Sendable, Codable {
     case installGatewayAPI(ClusterName, SemanticVersion)
     case seedMeshCA(ClusterName)
     case installCilium(ClusterName)
+    /// Pools, policies and BGP.
+    case applyCiliumResources(ClusterName)
     /// By the node's own wiper, or by another way.
     case wipe(NodeID, Requirement.PlannedDisk, WarrantTerms.Method, through: WipeRoute? = nil)
     case enableClustermesh(ClusterName)
@@ -109,6 +111,7 @@ package enum Action: Hashable, Sendable, Codable {
     private enum InstallGatewayAPICodingKeys: String, CodingKey { case _0 = "cluster", _1 = "version" }
     private enum SeedMeshCACodingKeys: String, CodingKey { case _0 = "cluster" }
     private enum InstallCiliumCodingKeys: String, CodingKey { case _0 = "cluster" }
+    private enum ApplyCiliumResourcesCodingKeys: String, CodingKey { case _0 = "cluster" }
     private enum WipeCodingKeys: String, CodingKey { case _0 = "node", _1 = "disk", _2 = "method", through }
     private enum EnableClustermeshCodingKeys: String, CodingKey { case _0 = "cluster" }
     private enum ConnectClustermeshCodingKeys: String, CodingKey { case _0 = "clusters" }
@@ -120,7 +123,7 @@ package enum Action: Hashable, Sendable, Codable {
         switch self {
         case .provision: "terraform"
         case .awaitTalos: "talosctl"
-        case .awaitNodes, .seedMeshCA: "kubernetes"
+        case .awaitNodes, .seedMeshCA, .applyCiliumResources: "kubernetes"
         case .installGatewayAPI: "kubectl"
         case .installCilium, .enableClustermesh, .connectClustermesh, .testConnectivity: "cilium"
         case .wipe(_, _, _, let route): route == .talosAPI ? "talosctl" : "agent"

@@ -93,6 +93,7 @@ private struct Teardown {
             if case .cluster(let leaving) = scope { .membership(leaving, of: names.filter { $0 != leaving }) } else { .connections(names) }
         case .enableClustermesh(let name): .clustermesh(name)
         case .installCilium(let name): .cilium(name)
+        case .applyCiliumResources(let name): .ciliumResources(name)
         case .seedMeshCA(let name): .meshCA(name)
         case .installGatewayAPI(let name, _): .gatewayAPI(name)
         case .provision, .awaitTalos, .awaitNodes, .wipe, .testConnectivity, .look, .undo: nil
@@ -131,6 +132,7 @@ private struct Teardown {
         case .clustermesh: "disable the clustermesh API server"
         case .cilium: "uninstall Cilium"
         case .hostState: "reboot nodes on which links of Cilium are left"
+        case .ciliumResources: "remove load balancer pools, L2 policies and BGP"
         case .meshCA: "remove the mesh's Cilium CA"
         case .gatewayAPI: "remove the Gateway API CRDs, when no object needs them"
         }

@@ -2,6 +2,7 @@
 
 import Gating
 package import MeshModel
+import Rendering
 
 /// Turns a spec into a plan. Steps grow with clusters and disks, never with pairs of clusters.
 package struct Planner: Sendable {
@@ -35,6 +36,7 @@ package struct Planner: Sendable {
             steps += gatewaySteps(cluster)
             steps.append(caStep(cluster))
             steps.append(ciliumStep(cluster))
+            steps += resourceSteps(cluster)
             steps += wipeSteps(cluster)
             if isMesh { steps.append(clustermeshStep(cluster)) }
         }
@@ -116,6 +118,23 @@ package struct Planner: Sendable {
                 .ciliumConfig(cluster.name, ciliumConfig(cluster)),
             ])
     }
+
+    /// None where mesh.yaml has no pools, policies and BGP.
+    private func resourceSteps(_ cluster: MeshSpec.Cluster) -> [Step] {
+        let resources = CiliumResources.of(cluster, cilium: spec.versions.cilium)
+        guard !resources.isEmpty else { return [] }
+        let objects = Dictionary(
+            resources.map { ("\($0.kind.rawValue)/\($0.name)", HelmValue.map($0.spec)) }, uniquingKeysWith: { first, _ in first })
+        return [
+            Step(
+                id: resourceStepID(cluster), title: "apply load balancer pools, L2 policies and BGP", place: .cluster(cluster.name),
+                action: .applyCiliumResources(cluster.name), after: [StepID(cluster.name.text, "cilium")],
+                gates: [.ciliumHealthy(cluster.name, version: spec.versions.cilium, nodes: cluster.nodes.count)],
+                done: [.ciliumResources(cluster.name, objects)], deadline: TimeSpan(.seconds(120)))
+        ]
+    }
+
+    private func resourceStepID(_ cluster: MeshSpec.Cluster) -> StepID { StepID(cluster.name.text, "cilium-resources") }
 
     /// The ground that Cilium stands on, node by node.
     private func hostGates(_ node: MeshSpec.Node, _ cluster: MeshSpec.Cluster) -> [Requirement] {
@@ -299,7 +318,10 @@ package struct Planner: Sendable {
         for service in spec.services {
             for name in service.clusters {
                 guard let cluster = spec.cluster(name) else { continue }
-                let step = serviceStep(service, on: cluster, after: last[name] ?? StepID(name.text, "cilium"))
+                // A service of type LoadBalancer waits for an address until there is a pool.
+                let hasResources = !CiliumResources.of(cluster, cilium: spec.versions.cilium).isEmpty
+                let first = hasResources ? resourceStepID(cluster) : StepID(name.text, "cilium")
+                let step = serviceStep(service, on: cluster, after: last[name] ?? first)
                 steps.append(step)
                 last[name] = step.id
             }

@@ -29,6 +29,8 @@ package struct RehearsedWorld: Hashable, Sendable {
         package var authority: String?
         package var cilium = false
         package var apiserver = false
+        /// Pools, policies and BGP objects, by `kind/name`.
+        package var resources: [String: HelmValue] = [:]
         package var remotes: Set<ClusterName> = []
         package var tested: Set<ClusterName> = []
         package var services: Set<String> = []
@@ -235,6 +237,7 @@ package struct RehearsedWorld: Hashable, Sendable {
         fact.gatewayBundle = state.gateway
         fact.meshCA = state.authority.flatMap { Digest(Array(("ca:" + $0 + String(repeating: ".", count: 32)).utf8.prefix(32))) }
         if state.cilium, let cluster {
+            fact.ciliumObjects = state.resources.mapValues { .init(spec: $0, isOurs: true) }
             fact.releases["kube-system/cilium"] = .init(chart: "cilium", version: spec.versions.cilium.description, status: "deployed")
             fact.daemonSets["kube-system/cilium"] = .init(desired: nodes.count, ready: nodes.count)
             fact.ciliumErrors = []
@@ -292,6 +295,8 @@ package struct RehearsedWorld: Hashable, Sendable {
         case .installGatewayAPI(let name, let version): clusters[name]?.gateway = version
         case .seedMeshCA(let name): clusters[name]?.authority = "mesh"
         case .installCilium(let name): clusters[name]?.cilium = true
+        case .applyCiliumResources(let name):
+            for case .ciliumResources(name, let objects) in step.done { clusters[name]?.resources = objects }
         case .enableClustermesh(let name): clusters[name]?.apiserver = true
         case .connectClustermesh(let names):
             for name in names { clusters[name]?.remotes = Set(names).subtracting([name]) }
@@ -321,6 +326,7 @@ package struct RehearsedWorld: Hashable, Sendable {
             for other in others { clusters[other]?.remotes.remove(leaving) }
         case .clustermesh(let name): clusters[name]?.apiserver = false
         case .cilium(let name): clusters[name]?.cilium = false
+        case .ciliumResources(let name): clusters[name]?.resources = [:]
         case .meshCA(let name): clusters[name]?.authority = nil
         case .gatewayAPI(let name): clusters[name]?.gateway = nil
         case .hostState: break

@@ -3,13 +3,16 @@
 import MeshHTTP
 import MeshModel
 import MeshTrust
+import Rendering
 
 /// Looks at one cluster, through its API server and `cilium ... status`: what is there, not what a command said it did.
 struct ClusterObserver: Sendable {
     let tools: Toolbox
 
     /// - Parameter services: those of the plan that are meant for this cluster.
-    func observe(_ cluster: MeshSpec.Cluster, services: [MeshSpec.Service]) async throws -> ClusterFact {
+    func observe(
+        _ cluster: MeshSpec.Cluster, cilium release: SemanticVersion, services: [MeshSpec.Service]
+    ) async throws -> ClusterFact {
         let client = try tools.client(for: cluster)
         var fact = ClusterFact(name: cluster.name)
         fact.apiCA = client.access.authority.map { Digest.sha256($0) }
@@ -34,6 +37,9 @@ struct ClusterObserver: Sendable {
             let cilium = CiliumDriver(tools: tools)
             fact.ciliumErrors = try await cilium.statusErrors(cluster)
             fact.clustermesh = try await clustermesh(cluster, cilium, client)
+            if !CiliumResources.of(cluster, cilium: release).isEmpty {
+                fact.ciliumObjects = try await CiliumResourceDriver(client: client, release: release).observe()
+            }
         }
         return fact
     }

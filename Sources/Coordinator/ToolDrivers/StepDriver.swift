@@ -45,6 +45,9 @@ package struct StepDriver: Sendable {
         case .seedMeshCA(let name): return try await seedCA(cluster(name))
         case .installCilium(let name):
             return try await cilium.install(cluster(name), spec: plan.spec, step: step.id, deadline: deadline)
+        case .applyCiliumResources(let name):
+            let target = try cluster(name)
+            return try await CiliumResourceDriver(client: tools.client(for: target), release: plan.spec.versions.cilium).apply(target)
         case .wipe: return .refused("wipes need a warrant in hand and are not done here")
         case .enableClustermesh(let name): return try await cilium.enableClustermesh(cluster(name), step: step.id, deadline: deadline)
         case .connectClustermesh(let names):
@@ -138,7 +141,7 @@ package struct StepDriver: Sendable {
             return [
                 .cluster(
                     try await ClusterObserver(tools: tools).observe(
-                        cluster, services: plan.spec.services.filter { $0.clusters.contains(name) }))
+                        cluster, cilium: plan.spec.versions.cilium, services: plan.spec.services.filter { $0.clusters.contains(name) }))
             ]
         case (.connectivity, .cluster(let name)):
             let pairs = plan.steps.flatMap(\.done).compactMap { requirement -> (from: ClusterName, to: ClusterName)? in

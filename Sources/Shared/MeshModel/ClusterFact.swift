@@ -48,6 +48,19 @@ package struct ClusterFact: Hashable, Sendable, Codable {
             self.errors = errors
         }
     }
+    /// An object of Cilium's own kinds: a pool, a policy, a part of BGP.
+    package struct CiliumObject: Hashable, Sendable, Codable {
+        package var spec: HelmValue
+        /// Made by Meshgate, by its label.
+        package var isOurs: Bool
+        /// What Cilium's operator finds wrong with it.
+        package var conflict: String?
+        package init(spec: HelmValue, isOurs: Bool, conflict: String? = nil) {
+            self.spec = spec
+            self.isOurs = isOurs
+            self.conflict = conflict
+        }
+    }
     package struct Release: Hashable, Sendable, Codable {
         package var chart: String
         package var version: String
@@ -80,6 +93,8 @@ package struct ClusterFact: Hashable, Sendable, Codable {
     package var releases: [String: Release]
     /// CephCluster health by `namespace/name`, as (health, OSDs up).
     package var ceph: [String: CephHealth]
+    /// By `kind/name`; absent where the spec has none, or Cilium's kinds are not there yet.
+    package var ciliumObjects: [String: CiliumObject]?
     package struct CephHealth: Hashable, Sendable, Codable {
         package var phase: String
         package var health: String
@@ -105,7 +120,8 @@ package struct ClusterFact: Hashable, Sendable, Codable {
         name: ClusterName, apiCA: Digest? = nil, systemUID: String? = nil, nodes: [RegisteredNode] = [],
         daemonSets: [String: DaemonSet] = [:], ciliumConfig: [String: String]? = nil, meshCA: Digest? = nil,
         gatewayBundle: SemanticVersion? = nil, ciliumErrors: [String]? = nil, clustermesh: Clustermesh? = nil,
-        configuredRemotes: [String] = [], releases: [String: Release] = [:], ceph: [String: CephHealth] = [:]
+        configuredRemotes: [String] = [], releases: [String: Release] = [:], ceph: [String: CephHealth] = [:],
+        ciliumObjects: [String: CiliumObject]? = nil
     ) {
         self.name = name
         self.apiCA = apiCA
@@ -120,6 +136,7 @@ package struct ClusterFact: Hashable, Sendable, Codable {
         self.configuredRemotes = configuredRemotes
         self.releases = releases
         self.ceph = ceph
+        self.ciliumObjects = ciliumObjects
     }
 }
 

@@ -101,6 +101,7 @@ extension StandInCilium {
                     try await client.apply(owned, at: path, manager: "helm")
                 }
             }
+            try await registerKinds(client)
             if chart.usesAPIServer { try await issueByHelm(chart, client) }
             if arguments.has("--wait") { try await waitReady(chart, client) }
         } catch let failure as StandInFailure {
@@ -108,6 +109,22 @@ extension StandInCilium {
             throw StandInFailure.error("\(doing): \(failure.reason)")
         }
         try await release.save(status: "deployed", client)
+    }
+
+    /// As the operator does, which asks for no value of the chart's.
+    private func registerKinds(_ client: StandInClient) async throws {
+        for kind in [
+            "CiliumLoadBalancerIPPool", "CiliumL2AnnouncementPolicy", "CiliumBGPAdvertisement", "CiliumBGPPeerConfig",
+            "CiliumBGPNodeConfigOverride", "CiliumBGPClusterConfig",
+        ] {
+            let definition = StandInDefinition.make(
+                kind: kind, group: "cilium.io", version: kind == "CiliumL2AnnouncementPolicy" ? "v2alpha1" : "v2", isNamespaced: false)
+            try await client.apply(
+                definition,
+                at: .init(
+                    group: "apis/apiextensions.k8s.io/v1", resource: "customresourcedefinitions",
+                    name: "\(StandInKinds.plural(kind)).cilium.io"), manager: "cilium-operator")
+        }
     }
 
     private func issueByHelm(_ chart: StandInChart, _ client: StandInClient) async throws {

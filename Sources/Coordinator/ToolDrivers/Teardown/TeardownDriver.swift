@@ -85,6 +85,9 @@ package struct TeardownDriver: Sendable {
         case .clustermesh(let name): return try await cilium.disableClustermesh(cluster(name), step: step.id, deadline: deadline)
         case .cilium(let name): return try await cilium.uninstall(cluster(name), step: step.id, deadline: deadline)
         case .hostState(let name, let nodes): return try await reboot(nodes, of: cluster(name), step: step.id, deadline: deadline)
+        case .ciliumResources(let name):
+            let driver = CiliumResourceDriver(client: try tools.client(for: cluster(name)), release: spec.versions.cilium)
+            return .succeeded("removed \(try await driver.removeOurs())")
         case .meshCA(let name): return try await removeCA(tools.client(for: cluster(name)))
         case .gatewayAPI(let name): return try await GatewayAPIRemoval(client: tools.client(for: cluster(name))).remove()
         }
