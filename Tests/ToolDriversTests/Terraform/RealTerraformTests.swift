@@ -145,13 +145,18 @@ struct RealTerraformTests {
             resource "terraform_data" "slow" {
               depends_on = [terraform_data.quick]
               provisioner "local-exec" {
-                command = "sleep 60"
+                command = "touch under-way; sleep 60"
               }
             }
             """
         try await TerraformBench.with(slow) { bench in
             let run = Task { try await bench.apply() }
             await bench.progress.wait(for: "slow: provisioner begins")
+            // Until the command itself runs, terraform may still leave the resource out.
+            let end = ContinuousClock.now.advanced(by: .seconds(30))
+            while try TerraformBench.files.read(bench.root + "/tf/under-way", limit: 1) == nil, ContinuousClock.now < end {
+                try await Task.sleep(for: .milliseconds(10))
+            }
             run.cancel()
             await #expect(throws: CancellationError.self) { try await run.value }
             // What was made is known, the half-made one as tainted: nothing is lost, nothing would be made twice.
