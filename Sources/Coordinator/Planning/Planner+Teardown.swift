@@ -131,7 +131,7 @@ private struct Teardown {
         case .membership(let name, let others): "disconnect \(name) from \(others.map(\.text).joined(separator: ", "))"
         case .clustermesh: "disable the clustermesh API server"
         case .cilium: "uninstall Cilium"
-        case .hostState: "reboot nodes on which links of Cilium are left"
+        case .hostState: "reboot the nodes one by one, if links of Cilium are left on any of them"
         case .ciliumResources: "remove load balancer pools, L2 policies and BGP"
         case .meshCA: "remove the mesh's Cilium CA"
         case .gatewayAPI: "remove the Gateway API CRDs, when no object needs them"
