@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Gating
+import Lab
 import MeshHTTP
 import MeshModel
 import MeshSystem
@@ -47,11 +48,12 @@ struct Bench: Sendable {
         self.world = world
         let files = LinuxFileStore()
         let work = world.directory + "/work"
-        for directory in [work, world.directory + "/terraform"] { try files.createDirectory(directory) }
+        for directory in [work, world.directory + "/terraform", world.directory + "/manifests"] { try files.createDirectory(directory) }
         for (name, text) in [
             ("terraform/main.tf", "resource \"lab_machine\" \"a\" {\n  name = \"a\"\n}\nresource \"lab_machine\" \"b\" {\n}\n"),
             ("metrics-server.json", Self.manifest), ("play.yml", "- hosts: all\n"),
         ] { try files.write(Array(text.utf8), to: world.directory + "/" + name) }
+        if let version = spec.versions.gatewayAPI { try LabGatewayAPI.write(version, beside: world.directory) }
         let key = try PrivateKey.generate()
         let now = SystemClock.now().wall
         let certificate = try Certificate.makeRoot(key: key, name: "Cilium CA", notBefore: now, notAfter: now + .seconds(86_400))

@@ -83,7 +83,7 @@ struct ServiceValuesTests {
 }
 
 /// A web of fixed pages; everything else is 404.
-private struct StaticWeb: HTTPClient {
+struct StaticWeb: HTTPClient {
     let pages: [String: HTTPResponse]
     init(_ pages: [String: HTTPResponse]) { self.pages = pages }
 

@@ -69,6 +69,12 @@ extension Judge {
                     .cluster(name), .mismatch, "\(name) has Gateway API \(have), the plan wants \(wanted)",
                     "the plan's gateway-api step replaces it")
             }
+            if let gaps = fact.gatewayGaps, !gaps.isEmpty {
+                return say.hold(
+                    .cluster(name), .absent,
+                    "of the Gateway API's definitions on \(name), \(gaps.joined(separator: ", ")) are missing or not accepted yet",
+                    "the plan's gateway-api step applies them; look at their condition Established")
+            }
             return .pass
         }
     }

@@ -134,6 +134,7 @@ struct LabCrew: Sendable {
         try LabFiles.write(file.mesh, to: paths.mesh)
         try LabFiles.write(file.terraform, to: paths.terraform + "/main.tf")
         try LabFiles.write(file.metricsServer, to: paths.manifests + "/metrics-server.yaml")
+        try LabGatewayAPI.write(LabMeshFile.gatewayAPI, beside: paths.directory)
     }
 }
 

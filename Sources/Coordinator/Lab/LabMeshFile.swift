@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 
 internal import FoundationEssentials
-internal import MeshModel
+package import MeshModel
 
 /// The files that an admin would bring to a mesh, written for a lab: mesh.yaml, a kubeconfig, a Terraform tree and a manifest.
 package struct LabMeshFile: Hashable, Sendable {
     package let topology: LabTopology
+
+    /// The release that Cilium 1.18 expects.
+    package static let gatewayAPI = SemanticVersion(1, 3, 0)
 
     package init(_ topology: LabTopology) { self.topology = topology }
 
@@ -18,7 +21,7 @@ package struct LabMeshFile: Hashable, Sendable {
         metadata:
           name: lab
         spec:
-          versions: { talos: 1.11.3, cilium: 1.18.5, gatewayAPI: 1.3.0 }
+          versions: { talos: 1.11.3, cilium: 1.18.5, gatewayAPI: \(Self.gatewayAPI) }
 
           networks:
         \(topology.clusters.map(network).joined(separator: "\n"))

@@ -123,8 +123,7 @@ package enum Action: Hashable, Sendable, Codable {
         switch self {
         case .provision: "terraform"
         case .awaitTalos: "talosctl"
-        case .awaitNodes, .seedMeshCA, .applyCiliumResources: "kubernetes"
-        case .installGatewayAPI: "kubectl"
+        case .awaitNodes, .installGatewayAPI, .seedMeshCA, .applyCiliumResources: "kubernetes"
         case .installCilium, .enableClustermesh, .connectClustermesh, .testConnectivity: "cilium"
         case .wipe(_, _, _, let route): route == .talosAPI ? "talosctl" : "agent"
         case .installService: "helm/kubectl/ansible"

@@ -21,7 +21,7 @@ struct ClusterObserver: Sendable {
         fact.daemonSets = try await daemonSets(client)
         fact.ciliumConfig = try await client.get("/api/v1/namespaces/kube-system/configmaps/cilium-config")?["data"]?.stringMap
         fact.meshCA = try await meshCA(client)
-        fact.gatewayBundle = try await gatewayBundle(client)
+        (fact.gatewayBundle, fact.gatewayGaps) = try await gatewayAPI(client)
         fact.releases = try await HelmReleases(client: client).all()
         fact.ceph = try await ceph(client)
         fact.configuredRemotes = try await configuredRemotes(client)
@@ -109,10 +109,20 @@ struct ClusterObserver: Sendable {
         return names.sorted()
     }
 
-    private func gatewayBundle(_ client: KubernetesClient) async throws -> SemanticVersion? {
-        let path = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/gateways.gateway.networking.k8s.io"
-        let annotations = try await client.get(path)?["metadata", "annotations"]
-        return annotations?["gateway.networking.k8s.io/bundle-version"]?.string.flatMap(SemanticVersion.init)
+    /// The oldest release among the definitions that Cilium looks for, and which of these are not there or not accepted yet.
+    private func gatewayAPI(_ client: KubernetesClient) async throws -> (bundle: SemanticVersion?, gaps: [String]?) {
+        var oldest: SemanticVersion?
+        var gaps: [String] = []
+        for plural in ["gatewayclasses", "gateways", "grpcroutes", "httproutes", "referencegrants"] {
+            let path = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/\(plural).gateway.networking.k8s.io"
+            let definition = try await client.get(path)
+            if let release = definition?.gatewayBundle { oldest = min(oldest ?? release, release) }
+            let conditions = definition?["status", "conditions"]?.list ?? []
+            if !conditions.contains(where: { $0["type"]?.string == "Established" && $0["status"]?.string == "True" }) {
+                gaps.append(plural)
+            }
+        }
+        return (oldest, oldest == nil || gaps.isEmpty ? nil : gaps)
     }
 
     private func ceph(_ client: KubernetesClient) async throws -> [String: ClusterFact.CephHealth] {

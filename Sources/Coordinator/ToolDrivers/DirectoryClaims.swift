@@ -10,6 +10,7 @@ final class DirectoryClaims: Sendable {
         var answers: [String: String] = [:]
     }
     private let state = Mutex(State())
+    private let turn = Mutex(())
 
     /// False when somebody else is at work there.
     func claim(_ directory: String) -> Bool { state.withLock { $0.busy.insert(directory).inserted } }
@@ -21,6 +22,9 @@ final class DirectoryClaims: Sendable {
         try make()
         state.withLock { _ = $0.made.insert(name) }
     }
+
+    /// One caller at a time in the whole process; for what is short, as others wait.
+    func alone<Value: Sendable>(_ body: () throws -> Value) rethrows -> Value { try turn.withLock { _ in try body() } }
 
     /// What was found out before, by name.
     func answer(_ name: String) -> String? { state.withLock { $0.answers[name] } }

@@ -40,8 +40,7 @@ package struct StepDriver: Sendable {
         case .awaitTalos(let name): return try await talosHealth(cluster(name), step: step.id, deadline: deadline)
         case .awaitNodes: return .succeeded("nothing to do but wait for the nodes")
         case .installGatewayAPI(let name, let version):
-            return try await ServiceDriver(tools: tools, spec: plan.spec)
-                .gatewayAPI(version, on: cluster(name), step: step.id, deadline: deadline)
+            return try await GatewayAPIDriver(tools: tools).apply(version, on: cluster(name))
         case .seedMeshCA(let name): return try await seedCA(cluster(name))
         case .installCilium(let name):
             return try await cilium.install(cluster(name), spec: plan.spec, step: step.id, deadline: deadline)

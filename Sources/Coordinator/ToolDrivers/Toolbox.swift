@@ -33,6 +33,8 @@ package struct Toolbox: Sendable {
     package var meshCA: @Sendable () throws -> (certificate: String, key: String)
     /// A variable of the coordinator's own environment, for secrets that mesh.yaml says are kept there. Tools do not get it.
     package var variable: @Sendable (String) -> String? = { _ in nil }
+    /// The documents of a YAML file that others wrote. JSON only, which is YAML too, unless a reader of all YAML is handed in.
+    package var readYAML: @Sendable ([UInt8]) throws -> [HelmValue] = Toolbox.readJSON
     /// Called with each line a tool prints, redacted, for progress.
     package var progress: @Sendable (StepID, String) -> Void
     /// How often API servers are asked again.
@@ -69,6 +71,17 @@ package struct Toolbox: Sendable {
         self.patience = patience
         plugins = ExecCredentials(runner: runner, environment: environment, searchPath: searchPath, now: now)
         transcripts = TranscriptBook(directory: workDirectory + "/transcripts", files: files)
+    }
+
+    /// The same, of documents in JSON.
+    package static func readJSON(_ bytes: [UInt8]) throws -> [HelmValue] {
+        let lines = String(decoding: bytes, as: UTF8.self).split(separator: "\n", omittingEmptySubsequences: false)
+        return try lines.split(whereSeparator: { $0 == "---" }).filter { !$0.allSatisfy(\.isEmpty) }.map { document in
+            guard let json = JSON.decode(Array(document.joined(separator: "\n").utf8)) else {
+                throw DriverError.unreadable(what: "a document", where: "a file of JSON documents")
+            }
+            return json
+        }
     }
 
     /// Names of variables that tools may get: places, locale, the tools' own credentials. Nothing of ours.

@@ -83,6 +83,7 @@ struct Coordinator: Sendable {
             meshCA: { try CiliumAuthority.open(directory: settings.state.authority, files: files, now: now().wall) },
             progress: { step, line in log.debug("tool", metadata: ["step": "\(step)", "line": "\(line)"]) })
         tools.variable = { environment($0) }
+        tools.readYAML = { try readForeignYAML(String(decoding: $0, as: UTF8.self), file: "the manifest") }
         let signers: @Sendable () throws -> AllowedSigners = { try settings.signers(files) }
         let hands = FleetHands(
             driver: StepDriver(tools: tools), talos: TalosWipe(tools: tools, signers: signers),

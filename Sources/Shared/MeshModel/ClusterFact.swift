@@ -83,7 +83,10 @@ package struct ClusterFact: Hashable, Sendable, Codable {
     package var ciliumConfig: [String: String]?
     /// SHA-256 of the public key of kube-system/cilium-ca; absent when there is none.
     package var meshCA: Digest?
+    /// The oldest release among the definitions of the Gateway API that Cilium looks for; absent when none of them is there.
     package var gatewayBundle: SemanticVersion?
+    /// Which of these are missing or not accepted by the API server yet; absent when all are there, or none.
+    package var gatewayGaps: [String]?
     /// Errors listed by `cilium status -o json`; absent when it could not be asked.
     package var ciliumErrors: [String]?
     package var clustermesh: Clustermesh?

@@ -2,8 +2,7 @@
 
 internal import MeshModel
 
-/// The stand-in kubectl: apply, get, delete and version. Manifests are JSON; of web addresses it knows the Gateway API's release only, and
-/// it opens no connection but to a stand-in API server.
+/// The stand-in kubectl: apply, get, delete and version. Manifests are JSON files, and it opens no connection but to a stand-in API server.
 struct StandInKubectl: Sendable {
     private let call: StandInCall
     private let arguments: StandInArguments
@@ -62,10 +61,7 @@ struct StandInKubectl: Sendable {
     /// Several objects stand in a `List`.
     private func manifest(_ source: String) throws -> [HelmValue] {
         if source.contains("://") {
-            guard let version = StandInGatewayAPI.version(inURL: source) else {
-                throw StandInFailure.plain("error: unable to read URL \"\(source)\": the stand-in kubectl has no network")
-            }
-            return StandInGatewayAPI.definitions(version: version)
+            throw StandInFailure.plain("error: unable to read URL \"\(source)\": the stand-in kubectl has no network")
         }
         guard let bytes = LabFiles.bytes(call.absolute(source), limit: 16 << 20) else {
             throw StandInFailure.plain("error: the path \"\(source)\" does not exist")
@@ -154,29 +150,6 @@ struct StandInKubectl: Sendable {
 
     private func notFound(_ path: StandInPath) -> StandInFailure {
         .plain("Error from server (NotFound): \(path.fullResource) \"\(path.name ?? "")\" not found")
-    }
-}
-
-/// The custom resource definitions that a release of the Gateway API brings.
-enum StandInGatewayAPI {
-    private static let host = "https://github.com/kubernetes-sigs/gateway-api/releases/download/v"
-    private static let kinds = ["GatewayClass", "Gateway", "HTTPRoute", "GRPCRoute", "ReferenceGrant"]
-
-    static func version(inURL url: String) -> String? {
-        guard url.hasPrefix(host) else { return nil }
-        let rest = url.dropFirst(host.count).split(separator: "/")
-        return rest.count == 2 && rest[1] == "standard-install.yaml" ? String(rest[0]) : nil
-    }
-
-    static func definitions(version: String) -> [HelmValue] {
-        kinds.map { kind in
-            var definition = StandInDefinition.make(
-                kind: kind, group: "gateway.networking.k8s.io", version: "v1", isNamespaced: kind != "GatewayClass")
-            definition["metadata", "annotations"] = [
-                "gateway.networking.k8s.io/bundle-version": "v\(version)", "gateway.networking.k8s.io/channel": "standard",
-            ]
-            return definition
-        }
     }
 }
 

@@ -36,7 +36,7 @@ struct PinnedSource: Sendable {
 
     /// Release pages redirect to where the bytes are. The digest decides what is taken, so that another host is no danger; plain http is,
     /// because it would tell a listener what is installed.
-    private func download(_ address: String) async throws -> [UInt8] {
+    func download(_ address: String) async throws -> [UInt8] {
         var url = address
         for _ in 0...Self.mostRedirects {
             guard url.hasPrefix("https://") || url == address else { throw ServiceError.redirect(from: address, to: url) }

@@ -32,13 +32,6 @@ struct ServiceDriver: Sendable {
         }
     }
 
-    func gatewayAPI(_ version: SemanticVersion, on cluster: MeshSpec.Cluster, step: StepID, deadline: Duration) async throws -> Outcome {
-        let url = "https://github.com/kubernetes-sigs/gateway-api/releases/download/v\(version)/standard-install.yaml"
-        let result = try await tools.run(
-            "kubectl", tools.kubectl(cluster) + ["apply", "--server-side", "-f", url], step: step, deadline: deadline)
-        return Outcome(result, command: "kubectl apply", done: "CRDs applied")
-    }
-
     /// What `uninstall` would remove, in its order, and why it may not; changes nothing.
     func uninstallPreview(
         _ service: MeshSpec.Service, on cluster: MeshSpec.Cluster, consent: ServiceRemoval.Consent = .none

@@ -23,7 +23,17 @@ struct GatewayAPIRemoval: Sendable {
                 "the Gateway API is in use: \(shown)\(objects.count > 5 ? " and \(objects.count - 5) more" : ""); delete these first")
         }
         for name in own.compactMap({ $0["metadata", "name"]?.string }).sorted() { try await client.delete(Self.definitions + "/" + name) }
+        try await removeGuards()
         return .succeeded("removed \(own.count) definitions")
+    }
+
+    /// From 1.5 on a release brings an admission policy that guards its definitions, by name and with the release's annotation.
+    private func removeGuards() async throws {
+        for kind in ["validatingadmissionpolicybindings", "validatingadmissionpolicies"] {
+            let path = "/apis/admissionregistration.k8s.io/v1/\(kind)/safe-upgrades.\(Self.group)"
+            guard let found = try await client.get(path), found.gatewayBundle != nil else { continue }
+            try await client.delete(path, uid: found["metadata", "uid"]?.string)
+        }
     }
 
     /// GatewayClasses that Cilium's operator made for itself do not count: they go with Cilium.
