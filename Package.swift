@@ -189,7 +189,7 @@ let package = Package(
                 "ToolDrivers", "Rendering", "Lab", "Gating", "Planning", "Running", "MeshModel", "MeshSystem", "MeshHTTP", "MeshTrust",
                 "MeshTesting", "StandInTesting", "ServerTesting",
             ]),
-        tests("LabTests", ["Lab", "MeshModel", "MeshSystem", "MeshConfig", "Linting", "Planning", "Gating"]),
+        tests("LabTests", ["Lab", "MeshModel", "MeshSystem", "MeshTrust", "MeshConfig", "Linting", "Planning", "Gating"]),
         tests("HostProbeTests", ["HostProbe", "MeshModel", "MeshSystem", "CLinux"]),
         tests(
             "AgentMainTests",

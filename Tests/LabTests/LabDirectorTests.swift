@@ -32,6 +32,16 @@ struct LabDirectorTests {
             ])
     }
 
+    @Test("a teardown's losses are signed for in every story, and a verification signs nothing")
+    func signsLosses() {
+        let undo = StepID("talos-east", "service-rook-ceph", "undo")
+        var director = LabDirector(.happy, during: .destroy)
+        #expect(director.react(to: held(undo, "G-TD-01", "needsWarrant")).contains(.approve(undo)))
+        var look = LabDirector(.happy, during: .verify)
+        #expect(!look.react(to: held(undo, "G-TD-01", "needsWarrant")).contains(.approve(undo)))
+        #expect(LabOrder.undoes(undo) && !LabOrder.undoes(wipe))
+    }
+
     @Test("evidence that is still on its way is no story")
     func waits() {
         var director = LabDirector(.tour)

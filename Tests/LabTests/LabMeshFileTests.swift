@@ -5,22 +5,38 @@ import Lab
 import Linting
 import MeshConfig
 import MeshModel
+import MeshTrust
 import Planning
 import Testing
 
 @Suite("The lab's mesh.yaml as the product reads it")
 struct LabMeshFileTests {
     @Test(
-        "every size of lab has a mesh.yaml without a fault or a lint error, and a plan that is sound", arguments: [(1, 2), (2, 3), (4, 5)])
-    func sound(clusters: Int, nodes: Int) throws {
+        "every size of lab has a mesh.yaml without a fault or a lint error, and a plan that is sound", arguments: [(1, 2), (2, 3), (5, 5)],
+        LabPlan.Services.allCases)
+    func sound(size: (clusters: Int, nodes: Int), services: LabPlan.Services) throws {
+        let (clusters, nodes) = size
         let topology = try LabTopology(LabPlan(directory: "/lab", clusterCount: clusters, nodesPerCluster: nodes))
-        let file = try readMesh(bytes: Array(LabMeshFile(topology).mesh.utf8), file: "mesh.yaml")
+        let file = try readMesh(bytes: Array(LabMeshFile(topology, services: services).mesh.utf8), file: "mesh.yaml")
         #expect(lint(file.spec).filter { $0.severity == .error } == [])
         let plan = Planner.plan(file.spec) { _ in Digest.zero }
         #expect(PlanCheck.faults(of: plan) == [])
         #expect(plan.steps.count { !$0.destroys.isEmpty } == clusters * (nodes - 1))
         #expect(file.spec.members.map(\.node.name) == topology.nodes.map(\.name))
         #expect(file.spec.members.map(\.node.address) == topology.nodes.map(\.address))
+    }
+
+    @Test("the catalogue's mesh lists every service that the product knows, and has the manifests that it names, each pinned")
+    func catalogue() throws {
+        let file = LabMeshFile(try LabTopology(try LabScenario.five.plan(directory: "/lab")), services: .catalogue)
+        let spec = try readMesh(bytes: Array(file.mesh.utf8), file: "mesh.yaml").spec
+        #expect(spec.clusters.count == 5)
+        #expect(spec.services.map(\.name) == ServiceCatalogue.all.map(\.name))
+        #expect(spec.services.allSatisfy { $0.clusters == spec.clusters.map(\.name) })
+        for service in spec.services {
+            guard case .manifest(let path) = service.source else { continue }
+            #expect(file.manifests[path].map { Digest.sha256(Array($0.utf8)) } == service.sha256)
+        }
     }
 
     @Test("the steps that a story watches for have the names that the planner gives them")

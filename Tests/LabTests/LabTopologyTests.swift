@@ -23,20 +23,20 @@ struct LabTopologyTests {
 
     @Test("the largest lab has no name that a link cannot have, no address twice and no MAC twice")
     func largest() throws {
-        let topology = try LabTopology(LabPlan(directory: "/lab", prefix: "abcd", clusterCount: 4, nodesPerCluster: 20))
-        #expect(topology.nodes.count == 80)
+        let topology = try LabTopology(LabPlan(directory: "/lab", prefix: "abcd", clusterCount: 5, nodesPerCluster: 20))
+        #expect(topology.nodes.count == 100)
         let links = [topology.managementBridge] + topology.nodes.flatMap { [$0.managementPort, $0.fabricPort] }
         #expect(links.allSatisfy { $0.utf8.count <= 15 })
         let addresses = topology.nodes.flatMap { [$0.address, $0.management] } + topology.clusters.flatMap { [$0.gateway, $0.endpoint] }
         #expect(Set(addresses).count == addresses.count)
-        #expect(Set(topology.nodes.map(\.mac)).count == 80)
+        #expect(Set(topology.nodes.map(\.mac)).count == 100)
         #expect(topology.clusters.allSatisfy { CIDR($0.podCIDR) != nil && CIDR($0.serviceCIDR) != nil && CIDR($0.cidr) != nil })
     }
 
     @Test(
         "a plan that cannot be built is refused with the reason",
         arguments: [
-            LabPlan(directory: "lab"), LabPlan(directory: "/lab", prefix: "Lab"), LabPlan(directory: "/lab", clusterCount: 5),
+            LabPlan(directory: "lab"), LabPlan(directory: "/lab", prefix: "Lab"), LabPlan(directory: "/lab", clusterCount: 6),
             LabPlan(directory: "/lab", nodesPerCluster: 1), LabPlan(directory: "/lab", diskSize: ByteCount(bytes: 1)),
         ])
     func refused(plan: LabPlan) {

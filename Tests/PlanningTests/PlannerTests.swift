@@ -43,6 +43,26 @@ struct PlannerTests {
         #expect(Set(connect.after.map(\.text)) == ["east/clustermesh", "west/clustermesh"])
     }
 
+    @Test("no cluster is in two connectivity tests at once, and all tests are over after two of them, however many clusters there are")
+    func connectivityRounds() throws {
+        for clusters in 2...7 {
+            let plan = plan(try SmallMesh.spec(clusters: clusters))
+            let tests = plan.steps.filter { if case .testConnectivity = $0.action { true } else { false } }
+            #expect(tests.count == clusters - 1)
+            func pair(_ step: Step) -> Set<ClusterName> {
+                if case .testConnectivity(let from, let to) = step.action { [from, to] } else { [] }
+            }
+            let second = tests.filter { step in step.after.contains { $0.text.hasPrefix("connectivity/") } }
+            for one in tests {
+                for other in tests where one.id != other.id && !pair(one).isDisjoint(with: pair(other)) {
+                    #expect(one.after.contains(other.id) || other.after.contains(one.id), "\(one.id) and \(other.id)")
+                }
+                // What is waited for waits for nothing but the connection.
+                #expect(one.after.allSatisfy { waited in !second.contains { $0.id == waited } })
+            }
+        }
+    }
+
     @Test("Rook waits for every wipe of its cluster and for blank disks")
     func rook() throws {
         let plan = plan(try SmallMesh.spec())

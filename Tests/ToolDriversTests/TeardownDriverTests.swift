@@ -99,6 +99,7 @@ struct TeardownDriverTests {
                 let fact = try await stage.bench.observe(index)
                 #expect(fact.releases.isEmpty && fact.ceph.isEmpty && fact.meshCA == nil && fact.gatewayBundle == nil)
                 #expect(fact.ciliumConfig == nil && fact.clustermesh == nil && fact.configuredRemotes.isEmpty)
+                #expect(fact.ciliumLeftovers == [])
             }
             let before = world.runner.invocations.count
             for step in plan.steps {
@@ -147,6 +148,53 @@ struct TeardownDriverTests {
             }
             #expect(world.runner.invocations.count == before)
             #expect(try await stage.bench.observe(0).ceph.count == 1)
+        }
+    }
+
+    @Test("of what Cilium leaves, a definition with somebody's objects stays, a certificate of another CA too, and the rest goes")
+    func leftovers() async throws {
+        try await built { stage, world in
+            let plan = stage.bench.plan
+            let client = try stage.bench.tools.client(for: stage.bench.cluster(0))
+            // Nothing is left over while Cilium is there.
+            #expect(try await stage.bench.observe(0).ciliumLeftovers == nil)
+            let pools = "/apis/cilium.io/v2alpha1/ciliumloadbalancerippools"
+            let version = try await client.get(
+                "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/ciliumloadbalancerippools.cilium.io")?["spec", "versions"]?.list
+                .first?["name"]?.string
+            let path = pools.replacing("v2alpha1", with: version ?? "v2")
+            try await client.apply(
+                .map([
+                    "apiVersion": .string("cilium.io/\(version ?? "v2")"), "kind": .string("CiliumLoadBalancerIPPool"),
+                    "metadata": .map(["name": .string("theirs")]),
+                ]), at: path + "/theirs")
+            let secret = "/api/v1/namespaces/kube-system/secrets/clustermesh-apiserver-admin-cert"
+            let key = try PrivateKey.generate()
+            let now = SystemClock.now().wall
+            let foreign = try Certificate.makeRoot(key: key, name: "Theirs", notBefore: now, notAfter: now + .seconds(3600))
+            try await client.apply(
+                .map([
+                    "apiVersion": .string("v1"), "kind": .string("Secret"),
+                    "metadata": .map(["name": .string("clustermesh-apiserver-admin-cert"), "namespace": .string("kube-system")]),
+                    "data": .map(["ca.crt": .string(JSON.base64(Array(foreign.pem.utf8)))]),
+                ]), at: secret)
+            for id in ["clustermesh", "cilium"] {
+                let step = try #require(plan.step(StepID("east", id, "undo")))
+                guard case .succeeded(let words) = await stage.driver.carryOut(step, plan: plan, warrant: nil) else {
+                    Issue.record("\(id) was not undone")
+                    return
+                }
+                guard id == "cilium" else { continue }
+                #expect(words.contains("definition ciliumloadbalancerippools.cilium.io has 1 object"))
+                #expect(words.contains("Secret clustermesh-apiserver-admin-cert is not of this mesh's CA"))
+                #expect(await stage.bench.settle(step).passes)
+            }
+            #expect(try await client.get(path + "/theirs") != nil)
+            #expect(try await client.get(secret) != nil)
+            #expect(try await client.get(secret.replacing("admin", with: "server")) == nil)
+            let definitions = try await client.list("/apis/apiextensions.k8s.io/v1/customresourcedefinitions")
+            let left = definitions.compactMap { $0["metadata", "name"]?.string }.filter { $0.hasPrefix("cilium") }
+            #expect(left == ["ciliumloadbalancerippools.cilium.io"])
         }
     }
 

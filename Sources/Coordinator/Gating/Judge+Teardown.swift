@@ -39,7 +39,7 @@ extension Judge {
                 if fact.releases["kube-system/cilium"] != nil { left.append("release kube-system/cilium") }
                 if fact.daemonSets["kube-system/cilium"] != nil { left.append("DaemonSet kube-system/cilium") }
                 if fact.ciliumConfig != nil { left.append("ConfigMap kube-system/cilium-config") }
-                return left
+                return left + (fact.ciliumLeftovers ?? [])
             }
         case .hostState(_, let nodes): return .all(nodes.map { hostClean($0, found, say) })
         case .ciliumResources(let name):

@@ -18,7 +18,7 @@ package struct LabCommandLine: LabProduct {
     private let listen: String
     private static let coordinator = "coordinator"
     /// A story that takes longer is stuck.
-    private static let longestRun = Duration.seconds(600)
+    private static let longestRun = Duration.seconds(1200)
 
     init(program: String, paths: LabPaths, processes: LabProcesses, runner: any CommandRunner, listen: String) {
         self.program = program
@@ -68,8 +68,10 @@ package struct LabCommandLine: LabProduct {
         return (["plan \(plan.digest.prefix(12)): \(plan.body.steps.count) steps, \(places)"] + losses).joined(separator: "\n")
     }
 
-    package func apply(onEvent: @escaping @Sendable (LabEvent) -> Void) async throws {
-        let invocation = invocation(["apply", "--mesh", paths.mesh, "--output", "json"], deadline: Self.longestRun)
+    package func carryOut(_ order: LabOrder, onEvent: @escaping @Sendable (LabEvent) -> Void) async throws {
+        let confirmed = order == .destroy ? ["--confirm", LabMeshFile.meshName] : []
+        let invocation = invocation(
+            [order.rawValue, "--mesh", paths.mesh, "--output", "json"] + confirmed, deadline: Self.longestRun)
         let result = try await runner.run(invocation) { line in
             guard line.stream == .standardOutput, let event = LabEventLine.parse(line.text) else { return }
             onEvent(event)
@@ -79,13 +81,15 @@ package struct LabCommandLine: LabProduct {
         if let run = status.run, let ending = run.ending {
             onEvent(.ended(ending: ending, changed: run.changed))
         } else if !result.succeeded {
-            onEvent(.note("meshgate apply ended with \(result.exit): \(LabTools.lastWords(of: result))"))
+            onEvent(.note("meshgate \(order) ended with \(result.exit): \(LabTools.lastWords(of: result))"))
         }
     }
 
     package func explain(_ step: StepID) async throws -> String { try await call(["explain", step.text]) }
 
-    package func requestWarrant(_ step: StepID) async throws -> String { try await call(["wipe", "request", step.text]) }
+    package func requestWarrant(_ step: StepID) async throws -> String {
+        try await call([LabOrder.undoes(step) ? "destroy" : "wipe", "request", step.text])
+    }
 
     package func submitWarrant(_ step: StepID, text: String, signature: String) async throws {
         let base = paths.approver + "/" + step.text.split(separator: "/").joined(separator: "-")

@@ -103,7 +103,9 @@ struct LabCrew: Sendable {
     }
 
     /// What a person looks at before signing.
-    private static let shownFields: Set<Substring> = ["node", "disk-serial", "disk-size", "holds-1", "method", "not-after"]
+    private static let shownFields: Set<Substring> = [
+        "node", "disk-serial", "disk-size", "holds-1", "method", "destroys", "destroys-1", "not-after",
+    ]
 
     private func repairVLANs(_ story: LabStory) async throws {
         for node in topology.nodes {
@@ -130,10 +132,10 @@ struct LabCrew: Sendable {
     }
 
     private func writeMesh() throws {
-        let file = LabMeshFile(topology)
+        let file = LabMeshFile(topology, services: plan.services)
         try LabFiles.write(file.mesh, to: paths.mesh)
         try LabFiles.write(file.terraform, to: paths.terraform + "/main.tf")
-        try LabFiles.write(file.metricsServer, to: paths.manifests + "/metrics-server.yaml")
+        for (path, text) in file.manifests { try LabFiles.write(text, to: paths.directory + "/" + path) }
         try LabGatewayAPI.write(LabMeshFile.gatewayAPI, beside: paths.directory)
     }
 }

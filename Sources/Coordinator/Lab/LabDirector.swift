@@ -25,6 +25,7 @@ package struct LabDirector: Hashable, Sendable {
     private static let passing = Set(knownCodes.prefix(3))
 
     private let scenario: LabScenario
+    private let order: LabOrder
     private let tellsUnchanged: Bool
     private var unchanged = 0
     private var done: Set<Act> = []
@@ -35,8 +36,9 @@ package struct LabDirector: Hashable, Sendable {
     package private(set) var changed = 0
 
     /// With `tellsUnchanged` off, steps that were already done are only counted.
-    package init(_ scenario: LabScenario, tellsUnchanged: Bool = true) {
+    package init(_ scenario: LabScenario, during order: LabOrder = .apply, tellsUnchanged: Bool = true) {
         self.scenario = scenario
+        self.order = order
         self.tellsUnchanged = tellsUnchanged
     }
 
@@ -52,6 +54,7 @@ package struct LabDirector: Hashable, Sendable {
     package var missing: [String] {
         var missing: [String] = []
         if ending != "succeeded" { missing.append("the run ended \(ending.map { "as \"\($0)\"" } ?? "without saying how")") }
+        guard order == .apply else { return missing }
         func wants(_ condition: Bool, _ act: Act, _ words: String) { if condition, !done.contains(act) { missing.append(words) } }
         if scenario.hasDirtyDisks, !done.contains(where: { if case .approve = $0 { true } else { false } }) {
             missing.append("no wipe was held for a warrant")
@@ -110,7 +113,8 @@ package struct LabDirector: Hashable, Sendable {
         if scenario.hasForeignCA, reasons.contains(where: { $0.gate == Self.meshCAGate && $0.code == "mismatch" }) {
             answers.append(.removeForeignCA)
         }
-        if scenario.hasDirtyDisks, codes.contains("needsWarrant") { answers.append(.approve(step)) }
+        // In a teardown the person signs for what is lost; of an apply, only a story with dirty disks has something to sign.
+        if scenario.hasDirtyDisks || order == .destroy, codes.contains("needsWarrant") { answers.append(.approve(step)) }
         return answers
     }
 

@@ -6,11 +6,21 @@ package import MeshModel
 /// The files that an admin would bring to a mesh, written for a lab: mesh.yaml, a kubeconfig, a Terraform tree and a manifest.
 package struct LabMeshFile: Hashable, Sendable {
     package let topology: LabTopology
+    private let services: [LabService]
 
     /// The release that Cilium 1.18 expects.
     package static let gatewayAPI = SemanticVersion(1, 3, 0)
 
-    package init(_ topology: LabTopology) { self.topology = topology }
+    package init(_ topology: LabTopology, services: LabPlan.Services = .core) {
+        self.topology = topology
+        self.services = LabService.all(services)
+    }
+
+    /// Manifests that mesh.yaml names, by path below the lab's directory.
+    package var manifests: [String: String] { services.reduce(into: [:]) { all, service in all[service.path] = service.manifest } }
+
+    /// What a teardown asks a person to type.
+    static let meshName = "lab"
 
     /// The mesh as an admin would describe it. The one hypervisor is this machine, which has the nodes' disks as images.
     package var mesh: String {
@@ -19,7 +29,7 @@ package struct LabMeshFile: Hashable, Sendable {
         apiVersion: meshgate.dev/v1alpha1
         kind: Mesh
         metadata:
-          name: lab
+          name: \(Self.meshName)
         spec:
           versions: { talos: 1.11.3, cilium: 1.18.5, gatewayAPI: \(Self.gatewayAPI) }
 
@@ -38,8 +48,7 @@ package struct LabMeshFile: Hashable, Sendable {
           provision:
             terraform: { directory: terraform, varsFrom: files }
           services:
-            - { name: rook-ceph, chart: { repo: https://charts.rook.io/release, name: rook-ceph, version: v1.18.7 }, clusters: all }
-            - { name: metrics-server, manifest: manifests/metrics-server.yaml, clusters: all }
+        \(services.map { "    - " + $0.line }.joined(separator: "\n"))
           policy:
             evidence: { maxAge: 10m }
             warrants: { signatures: 1 }
@@ -113,21 +122,6 @@ package struct LabMeshFile: Hashable, Sendable {
                 """
             }.joined()
     }
-
-    /// In JSON, which is YAML too.
-    package let metricsServer = """
-        {"apiVersion": "v1", "kind": "List", "items": [
-        {"apiVersion": "apiregistration.k8s.io/v1", "kind": "APIService", "metadata": {"name": "v1beta1.metrics.k8s.io"},
-         "spec": {"group": "metrics.k8s.io", "version": "v1beta1", "groupPriorityMinimum": 100, "versionPriority": 100,
-          "service": {"name": "metrics-server", "namespace": "kube-system"}}},
-        {"apiVersion": "apps/v1", "kind": "Deployment",
-         "metadata": {"name": "metrics-server", "namespace": "kube-system", "labels": {"k8s-app": "metrics-server"}},
-         "spec": {"replicas": 1, "selector": {"matchLabels": {"k8s-app": "metrics-server"}},
-          "template": {"metadata": {"labels": {"k8s-app": "metrics-server"}},
-           "spec": {"containers": [{"name": "metrics-server", "image": "registry.k8s.io/metrics-server/metrics-server:v0.8.0"}]}}}}
-        ]}
-
-        """
 }
 
 private struct Kubeconfig: Encodable {

@@ -19,6 +19,8 @@ package struct LabPlan: Hashable, Sendable, Codable {
     package var contents: [DiskContent]
     /// Agents that start with a wall clock that is off.
     package var skews: [Skew]
+    /// What mesh.yaml lists for the clusters once Cilium runs.
+    package var services: Services
 
     /// What a lab can be on this machine.
     package enum Mode: String, Hashable, Sendable, Codable {
@@ -26,6 +28,14 @@ package struct LabPlan: Hashable, Sendable, Codable {
         case full
         /// Without root: agents on the loopback interface and checks on plain files; no namespaces, disks or faults on the wire.
         case loopback
+    }
+
+    /// How much of day 2 a lab's mesh.yaml asks for.
+    package enum Services: String, Hashable, Sendable, Codable, CaseIterable {
+        /// Storage and metrics: what every other story needs.
+        case core
+        /// Every service that the product knows by name.
+        case catalogue
     }
 
     /// The former life of one data disk.
@@ -58,7 +68,8 @@ package struct LabPlan: Hashable, Sendable, Codable {
 
     package init(
         directory: String, mode: Mode = .full, prefix: String = LabPlan.defaultPrefix, managementByte: UInt8? = nil, clusterCount: Int = 2,
-        nodesPerCluster: Int = 3, diskSize: ByteCount = .gibibytes(12), contents: [DiskContent] = [], skews: [Skew] = []
+        nodesPerCluster: Int = 3, diskSize: ByteCount = .gibibytes(12), contents: [DiskContent] = [], skews: [Skew] = [],
+        services: Services = .core
     ) {
         self.directory = directory
         self.mode = mode
@@ -69,6 +80,7 @@ package struct LabPlan: Hashable, Sendable, Codable {
         self.diskSize = diskSize
         self.contents = contents
         self.skews = skews
+        self.services = services
     }
 
     package static let defaultPrefix = "mgl"

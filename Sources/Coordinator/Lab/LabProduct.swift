@@ -14,8 +14,8 @@ package protocol LabProduct: Sendable {
     func connectedNodes() async throws -> Set<String>
     /// What `meshgate plan` says, in short.
     func planSummary() async throws -> String
-    /// Carries the plan out, or follows the run that is going on. Returns when the command ends; throws nothing when it lost the coordinator.
-    func apply(onEvent: @escaping @Sendable (LabEvent) -> Void) async throws
+    /// Gives the order, or follows the run of it that is going on. Returns when the command ends; throws nothing when it lost the coordinator.
+    func carryOut(_ order: LabOrder, onEvent: @escaping @Sendable (LabEvent) -> Void) async throws
     /// What `meshgate explain STEP` says.
     func explain(_ step: StepID) async throws -> String
     /// The canonical text of a warrant for the step, for a person to read and sign.
@@ -24,6 +24,14 @@ package protocol LabProduct: Sendable {
     func submitWarrant(_ step: StepID, text: String, signature: String) async throws
     /// Where metrics and the event feed are, as a URL.
     func feedAddress() async throws -> String
+}
+
+/// What a person tells the product to do with the whole mesh.
+package enum LabOrder: String, Hashable, Sendable, CaseIterable {
+    case apply, verify, destroy
+
+    /// Whether the step undoes something, and so is signed for under another command.
+    package static func undoes(_ step: StepID) -> Bool { step.text.hasSuffix("/undo") }
 }
 
 /// One thing that `meshgate apply` shows.

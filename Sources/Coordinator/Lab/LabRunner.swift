@@ -17,13 +17,13 @@ package struct LabRunner: Sendable {
     /// `meshgate` is the absolute path of the coordinator's binary; the agent's lies beside it.
     package init(
         _ scenario: LabScenario, directory: String, meshgate: String, story: LabStory, prefix: String = LabPlan.defaultPrefix,
-        runner: any CommandRunner = ProcessCommandRunner()
+        clusters: Int? = nil, runner: any CommandRunner = ProcessCommandRunner()
     ) throws {
         self.scenario = scenario
         self.story = story
         self.runner = runner
         self.meshgate = meshgate
-        var plan = try scenario.plan(directory: directory, prefix: prefix)
+        var plan = try scenario.plan(directory: directory, prefix: prefix, clusters: clusters)
         obstacles = LabPreflight(plan: plan).findings.filter(\.concernsRights)
         if !obstacles.isEmpty {
             plan.mode = .loopback
@@ -68,19 +68,39 @@ package struct LabRunner: Sendable {
         story.chapter("the plan")
         story.tell(try await crew.product.planSummary(), .quote)
         if builder.plan.mode == .loopback { return try await checkFiles(crew) }
+        let before = try LabWorldState(builder.topology, builder.paths)
         story.chapter("apply")
         var director = LabDirector(scenario)
-        try await carryOut(crew, &director)
+        try await carryOut(.apply, crew, &director)
         var missing = director.missing
-        if missing.isEmpty {
-            story.chapter("apply again")
-            var second = LabDirector(.happy, tellsUnchanged: false)
-            try await carryOut(crew, &second)
-            if second.changed != 0 { missing.append("the second apply changed \(second.changed) steps") }
-            missing += second.missing
-        }
+        if missing.isEmpty { missing += try await repeated(.apply, crew) }
+        if missing.isEmpty, scenario.takesDown { missing += try await takeDown(crew, to: before) }
         story.tell("metrics and events: \(try await crew.product.feedAddress())")
         return missing
+    }
+
+    /// A finished order given again: nothing is to change.
+    private func repeated(_ order: LabOrder, _ crew: LabCrew) async throws -> [String] {
+        story.chapter("\(order) again")
+        var director = LabDirector(.happy, during: order, tellsUnchanged: false)
+        try await carryOut(order, crew, &director)
+        return director.missing + (director.changed == 0 ? [] : ["the second \(order) changed \(director.changed) steps"])
+    }
+
+    /// Looked over, taken down with a signature for every loss, and compared with what the clusters were before.
+    private func takeDown(_ crew: LabCrew, to before: LabWorldState) async throws -> [String] {
+        story.chapter("verify")
+        var look = LabDirector(.happy, during: .verify, tellsUnchanged: false)
+        try await carryOut(.verify, crew, &look)
+        guard look.missing.isEmpty else { return look.missing.map { "verify: \($0)" } }
+        story.chapter("destroy")
+        var director = LabDirector(.happy, during: .destroy)
+        try await carryOut(.destroy, crew, &director)
+        guard director.missing.isEmpty else { return director.missing.map { "destroy: \($0)" } }
+        let missing = try await repeated(.destroy, crew)
+        let left = try LabWorldState(builder.topology, builder.paths).differences(from: before)
+        if left.isEmpty { story.tell("the clusters hold what they held before, object by object", .good) }
+        return missing + left.map { "after the teardown \($0)" }
     }
 
     /// What can be tried without any rights, in place of a run.
@@ -93,17 +113,17 @@ package struct LabRunner: Sendable {
     }
 
     /// One run to its end, through as many coordinators as it takes.
-    private func carryOut(_ crew: LabCrew, _ director: inout LabDirector) async throws {
+    private func carryOut(_ order: LabOrder, _ crew: LabCrew, _ director: inout LabDirector) async throws {
         for _ in 0..<3 where director.ending == nil {
-            try await follow(crew, &director)
+            try await follow(order, crew, &director)
         }
     }
 
-    private func follow(_ crew: LabCrew, _ director: inout LabDirector) async throws {
+    private func follow(_ order: LabOrder, _ crew: LabCrew, _ director: inout LabDirector) async throws {
         let (events, sink) = AsyncStream.makeStream(of: LabEvent.self)
         async let applying: Void = {
             defer { sink.finish() }
-            try await crew.product.apply { sink.yield($0) }
+            try await crew.product.carryOut(order) { sink.yield($0) }
         }()
         for await event in events {
             for act in director.react(to: event) { try await crew.carry(act, story) }

@@ -10,6 +10,10 @@ package enum LabScenario: String, Hashable, Sendable, CaseIterable {
     case clockSkew = "clock-skew"
     case coordinatorKilled = "coordinator-killed"
     case caMismatch = "ca-mismatch"
+    /// Every service that the product knows, and everything taken down again.
+    case catalogue
+    /// The same in a mesh of five clusters.
+    case five
     /// Dirty disks, a missing VLAN and a killed coordinator in one run: what `make demo` shows.
     case tour
 
@@ -22,6 +26,8 @@ package enum LabScenario: String, Hashable, Sendable, CaseIterable {
         case .clockSkew: "one node's clock is two minutes off: its steps are held until the clock is right"
         case .coordinatorKilled: "the coordinator is killed in the middle of the run and resumes"
         case .caMismatch: "the second cluster already has a Cilium CA of its own: nothing is installed over it"
+        case .catalogue: "every service of the catalogue on two clusters, then verified, and taken down again"
+        case .five: "the same with five clusters"
         case .tour: "dirty disks, a missing VLAN and a killed coordinator in one run"
         }
     }
@@ -33,9 +39,13 @@ package enum LabScenario: String, Hashable, Sendable, CaseIterable {
     var skewsClock: Bool { self == .clockSkew }
     var hasForeignCA: Bool { self == .caMismatch }
 
-    /// The plan of the lab that the story needs.
-    package func plan(directory: String, prefix: String = LabPlan.defaultPrefix) throws -> LabPlan {
-        var plan = LabPlan(directory: directory, prefix: prefix)
+    /// After the second apply the mesh is verified and destroyed, and the clusters are compared with what they were.
+    var takesDown: Bool { self == .catalogue || self == .five }
+
+    /// The plan of the lab that the story needs, with another number of clusters than the story's own where one is given.
+    package func plan(directory: String, prefix: String = LabPlan.defaultPrefix, clusters: Int? = nil) throws -> LabPlan {
+        var plan = LabPlan(directory: directory, prefix: prefix, clusterCount: clusters ?? (self == .five ? 5 : 2))
+        if takesDown { plan.services = .catalogue }
         let workers = try LabTopology(plan).nodes.filter { $0.disk != nil }.map(\.name)
         if hasDirtyDisks {
             plan.contents = zip(workers, [.bluestore, .lvm, .bluestore, .ext4]).map { LabPlan.DiskContent(node: $0, kind: $1) }

@@ -63,7 +63,7 @@ package struct LabTopology: Hashable, Sendable {
     package let clusters: [Cluster]
     package let managementByte: UInt8
 
-    package static let regions = ["east", "west", "north", "south"]
+    package static let regions = ["east", "west", "north", "south", "central"]
     package static let nic = "ens18"
     /// The host that gives every node its disk, as far as the lab has one: its configuration, and a look at the images by an agent of its own.
     package static let hypervisor = "pve-1"

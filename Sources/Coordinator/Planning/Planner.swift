@@ -7,7 +7,7 @@ import Rendering
 /// Turns a spec into a plan. Steps grow with clusters and disks, never with pairs of clusters.
 package struct Planner: Sendable {
     /// See `Plan.Body.planner`.
-    package static let version = 3
+    package static let version = 4
 
     private let spec: MeshSpec
 
@@ -296,12 +296,18 @@ package struct Planner: Sendable {
         return UInt16(clamping: port)
     }
 
-    /// A chain: each cluster is tested with the next one.
+    /// A chain: each cluster is tested with the next one. The test takes its namespaces on both clusters for itself, so that a cluster is in
+    /// one test at a time: every second pair goes first, the pairs between them follow, however many there are.
     private func connectivitySteps() -> [Step] {
-        zip(names, names.dropFirst()).map { from, to in
-            Step(
-                id: StepID("connectivity", from.text, to.text), title: "test connectivity from \(from) to \(to)", place: .cluster(from),
-                action: .testConnectivity(from: from, to: to), after: [connectStep],
+        let pairs = Array(zip(names, names.dropFirst()))
+        func id(_ pair: (ClusterName, ClusterName)) -> StepID { StepID("connectivity", pair.0.text, pair.1.text) }
+        let order = pairs.indices.filter { $0.isMultiple(of: 2) } + pairs.indices.filter { !$0.isMultiple(of: 2) }
+        return order.map { index in
+            let (from, to) = pairs[index]
+            let neighbours = index.isMultiple(of: 2) ? [] : [index - 1, index + 1].filter(pairs.indices.contains)
+            return Step(
+                id: id(pairs[index]), title: "test connectivity from \(from) to \(to)", place: .cluster(from),
+                action: .testConnectivity(from: from, to: to), after: [connectStep] + neighbours.map { id(pairs[$0]) },
                 gates: [
                     .clustermeshConnected(from, remotes: [to]), .clustermeshConnected(to, remotes: [from]),
                 ],

@@ -16,32 +16,57 @@ struct ClusterObserver: Sendable {
         let client = try tools.client(for: cluster)
         var fact = ClusterFact(name: cluster.name)
         fact.apiCA = client.access.authority.map { Digest.sha256($0) }
+        let config = try await client.get("/api/v1/namespaces/kube-system/configmaps/cilium-config")?["data"]?.stringMap
+        fact.ciliumConfig = config
+        // The CLI takes seconds to ask every agent; the API server is read meanwhile.
+        async let cilium = lookAtCilium(cluster, release: release, isInstalled: config != nil, client)
         fact.systemUID = try await client.get("/api/v1/namespaces/kube-system")?["metadata", "uid"]?.string
         fact.nodes = try await client.list("/api/v1/nodes").compactMap(Self.node)
         fact.daemonSets = try await daemonSets(client)
-        fact.ciliumConfig = try await client.get("/api/v1/namespaces/kube-system/configmaps/cilium-config")?["data"]?.stringMap
         fact.meshCA = try await meshCA(client)
         (fact.gatewayBundle, fact.gatewayGaps) = try await gatewayAPI(client)
-        fact.releases = try await HelmReleases(client: client).all()
         fact.ceph = try await ceph(client)
         fact.configuredRemotes = try await configuredRemotes(client)
-        let observer = ServiceObserver(tools: tools, client: client, nodes: fact.nodes.map(\.name))
-        var seen: [String: ServiceFact] = [:]
-        for service in services { seen[service.name] = try await observer.observe(service) }
-        fact.services = seen
+        let releases = try await HelmReleases(client: client).all()
+        fact.releases = releases.mapValues(\.release)
+        let observer = ServiceObserver(tools: tools, client: client, nodes: fact.nodes.map(\.name), releases: releases)
+        fact.services = try await observer.observe(services)
         if services.contains(where: { $0.known?.podSecurity != nil }) { fact.podSecurity = try await podSecurity(client) }
         if services.contains(where: { $0.known?.needs.contains(.servingCertificates) == true }) {
             fact.overdueServingRequests = try await overdueServingRequests(client)
         }
-        if fact.ciliumConfig != nil {
-            let cilium = CiliumDriver(tools: tools)
-            fact.ciliumErrors = try await cilium.statusErrors(cluster)
-            fact.clustermesh = try await clustermesh(cluster, cilium, client)
-            if !CiliumResources.of(cluster, cilium: release).isEmpty {
-                fact.ciliumObjects = try await CiliumResourceDriver(client: client, release: release).observe()
-            }
-        }
+        let seen = try await cilium
+        fact.ciliumErrors = seen.errors
+        fact.clustermesh = seen.clustermesh
+        fact.ciliumObjects = seen.objects
+        fact.ciliumLeftovers = seen.leftovers
         return fact
+    }
+
+    /// What is seen of Cilium besides its ConfigMap.
+    private struct CiliumView {
+        var errors: [String]?
+        var clustermesh: ClusterFact.Clustermesh?
+        var objects: [String: ClusterFact.CiliumObject]?
+        var leftovers: [String]?
+    }
+
+    private func lookAtCilium(
+        _ cluster: MeshSpec.Cluster, release: SemanticVersion, isInstalled: Bool, _ client: KubernetesClient
+    ) async throws -> CiliumView {
+        var view = CiliumView()
+        guard isInstalled else {
+            view.leftovers = try await CiliumLeftovers(tools: tools, client: client).look().removable.map(\.description).sorted()
+            return view
+        }
+        let cilium = CiliumDriver(tools: tools)
+        async let errors = cilium.statusErrors(cluster)
+        async let clustermesh = clustermesh(cluster, cilium, client)
+        if !CiliumResources.of(cluster, cilium: release).isEmpty {
+            view.objects = try await CiliumResourceDriver(client: client, release: release).observe()
+        }
+        (view.errors, view.clustermesh) = (try await errors, try await clustermesh)
+        return view
     }
 
     private static func node(_ item: HelmValue) -> ClusterFact.RegisteredNode? {

@@ -7,9 +7,17 @@ import MeshSystem
 struct HelmReleases: Sendable {
     let client: KubernetesClient
 
+    /// The newest revision of one release.
+    struct Newest: Sendable {
+        var revision: Int
+        var release: ClusterFact.Release
+        /// The values that it was given; absent for what Helm did not install.
+        var values: HelmValue?
+    }
+
     /// The newest revision of each release by `namespace/name`; what we installed without Helm carries our own mark and counts as well.
-    func all() async throws -> [String: ClusterFact.Release] {
-        var newest: [String: (revision: Int, release: ClusterFact.Release)] = [:]
+    func all() async throws -> [String: Newest] {
+        var newest: [String: Newest] = [:]
         // A revision may weigh a megabyte.
         for secret in try await client.list("/api/v1/secrets?labelSelector=owner%3Dhelm", pageSize: 25) {
             guard let namespace = secret["metadata", "namespace"]?.string, let labels = secret["metadata", "labels"],
@@ -17,24 +25,26 @@ struct HelmReleases: Sendable {
             else { continue }
             let key = namespace + "/" + name
             if let known = newest[key], known.revision > revision { continue }
-            newest[key] = (revision, Self.release(secret, status: labels["status"]?.string ?? "unknown"))
+            newest[key] = Self.newest(secret, revision: revision, status: labels["status"]?.string ?? "unknown")
         }
-        var releases = newest.mapValues(\.release)
         for mark in try await client.list("/api/v1/configmaps?labelSelector=meshgate.dev%2Fservice") {
             guard let namespace = mark["metadata", "namespace"]?.string, let name = mark["data", "service"]?.string else { continue }
-            releases[namespace + "/" + name] = ClusterFact.Release(
+            let release = ClusterFact.Release(
                 chart: mark["data", "source"]?.string ?? "", version: mark["data", "version"]?.string ?? "", status: "deployed")
+            newest[namespace + "/" + name] = Newest(revision: 1, release: release)
         }
-        return releases
+        return newest
     }
 
-    /// `data.release` is base64 of base64 of gzip of JSON. Only the chart's name and version are of interest.
-    private static func release(_ secret: HelmValue, status: String) -> ClusterFact.Release {
-        let chart = unpack(secret)?["chart", "metadata"]
-        return ClusterFact.Release(
+    private static func newest(_ secret: HelmValue, revision: Int, status: String) -> Newest {
+        let tree = unpack(secret)
+        let chart = tree?["chart", "metadata"]
+        let release = ClusterFact.Release(
             chart: chart?["name"]?.string ?? "", version: chart?["version"]?.string ?? "", status: status)
+        return Newest(revision: revision, release: release, values: tree?["config"])
     }
 
+    /// `data.release` is base64 of base64 of gzip of JSON.
     private static func unpack(_ secret: HelmValue) -> HelmValue? {
         guard let outer = secret["data", "release"]?.string.flatMap(JSON.unbase64),
             let packed = JSON.unbase64(String(decoding: outer, as: UTF8.self)),

@@ -47,16 +47,19 @@ struct LabCommand: AsyncParsableCommand {
             abstract: "Play a scenario from nothing to nothing.", discussion: "Example:\n  sudo meshgate lab run tour")
         @Argument(help: "The scenario.") var scenario: String
         @OptionGroup var place: Place
+        @Option(help: "How many clusters, instead of the scenario's own number.") var clusters: Int?
         @Flag(help: "Leave the lab up at the end.") var keep = false
         func run() async throws {
             try await labReporting {
                 let scenario = try LabCommand.scenarioNamed(scenario)
-                let plan = try scenario.plan(directory: place.directory, prefix: place.prefix)
+                let plan = try scenario.plan(directory: place.directory, prefix: place.prefix, clusters: clusters)
+                if let problem = plan.problems.first { throw Failure(.usage, problem) }
                 let story = LabStory(colour: Terminal.hasColour) { Terminal.raw($0) }
                 // Without root a part can still run; the runner says which.
                 if LabPreflight(plan: plan).possibleMode == .full { try LabCommand.check(plan) }
                 let runner = try LabRunner(
-                    scenario, directory: place.directory, meshgate: try LabBuilder.ownProgram(), story: story, prefix: place.prefix)
+                    scenario, directory: place.directory, meshgate: try LabBuilder.ownProgram(), story: story, prefix: place.prefix,
+                    clusters: clusters)
                 let wentWell = try await LabCommand.untilInterrupted(prefix: place.prefix) { try await runner.run(keep: keep) }
                 guard wentWell else { throw Exit.no.code }
             }

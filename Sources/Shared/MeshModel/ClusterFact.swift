@@ -98,6 +98,8 @@ package struct ClusterFact: Hashable, Sendable, Codable {
     package var ceph: [String: CephHealth]
     /// By `kind/name`; absent where the spec has none, or Cilium's kinds are not there yet.
     package var ciliumObjects: [String: CiliumObject]?
+    /// Definitions and certificates that a Cilium which is gone has left and nobody uses; absent while one is installed.
+    package var ciliumLeftovers: [String]?
     package struct CephHealth: Hashable, Sendable, Codable {
         package var phase: String
         package var health: String

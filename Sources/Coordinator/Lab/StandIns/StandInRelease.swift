@@ -72,7 +72,8 @@ struct StandInRelease: Sendable {
         ]
     }
 
-    private static func decode(_ secret: HelmValue) -> StandInRelease? {
+    /// `nil` for what is no revision.
+    static func decode(_ secret: HelmValue) -> StandInRelease? {
         guard let outer = secret["data", "release"]?.text.flatMap(StandInJSON.unbase64),
             let packed = StandInJSON.unbase64(String(decoding: outer, as: UTF8.self)),
             let bytes = try? Gzip.decompress(packed, limits: Gzip.Limits(outputBytes: 32 << 20, ratio: 1000)),

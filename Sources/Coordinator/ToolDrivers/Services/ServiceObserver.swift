@@ -10,6 +10,23 @@ struct ServiceObserver: Sendable {
     let client: KubernetesClient
     /// The nodes that are registered with the cluster.
     let nodes: [String]
+    /// What Helm has installed, read once for all services.
+    let releases: [String: HelmReleases.Newest]
+
+    /// Asked a few at a time: each answer is a round trip or two, and an API server has other work.
+    private static let atOnce = 4
+
+    func observe(_ services: [MeshSpec.Service]) async throws -> [String: ServiceFact] {
+        try await withThrowingTaskGroup(of: (String, ServiceFact).self) { group in
+            var seen: [String: ServiceFact] = [:]
+            for (index, service) in services.enumerated() {
+                if index >= Self.atOnce, let (name, fact) = try await group.next() { seen[name] = fact }
+                group.addTask { (service.name, try await observe(service)) }
+            }
+            for try await (name, fact) in group { seen[name] = fact }
+            return seen
+        }
+    }
 
     func observe(_ service: MeshSpec.Service) async throws -> ServiceFact {
         let mark = try await ServiceMark.read(service.name, client)
@@ -80,7 +97,7 @@ struct ServiceObserver: Sendable {
     private func differences(of service: MeshSpec.Service, _ mark: ServiceMark?) async throws -> [String] {
         switch service.source {
         case .chart:
-            guard let installed = try await HelmReleases(client: client).values(of: service.release, in: service.home) else { return [] }
+            guard let installed = releases[service.home + "/" + service.release]?.values else { return [] }
             return ServiceValues.differences(
                 planned: .map(try ServiceValues(service: service, tools: tools).complete()), installed: installed)
         case .manifest(let path):

@@ -83,7 +83,11 @@ package struct TeardownDriver: Sendable {
             return try await cilium.disconnect(
                 [cluster(name)] + others.map(cluster), mode: .bidirectional, step: step.id, deadline: deadline)
         case .clustermesh(let name): return try await cilium.disableClustermesh(cluster(name), step: step.id, deadline: deadline)
-        case .cilium(let name): return try await cilium.uninstall(cluster(name), step: step.id, deadline: deadline)
+        case .cilium(let name):
+            let outcome = try await cilium.uninstall(cluster(name), step: step.id, deadline: deadline)
+            guard case .succeeded(let words) = outcome else { return outcome }
+            let leftovers = CiliumLeftovers(tools: tools, client: try tools.client(for: cluster(name)))
+            return .succeeded("\(words); \(try await leftovers.remove())")
         case .hostState(let name, let nodes): return try await reboot(nodes, of: cluster(name), step: step.id, deadline: deadline)
         case .ciliumResources(let name):
             let driver = CiliumResourceDriver(client: try tools.client(for: cluster(name)), release: spec.versions.cilium)
