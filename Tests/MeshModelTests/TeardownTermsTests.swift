@@ -23,6 +23,15 @@ struct TeardownTermsTests {
         #expect(throws: WarrantTerms.Malformed.self) { try WarrantTerms(parsing: terms.text) }
     }
 
+    @Test("may name the digest of a list, and is another text then")
+    func objects() throws {
+        var listed = try terms()
+        listed.objects = .zero
+        #expect(try TeardownTerms(parsing: listed.text) == listed)
+        #expect(listed.text.contains("\nobjects: \(Digest.zero.hex)\nnot-before: "))
+        #expect(throws: WarrantTerms.Malformed.self) { try TeardownTerms(parsing: listed.text.replacing("objects: 0", with: "objects: x")) }
+    }
+
     @Test("lists what is lost, and counts what has no line")
     func losses() throws {
         let many = try terms((1...100).map { "disk \($0)" })

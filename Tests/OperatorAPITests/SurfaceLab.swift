@@ -69,6 +69,7 @@ final class MemoryBackend: OperatorBackend {
         return ArmingReply(node: node, store: nil, disarmed: nil, text: nil, missing: [])
     }
     func losses() async throws -> LossesReply { LossesReply(losses: []) }
+    func preview(_ request: ApplyRequest) async throws -> LossesReply { LossesReply(losses: []) }
 
     func wipes() async throws -> WipesReply { WipesReply(wipes: []) }
     func submit(_ request: WarrantRequest, by caller: Caller) async throws -> DoneReply {

@@ -28,7 +28,7 @@ struct PlannerTests {
         #expect(plan.steps.prefix(2).map(\.id.text) == ["mesh/provision/network", "mesh/provision/machines"])
         #expect(plan.steps[1].after.map(\.text) == ["mesh/provision/network"])
         #expect(plan.steps[0].action == .provision(directory: "tf", phase: "network"))
-        #expect(Set(plan.steps[0].gates.map(\.gate.rawValue)) == ["G-TF-01", "G-TF-02", "G-TF-03"])
+        #expect(Set(plan.steps[0].gates.map(\.gate.rawValue)) == ["G-TF-01", "G-TF-02", "G-TF-03", "G-UND-01"])
         #expect(try SmallMesh.need(plan.steps.first { $0.id.text == "east/nodes" }).after.map(\.text) == ["mesh/provision/machines"])
     }
 

@@ -21,6 +21,94 @@ struct TeardownTests {
 
     private func teardown(_ scope: Purpose.Scope = .mesh) -> Plan { Planner.takingDown(spec, scope) { _ in .zero } }
 
+    /// A mesh whose machines are Terraform's, built, and then taken down with a signature for each step that wants one.
+    private func takeDown(_ scope: Purpose.Scope, _ world: RehearsedWorld, signing: Bool = true) throws -> Play {
+        var play = Play(plan: Planner.takingDown(world.spec, scope) { _ in .zero }, world: world)
+        #expect(PlanCheck.faults(of: play.plan).isEmpty)
+        play.start()
+        play.apply(run: try #require(RunID("run-2")))
+        for _ in 0..<600 where play.machine.run?.isOver != true {
+            for step in play.plan.steps where signing && play.machine.warrants[step.id] == nil && play.machine.losses(of: step) != nil {
+                _ = play.approveLosses(of: step.id)
+            }
+            play.tick()
+        }
+        return play
+    }
+
+    private func machines() throws -> RehearsedWorld {
+        var spec = spec
+        spec.provision = .init(
+            terraformDirectory: "tf", phases: [.init(name: "network", addresses: ["module.net"]), .init(name: "machines")])
+        var play = Play(plan: Planner.plan(spec) { _ in .zero })
+        play.start()
+        play.apply(run: try #require(RunID("run-1")))
+        for _ in 0..<600 where play.machine.run?.isOver != true { play.tick() }
+        try #require(play.machine.run?.ending == .succeeded)
+        return play.world
+    }
+
+    @Test("machines stay unless they are asked for, and go last, phase by phase in the opposite order")
+    func machinesLast() throws {
+        let world = try machines()
+        let kept = try takeDown(.mesh, world)
+        #expect(kept.machine.run?.ending == .succeeded)
+        #expect(kept.world.provisioned == ["network", "machines"])
+        #expect(!kept.plan.steps.contains { $0.terraform != nil })
+
+        let play = try takeDown(.everything, world)
+        #expect(play.machine.run?.ending == .succeeded)
+        #expect(play.world.provisioned.isEmpty)
+        #expect(play.plan.steps.suffix(2).map(\.id.text) == ["mesh/provision/machines/undo", "mesh/provision/network/undo"])
+        let ends = play.transcript.filter { $0.hasSuffix(" done") }.compactMap { $0.split(separator: " ").dropFirst().first }
+        #expect(ends.suffix(2) == ["mesh/provision/machines/undo", "mesh/provision/network/undo"])
+        // Machines that go are not rebooted first.
+        #expect(!play.plan.steps.contains { $0.id.text.contains("host-state") })
+
+        // No cluster answers any more, and yet a second time there is nothing to do and nobody to be asked.
+        let again = try takeDown(.everything, play.world, signing: false)
+        #expect(again.machine.run?.ending == .succeeded)
+        #expect(again.machine.run?.changed == 0)
+    }
+
+    @Test("clusters that do not answer hold the teardown while their machines stand, and the machines alone can be destroyed")
+    func dead() throws {
+        var world = try machines()
+        for name in world.spec.clusters.map(\.name) { world.clusters[name]?.reachable = false }
+        let stuck = try takeDown(.everything, world)
+        #expect(stuck.machine.run?.isOver == false)
+        #expect(stuck.world.provisioned == ["network", "machines"])
+        let unsigned = try takeDown(.machines, world, signing: false)
+        #expect(unsigned.machine.run?.isOver == false && unsigned.world.provisioned == world.provisioned)
+        let play = try takeDown(.machines, world)
+        #expect(play.machine.run?.ending == .succeeded)
+        #expect(play.world.provisioned.isEmpty)
+    }
+
+    @Test("a warrant for machines is for a list, and no override opens that gate")
+    func machinesWarrant() throws {
+        let world = try machines()
+        var play = Play(plan: Planner.takingDown(world.spec, .machines) { _ in .zero }, world: world)
+        play.start()
+        play.apply(run: try #require(RunID("run-2")))
+        for _ in 0..<10 { play.tick() }
+        let step = StepID("mesh", "provision", "machines", "undo")
+        let hurry = GateOverride(step: step, gate: .teardownWarrant, by: "eve", reason: "hurry", until: play.now.wall + .seconds(600))
+        #expect(play.take(.override(hurry)) == .overrideImpossible(step, .teardownWarrant))
+        #expect(play.approveLosses(of: step) == nil)
+        // The list has grown before the step's turn to be looked at came.
+        var grown = Play(plan: play.plan, world: world)
+        grown.start()
+        grown.apply(run: try #require(RunID("run-3")))
+        for _ in 0..<10 { grown.tick() }
+        let terms = TeardownTerms(
+            mesh: world.spec.name, id: try #require(WarrantID(String(repeating: "b", count: 32))), plan: play.plan.digest, step: step,
+            destroys: ["delete vm.other"], objects: .zero, notBefore: grown.now.wall, notAfter: grown.now.wall + .seconds(600))
+        let refusal = grown.take(
+            .warrant(step: step, id: terms.id, notAfter: terms.notAfter, envelope: WarrantEnvelope(text: terms.text, signatures: ["x"])))
+        #expect(refusal == .warrantMismatch(step, "it names other losses than the step has"))
+    }
+
     private func cluster(_ name: String) throws -> ClusterName { try #require(ClusterName(name)) }
 
     private func built() throws -> RehearsedWorld {

@@ -36,6 +36,9 @@ struct Bench: Sendable {
         return spec
     }
 
+    /// A list of signers without a name on it.
+    static let nobody: @Sendable () throws -> AllowedSigners = { try AllowedSigners(parsing: "") }
+
     static let manifest = """
         {"apiVersion": "v1", "kind": "List", "items": [
         {"apiVersion": "apiregistration.k8s.io/v1", "kind": "APIService", "metadata": {"name": "v1beta1.metrics.k8s.io"},
@@ -71,7 +74,7 @@ struct Bench: Sendable {
             runner: runner ?? world.runner, http: try CurlHTTPClient(), files: files, now: SystemClock.now, searchPath: searchPath,
             kubeconfig: world.kubeconfig, baseDirectory: world.directory, workDirectory: work, environment: [:], contexts: { access },
             meshCA: { pair }, progress: { _, _ in })
-        driver = StepDriver(tools: tools)
+        driver = StepDriver(tools: tools, signers: Self.nobody)
         plan = try Self.plan(spec)
     }
 

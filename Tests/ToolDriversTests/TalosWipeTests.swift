@@ -181,7 +181,7 @@ struct TalosWipeTests {
     @Test("each disk is told with its identity and Talos' own use of it; its content stays unknown")
     func observed() async throws {
         try await staged { stage in
-            let evidence = await StepDriver(tools: stage.tools).observe(
+            let evidence = await StepDriver(tools: stage.tools, signers: Bench.nobody).observe(
                 EvidenceKey(.node(try SmallMesh.need(NodeID("wrk-e-1"))), .disks), plan: stage.plan)
             let disks = evidence.facts.compactMap { if case .disk(let disk) = $0 { disk } else { nil } }
             #expect(evidence.bootID?.text == "aaaaaaaa-0000-4000-8000-000000000001" && disks.count == 2)
@@ -189,7 +189,7 @@ struct TalosWipeTests {
             #expect(disks[1].identity.serial == "wrk-e-1-data" && disks[1].identity.kind == .virtio && disks[1].exclusiveOpen)
             #expect(disks[1].signatures.map(\.kind) == ["bluestore"] && !disks[1].blank && disks[1].fingerprint == nil)
             stage.talos.state.withLock { $0.cut = true }
-            let cut = await StepDriver(tools: stage.tools).observe(
+            let cut = await StepDriver(tools: stage.tools, signers: Bench.nobody).observe(
                 EvidenceKey(.node(try SmallMesh.need(NodeID("wrk-e-1"))), .disks), plan: stage.plan)
             guard case .unavailable? = cut.facts.first else { return #expect(Bool(false)) }
         }

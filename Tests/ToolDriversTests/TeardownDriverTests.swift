@@ -18,38 +18,20 @@ struct TeardownDriverTests {
     private struct Stage {
         var bench: Bench
         let driver: TeardownDriver
-        let key: String
+        let approver: TestApprover
+        let stranger: TestApprover
 
         init(_ world: StandInWorld, _ spec: MeshSpec) async throws {
             bench = try Bench(world, spec)
-            let key = world.directory + "/approver"
-            try await Self.tool("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "admin", "-f", key)
-            self.key = key
-            driver = TeardownDriver(tools: bench.tools) {
-                let line = String(decoding: try LinuxFileStore().read(key + ".pub", limit: 4096) ?? [], as: UTF8.self)
-                return try AllowedSigners(parsing: "admin namespaces=\"meshgate-wipe\" \(line)")
-            }
+            approver = try await TestApprover(key: world.directory + "/approver")
+            stranger = try await TestApprover(key: world.directory + "/eve")
+            driver = TeardownDriver(tools: bench.tools, signers: approver.signers)
         }
 
-        func warrant(for step: Step, by other: String? = nil, _ change: (inout TeardownTerms) -> Void = { _ in }) async throws
-            -> WarrantEnvelope
-        {
-            let now = SystemClock.now().wall
-            var terms = TeardownTerms(
-                mesh: bench.plan.spec.name, id: try #require(WarrantID(try KernelEntropy().hexID())), plan: bench.plan.digest,
-                step: step.id, destroys: TeardownTerms.losses(step.destroys), notBefore: now + .seconds(-30), notAfter: now + .seconds(600))
-            change(&terms)
-            let signature = try await Self.tool(
-                "ssh-keygen", "-Y", "sign", "-q", "-f", other ?? key, "-n", WarrantTerms.namespace, input: Array(terms.text.utf8))
-            return WarrantEnvelope(text: terms.text, signatures: [signature])
-        }
-
-        @discardableResult
-        static func tool(_ name: String, _ arguments: String..., input: [UInt8] = []) async throws -> String {
-            let result = try await ProcessCommandRunner().run(
-                Invocation(name, arguments, environment: ["PATH": "/usr/bin:/bin"], standardInput: input, deadline: .seconds(60)))
-            try #require(result.succeeded, "\(result.errorText)")
-            return result.outputText
+        func warrant(
+            for step: Step, by other: TestApprover? = nil, _ change: (inout TeardownTerms) -> Void = { _ in }
+        ) async throws -> WarrantEnvelope {
+            try await (other ?? approver).warrant(for: step, in: bench.plan, change)
         }
     }
 
@@ -137,8 +119,8 @@ struct TeardownDriverTests {
             var unsigned = try await stage.warrant(for: step)
             unsigned.signatures = []
             bad.append(unsigned)
-            try await Stage.tool("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "eve", "-f", stage.key + ".eve")
-            bad.append(try await stage.warrant(for: step, by: stage.key + ".eve"))
+            bad.append(try await stage.warrant(for: step, by: stage.stranger))
+            bad.append(try await stage.warrant(for: step) { $0.objects = .zero })
             let before = world.runner.invocations.count
             for envelope in bad {
                 guard case .refused = await stage.driver.carryOut(step, plan: plan, warrant: envelope) else {

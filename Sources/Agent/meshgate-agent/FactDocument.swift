@@ -47,6 +47,7 @@ struct FactDocument: Encodable {
             case .cluster(let value): try put("cluster", value)
             case .terraform(let value): try put("terraform", value)
             case .provision(let value): try put("provision", value)
+            case .destruction(let value): try put("destruction", value)
             case .connectivity(let value): try put("connectivity", value)
             case .unavailable(let reason):
                 try container.encode("unavailable", forKey: .fact)

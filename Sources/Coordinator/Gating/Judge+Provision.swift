@@ -51,19 +51,74 @@ extension Judge {
     private func name(_ directory: String, _ phase: String?) -> String { phase.map { "phase \($0) of \(directory)" } ?? directory }
 
     func provisionSafe(_ directory: String, _ phase: String?, _ found: Found, _ say: Findings) -> Verdict {
-        with(directory, phase, found, say) { fact in
-            let refusals = fact.refusals ?? []
-            guard refusals.isEmpty, fact.deletes == 0 else {
-                let words = refusals.isEmpty ? ["Terraform would delete or replace \(fact.deletes) objects"] : refusals
-                return .deny(
-                    words.map {
-                        say.reason(
-                            .mesh, .mismatch, "\(name(directory, phase)): \($0)",
-                            "look at `terraform plan`; nothing is deleted without a warrant, and nothing changed that is not named")
-                    })
-            }
-            return .pass
+        let remedy = "look at `terraform plan`; nothing is deleted without a warrant, and nothing changed that is not named"
+        func denied(_ words: [String]) -> Verdict {
+            words.isEmpty ? .pass : .deny(words.map { say.reason(.mesh, .mismatch, "\(name(directory, phase)): \($0)", remedy) })
         }
+        if destruction(directory, phase, found) != nil {
+            return destroying(directory, phase, found, say) { denied($0.refusals ?? []) }
+        }
+        return with(directory, phase, found, say) { fact in
+            if let refusals = fact.refusals { return denied(refusals) }
+            return denied(fact.deletes > 0 && fact.losses == nil ? ["Terraform would delete or replace \(fact.deletes) objects"] : [])
+        }
+    }
+
+    // MARK: what would be taken away
+
+    private func destruction(_ directory: String, _ phase: String?, _ found: Found) -> DestructionFact? {
+        for case .destruction(let fact) in found.facts[EvidenceKey(.mesh, .provision)] ?? []
+        where fact.directory == directory && fact.phase == phase { return fact }
+        return nil
+    }
+
+    /// As `with`, of a plan that destroys.
+    private func destroying(
+        _ directory: String, _ phase: String?, _ found: Found, _ say: Findings, _ rule: (DestructionFact) -> Verdict
+    ) -> Verdict {
+        guard let fact = destruction(directory, phase, found) else {
+            return say.nothing(about: "what is left of \(name(directory, phase))", .mesh)
+        }
+        guard let problem = fact.problem else { return rule(fact) }
+        return .unknown([
+            say.reason(
+                .mesh, .unavailable, "what is left of \(name(directory, phase)) is not known: \(problem)", "mend what Terraform names")
+        ])
+    }
+
+    func machinesGone(_ directory: String, _ phase: String?, _ found: Found, _ say: Findings) -> Verdict {
+        destroying(directory, phase, found, say) { fact in
+            let refusals = (fact.refusals ?? []).map { say.reason(.mesh, .mismatch, $0, "look at `terraform plan -destroy`") }
+            guard let losses = fact.losses else { return say.pass(unless: refusals) }
+            let some = losses.objects.prefix(3).joined(separator: ", ")
+            return say.pass(
+                unless: refusals + [
+                    say.reason(
+                        .mesh, .inUse, "Terraform in \(name(directory, phase)) still has \(losses.count) to remove: \(some)",
+                        "the plan's step removes them, with a warrant")
+                ])
+        }
+    }
+
+    func lossesWarranted(_ step: StepID, _ directory: String, _ phase: String?, _ found: Found, _ say: Findings) -> Verdict {
+        func judge(_ losses: TerraformLosses?) -> Verdict {
+            guard let losses else { return .pass }
+            let many = losses.count == 1 ? "one object" : "\(losses.count) objects"
+            guard let warrant = warrants[step], let signed = warrant.objects else {
+                let some = losses.objects.prefix(3).joined(separator: ", ") + (losses.count > 3 ? ", ..." : "")
+                return say.hold(
+                    .mesh, .needsWarrant, "Terraform in \(name(directory, phase)) would take away \(many): \(some)",
+                    "`meshgate destroy losses` shows all; `meshgate approve \(step)` signs for exactly these and submits")
+            }
+            guard signed == losses.digest else {
+                return say.hold(
+                    .mesh, .needsWarrant, "the warrant \(warrant.id) for \(step) names other objects than the \(many) of today's plan",
+                    "look again, and sign a new one: `meshgate approve \(step)`")
+            }
+            return teardownWarranted(step, say)
+        }
+        if destruction(directory, phase, found) != nil { return destroying(directory, phase, found, say) { judge($0.losses) } }
+        return with(directory, phase, found, say) { judge($0.losses) }
     }
 
     func provisioned(_ directory: String, _ phase: String?, _ found: Found, _ say: Findings) -> Verdict {

@@ -18,8 +18,27 @@ extension Judge {
         return .pass
     }
 
+    /// For what is on machines that are to go, too. A cluster that still answers is believed; one that does not is gone when Terraform has
+    /// nothing left of the machines.
+    func gone(_ remnant: Remnant, with directory: String, _ found: Found, _ say: Findings) -> Verdict {
+        let seen = judge(.gone(remnant))
+        guard case .unknown = seen else { return seen }
+        let facts = (found.facts[EvidenceKey(.mesh, .provision)] ?? []).compactMap { fact -> DestructionFact? in
+            if case .destruction(let fact) = fact, fact.directory == directory { fact } else { nil }
+        }
+        let nothingLeft = !facts.isEmpty && facts.allSatisfy { $0.losses == nil && $0.refusals == nil && $0.problem == nil }
+        return nothingLeft && remnant.seenBy.allSatisfy(isSilent) ? .pass : seen
+    }
+
+    /// It was asked lately, and could not answer.
+    private func isSilent(_ key: EvidenceKey) -> Bool {
+        guard case .fresh(let item) = evidence.standing(key, now: now, maxAge: maxAge, notBefore: notBefore) else { return false }
+        return item.facts.contains { if case .unavailable = $0 { true } else { false } }
+    }
+
     func gone(_ remnant: Remnant, _ found: Found, _ say: Findings) -> Verdict {
         switch remnant {
+        case .machines(let directory, let phase): return machinesGone(directory, phase, found, say)
         case .service(let service, let name):
             return absent(name, found, say) { fact in
                 // What Meshgate itself brings has no release of its own name.

@@ -19,9 +19,12 @@ package struct Judge: Sendable {
     package struct WarrantNote: Hashable, Sendable, Codable {
         package var id: WarrantID
         package var notAfter: Timestamp
-        package init(id: WarrantID, notAfter: Timestamp) {
+        /// `TeardownTerms.objects`.
+        package var objects: Digest?
+        package init(id: WarrantID, notAfter: Timestamp, objects: Digest? = nil) {
             self.id = id
             self.notAfter = notAfter
+            self.objects = objects
         }
     }
 
@@ -110,7 +113,9 @@ package struct Judge: Sendable {
             return blankProven(node, disk, share, name, host, found, say)
         case .wiperArmed(let node): return wiperArmed(node, found, say)
         case .teardownWarranted(let step): return teardownWarranted(step, say)
-        case .gone(let remnant): return gone(remnant, found, say)
+        case .lossesWarranted(let step, let directory, let phase): return lossesWarranted(step, directory, phase, found, say)
+        case .gone(let remnant, nil): return gone(remnant, found, say)
+        case .gone(let remnant, let directory?): return gone(remnant, with: directory, found, say)
         case .hostClean(let node): return hostClean(node, found, say)
         case .warranted(let step, let node, let disk): return warranted(step, node, disk, say)
         case .clustersDistinct(let names): return clustersDistinct(names, found, say)

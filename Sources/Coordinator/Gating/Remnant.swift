@@ -18,6 +18,8 @@ package enum Remnant: Hashable, Sendable, Codable {
     /// Load balancer pools, L2 policies and BGP that carry our label.
     case ciliumResources(ClusterName)
     case gatewayAPI(ClusterName)
+    /// What Terraform made in a directory, or in one phase of it: machines, disks, networks.
+    case machines(directory: String, phase: String? = nil)
 
     private enum ServiceCodingKeys: String, CodingKey { case _0 = "service", _1 = "cluster" }
     private enum ConnectionsCodingKeys: String, CodingKey { case _0 = "clusters" }
@@ -36,6 +38,7 @@ package enum Remnant: Hashable, Sendable, Codable {
         case .connections, .membership, .clustermesh, .cilium: "cilium"
         case .hostState: "talosctl"
         case .meshCA, .ciliumResources, .gatewayAPI: "kubernetes"
+        case .machines: "terraform"
         }
     }
 
@@ -43,6 +46,7 @@ package enum Remnant: Hashable, Sendable, Codable {
     package var holdsData: Bool {
         switch self {
         case .service(let name, _): ServiceCatalogue.service(name)?.holdsData ?? false
+        case .machines: true
         case .connections, .membership, .clustermesh, .cilium, .hostState, .meshCA, .ciliumResources, .gatewayAPI: false
         }
     }
@@ -56,6 +60,7 @@ package enum Remnant: Hashable, Sendable, Codable {
         case .connections(let names): names.map { EvidenceKey(.cluster($0), .cluster) }
         case .membership(let name, let others): ([name] + others).map { EvidenceKey(.cluster($0), .cluster) }
         case .hostState(_, let nodes): nodes.map { EvidenceKey(.node($0), .links) }
+        case .machines: [EvidenceKey(.mesh, .provision)]
         }
     }
 }

@@ -60,8 +60,11 @@ package enum Requirement: Hashable, Sendable, Codable {
     case cephHealthy(ClusterName, osds: Int)
     /// A person's signed permission for the step, by the coordinator's own list of signers.
     case teardownWarranted(StepID)
-    /// Nothing of it is there any more.
-    case gone(Remnant)
+    /// What Terraform would take away in this step is nothing, or exactly what a person has signed for.
+    case lossesWarranted(StepID, directory: String, phase: String? = nil)
+    /// Nothing of it is there any more. `with`: the Terraform directory whose machines it was on, where they go, too: once they are gone it
+    /// went with them, and no cluster is left to be asked.
+    case gone(Remnant, with: String? = nil)
     /// No link of Cilium is left on the node.
     case hostClean(NodeID)
 
@@ -103,7 +106,8 @@ package enum Requirement: Hashable, Sendable, Codable {
     private enum KernelTracingCodingKeys: String, CodingKey { case _0 = "node" }
     private enum KernelModuleCodingKeys: String, CodingKey { case _0 = "node", _1 = "module" }
     private enum TeardownWarrantedCodingKeys: String, CodingKey { case _0 = "step" }
-    private enum GoneCodingKeys: String, CodingKey { case _0 = "remnant" }
+    private enum LossesWarrantedCodingKeys: String, CodingKey { case _0 = "step", directory, phase }
+    private enum GoneCodingKeys: String, CodingKey { case _0 = "remnant", with }
     private enum HostCleanCodingKeys: String, CodingKey { case _0 = "node" }
     private enum CephHealthyCodingKeys: String, CodingKey { case _0 = "cluster", osds }
 
@@ -166,7 +170,7 @@ package enum Requirement: Hashable, Sendable, Codable {
         case .kernelTracing: .kernelTracing
         case .kernelModule: .kernelModule
         case .cephHealthy: .cephHealthy
-        case .teardownWarranted: .teardownWarrant
+        case .teardownWarranted, .lossesWarranted: .teardownWarrant
         case .gone: .remnantGone
         case .hostClean: .hostClean
         }
@@ -182,9 +186,15 @@ package enum Requirement: Hashable, Sendable, Codable {
         case .agentReady, .bootStable, .clockWithin, .kernelFit, .link, .address, .reaches, .diskIdentity, .diskUnused, .diskBlank,
             .diskWitness, .osdRetired, .blankProven, .wiperArmed, .warranted, .clustersDistinct, .kubeProxyAbsent, .ciliumHealthy,
             .meshCAFree, .clustermeshConnected, .meshConnected, .connectivity, .terraformReady, .stateLocked, .provisionSafe, .cephHealthy,
-            .teardownWarranted, .gone, .hostClean, .serviceWorks, .serviceUnclaimed, .servingCertificates, .kernelTracing, .kernelModule:
+            .teardownWarranted, .lossesWarranted, .gone, .hostClean, .serviceWorks, .serviceUnclaimed, .servingCertificates, .kernelTracing,
+            .kernelModule:
             false
         }
+    }
+
+    /// What it looks at besides, and can do without.
+    package var alsoAsks: [EvidenceKey] {
+        if case .gone(let remnant, .some) = self { remnant.seenBy } else { [] }
     }
 
     /// The evidence it looks at.
@@ -205,7 +215,8 @@ package enum Requirement: Hashable, Sendable, Codable {
                 EvidenceKey(.cluster(cluster), .cluster),
             ]
         case .warranted, .teardownWarranted: []
-        case .gone(let remnant): remnant.seenBy
+        case .gone(let remnant, nil): remnant.seenBy
+        case .gone(_, .some): [EvidenceKey(.mesh, .provision)]
         case .clustersDistinct(let names), .datapathParity(let names), .clusterIDs(let names, _), .meshConnected(let names):
             names.map { EvidenceKey(.cluster($0), .cluster) }
         case .nodesRegistered(let name, _, _), .kubeProxyAbsent(let name), .gatewayBundle(let name, _), .ciliumHealthy(let name, _, _),
@@ -217,7 +228,7 @@ package enum Requirement: Hashable, Sendable, Codable {
             name == like
                 ? [EvidenceKey(.cluster(name), .cluster)] : [EvidenceKey(.cluster(name), .cluster), EvidenceKey(.cluster(like), .cluster)]
         case .connectivity(let from, _): [EvidenceKey(.cluster(from), .connectivity)]
-        case .terraformReady, .stateLocked, .provisionSafe, .provisioned: [EvidenceKey(.mesh, .provision)]
+        case .terraformReady, .stateLocked, .provisionSafe, .provisioned, .lossesWarranted: [EvidenceKey(.mesh, .provision)]
         }
     }
 }

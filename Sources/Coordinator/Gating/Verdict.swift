@@ -155,7 +155,7 @@ package enum GateID: String, Hashable, Sendable, Codable, CaseIterable, Comparab
         case .clustermeshConnected: "every node is connected to every other cluster"
         case .connectivity: "the connectivity test passed"
         case .terraformReady: "Terraform's lock file fits and its backend answers"
-        case .provisionSafe: "Terraform would delete nothing, and change nothing but what the phase names"
+        case .provisionSafe: "Terraform would change nothing but what the phase names, and does nothing that this version does not know"
         case .stateLocked: "the lock of Terraform's state keeps a second one out"
         case .provisioned: "Terraform has nothing left to change"
         case .cephHealthy: "Ceph is healthy with every planned disk"

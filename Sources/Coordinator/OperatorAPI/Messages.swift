@@ -284,7 +284,7 @@ package struct WipesReply: Hashable, Sendable, Codable {
     package init(wipes: [WipeReply]) { self.wipes = wipes }
 }
 
-/// One step of a teardown that destroys data: `GET /v1/losses`.
+/// One step that destroys something, disks apart: `GET /v1/losses`.
 package struct LossReply: Hashable, Sendable, Codable {
     package var step: StepID
     package var title: String
@@ -292,12 +292,15 @@ package struct LossReply: Hashable, Sendable, Codable {
     package var destroys: [String]
     /// Why it could not begin now, warrant apart.
     package var obstacles: [Reason]
-    /// The text to sign, good for half an hour.
-    package var warrant: String
+    /// The text to sign, good for half an hour; absent while it is not known what exactly would go.
+    package var warrant: String?
     /// The warrant that was handed in.
     package var submitted: WarrantID?
+    /// `TerraformLosses.digest`, where `destroys` are objects of Terraform's.
+    package var objects: Digest?
     package init(
-        step: StepID, title: String, state: String, destroys: [String], obstacles: [Reason], warrant: String, submitted: WarrantID?
+        step: StepID, title: String, state: String, destroys: [String], obstacles: [Reason], warrant: String?, submitted: WarrantID?,
+        objects: Digest? = nil
     ) {
         self.step = step
         self.title = title
@@ -306,6 +309,7 @@ package struct LossReply: Hashable, Sendable, Codable {
         self.obstacles = obstacles
         self.warrant = warrant
         self.submitted = submitted
+        self.objects = objects
     }
 }
 

@@ -49,6 +49,8 @@ package protocol OperatorBackend: Sendable {
     func wipes() async throws -> WipesReply
     /// What a teardown would destroy, and the texts that permit it.
     func losses() async throws -> LossesReply
+    /// What the plan would destroy if it were begun now. Changes nothing, and may take as long as Terraform takes to plan.
+    func preview(_ request: ApplyRequest) async throws -> LossesReply
     func submit(_ request: WarrantRequest, by caller: Caller) async throws -> DoneReply
     func override(_ request: OverrideRequest, by caller: Caller) async throws -> DoneReply
     /// All evidence, or that about one subject (`node NAME`, `cluster NAME`, `mesh`).

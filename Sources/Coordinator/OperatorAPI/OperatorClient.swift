@@ -33,6 +33,7 @@ package struct OperatorClient: Sendable {
     package func nodes() async throws -> NodesReply { try await get(.nodes) }
     package func wipes() async throws -> WipesReply { try await get(.wipes) }
     package func losses() async throws -> LossesReply { try await get(.losses) }
+    package func preview(_ request: ApplyRequest) async throws -> LossesReply { try await post(.preview, request, deadline: .seconds(630)) }
     package func explain(_ step: StepID) async throws -> ExplainReply { try await get(.explain, query: ["step": step.text]) }
     package func evidence(about subject: String? = nil) async throws -> EvidenceReply {
         try await get(.evidence, query: subject.map { ["subject": $0] } ?? [:])
@@ -126,10 +127,14 @@ package struct OperatorClient: Sendable {
         try decode(route, try await send(request(route, node: node, query: query)))
     }
 
-    private func post<Reply: Decodable>(_ route: OperatorRoute, _ body: some Encodable, node: NodeID? = nil) async throws -> Reply {
+    private func post<Reply: Decodable>(
+        _ route: OperatorRoute, _ body: some Encodable, node: NodeID? = nil, deadline: Duration? = nil
+    ) async throws -> Reply {
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
-        return try decode(route, try await send(request(route, node: node, body: Array(try encoder.encode(body)))))
+        var request = request(route, node: node, body: Array(try encoder.encode(body)))
+        if let deadline { request.deadline = deadline }
+        return try decode(route, try await send(request))
     }
 
     private func request(

@@ -42,12 +42,12 @@ struct OperatorResponder: Sendable {
             throw SurfaceError(403, "viewerOnly", "\(caller.name) may look but not change anything", remedy: "ask an admin")
         }
         if route == .events { return try await events(request) }
-        let limit = route == .apply ? limits.planBytes : limits.bodyBytes
+        let limit = route == .apply || route == .preview ? limits.planBytes : limits.bodyBytes
         let body = route.method == .post ? try await Self.body(request, limit: limit) : []
         let asked = Asked(
             node: context.parameters.get("node"), query: { name in request.uri.queryParameters[name[...]].map(String.init) }, body: body,
             caller: caller)
-        return try await answer(within: limits.answer) { try await reply(route, asked) }
+        return try await answer(within: route == .preview ? limits.preview : limits.answer) { try await reply(route, asked) }
     }
 
     private struct Asked: Sendable {
@@ -109,6 +109,10 @@ struct OperatorResponder: Sendable {
         case .arm: return try Self.json(await backend.arm(try asked.nodeID(), try asked.decode(), by: asked.caller))
         case .wipes: return try Self.json(await backend.wipes())
         case .losses: return try Self.json(await backend.losses())
+        case .preview:
+            let request: ApplyRequest = try asked.decode()
+            try check(request.plan)
+            return try Self.json(await backend.preview(request))
         case .warrants: return try Self.json(await backend.submit(try asked.decode(), by: asked.caller))
         case .overrides: return try Self.json(await backend.override(try asked.decode(), by: asked.caller))
         case .evidence: return try Self.json(await backend.evidence(about: asked.query("subject")))

@@ -75,6 +75,8 @@ package struct OperatorServerConfiguration: Sendable {
         package var stalledWrite = Duration.seconds(30)
         /// An answer that takes longer is given up with 504; what was asked may still happen.
         package var answer = Duration.seconds(60)
+        /// The same for a preview, which is as slow as Terraform.
+        package var preview = Duration.seconds(600)
         package init() {}
     }
 

@@ -55,8 +55,21 @@ package struct Step: Hashable, Sendable, Codable {
     /// How long after a report the world may take to show it.
     package var settling: TimeSpan
 
-    /// Whether a person has to sign for it.
-    package var takesWarrant: Bool { gates.contains { $0.gate == .warrant || $0.gate == .teardownWarrant } }
+    /// Whether a person has to sign for it, whatever is seen.
+    package var takesWarrant: Bool {
+        gates.contains {
+            switch $0 {
+            case .warranted, .teardownWarranted: true
+            default: false
+            }
+        }
+    }
+
+    /// Where Terraform works in this step. What it would take away is known only when it has planned, and only then has a person to sign.
+    package var terraform: (directory: String, phase: String?)? {
+        for case .lossesWarranted(_, let directory, let phase) in gates { return (directory, phase) }
+        return nil
+    }
 
     package init(
         id: StepID, title: String, place: Subject, action: Action, after: [StepID] = [], gates: [Requirement] = [],

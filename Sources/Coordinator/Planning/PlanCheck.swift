@@ -29,6 +29,7 @@ package enum PlanCheck {
     private static func belongs(_ action: Action, _ purpose: Purpose) -> Bool {
         switch (action, purpose) {
         case (.look, _): purpose.onlyLooks
+        case (.undo(.machines), .teardown(let scope, _)): scope == .everything || scope == .machines
         case (.undo, .teardown): true
         case (.undo, _), (_, .teardown), (_, .verify), (_, .drift): false
         case (_, .build): true
@@ -39,6 +40,10 @@ package enum PlanCheck {
     private static func destructionFaults(_ step: Step, _ spec: MeshSpec) -> [String] {
         switch step.action {
         case .wipe: return wipeFaults(step, spec)
+        case .provision(let directory, let phase):
+            return lossFaults(step, directory, phase) + (step.destroys.isEmpty ? [] : ["\(step.id) destroys something in a build"])
+        case .undo(.machines(let directory, let phase)):
+            return lossFaults(step, directory, phase) + (step.destroys.isEmpty ? ["\(step.id) does not say what it destroys"] : [])
         case .undo(let remnant) where remnant.holdsData:
             var faults: [String] = []
             if step.destroys.isEmpty { faults.append("\(step.id) does not say what it destroys") }
@@ -48,6 +53,14 @@ package enum PlanCheck {
             return faults
         default: return step.destroys.isEmpty ? [] : ["\(step.id) destroys something but is not a wipe"]
         }
+    }
+
+    /// What Terraform plans is judged, and what it would take away is signed for.
+    private static func lossFaults(_ step: Step, _ directory: String, _ phase: String?) -> [String] {
+        let needed: [Requirement] = [
+            .provisionSafe(directory: directory, phase: phase), .lossesWarranted(step.id, directory: directory, phase: phase),
+        ]
+        return needed.filter { !step.gates.contains($0) }.map { "\(step.id) lacks the gate \($0.gate.rawValue)" }
     }
 
     /// A wipe needs identity, no user, no owner, an armed wiper, a warrant and a proof afterwards; nothing else may destroy.

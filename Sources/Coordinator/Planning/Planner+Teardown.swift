@@ -5,7 +5,7 @@ package import MeshModel
 
 extension Planner {
     /// The plan that undoes the build of `spec`, or a part of it: every step that leaves something becomes one that removes it, after all
-    /// that stands on it. Disks are not wiped here and machines stay; what a wiped disk held is gone anyway.
+    /// that stands on it. Disks are not wiped here, and machines stay unless the scope names them; what a wiped disk held is gone anyway.
     package static func takingDown(
         _ spec: MeshSpec, _ scope: Purpose.Scope, digest: (Plan.Body) throws -> Digest
     ) rethrows -> Plan {
@@ -40,8 +40,15 @@ private struct Teardown {
             guard let remnant = remnant(of: step) else { continue }
             included.insert(step.id)
             let before = standingOn(step.id, included)
+            if case .machines(let directory, let phase) = remnant {
+                steps.append(machines(step, remnant, directory, phase, after: before.map(Self.undoID)))
+                continue
+            }
             steps.append(undo(step, remnant, after: before.map(Self.undoID)))
-            if case .cilium(let name) = remnant, let host = hostState(name, after: Self.undoID(step.id)) { steps.append(host) }
+            // Machines that go are not rebooted first.
+            if scope != .everything, case .cilium(let name) = remnant, let host = hostState(name, after: Self.undoID(step.id)) {
+                steps.append(host)
+            }
         }
         return steps
     }
@@ -53,9 +60,11 @@ private struct Teardown {
 
     private func isMeant(_ step: Step) -> Bool {
         switch scope {
-        case .mesh: true
+        case .mesh: !step.makesMachines
+        case .everything: true
+        case .machines: step.makesMachines
         case .cluster(let name): concerns(step, name)
-        case .step(let id): step.id == id || reached(from: id).contains(step.id)
+        case .step(let id): !step.makesMachines && (step.id == id || reached(from: id).contains(step.id))
         }
     }
 
@@ -96,7 +105,8 @@ private struct Teardown {
         case .applyCiliumResources(let name): .ciliumResources(name)
         case .seedMeshCA(let name): .meshCA(name)
         case .installGatewayAPI(let name, _): .gatewayAPI(name)
-        case .provision, .awaitTalos, .awaitNodes, .wipe, .testConnectivity, .look, .undo: nil
+        case .provision(let directory, let phase): .machines(directory: directory, phase: phase)
+        case .awaitTalos, .awaitNodes, .wipe, .testConnectivity, .look, .undo: nil
         }
     }
 
@@ -107,8 +117,26 @@ private struct Teardown {
         let losses = losses(remnant)
         if !losses.isEmpty { gates.append(.teardownWarranted(id)) }
         return Step(
-            id: id, title: title(remnant), place: step.place, action: .undo(remnant), after: after, gates: gates, done: [.gone(remnant)],
+            id: id, title: title(remnant), place: step.place, action: .undo(remnant), after: after, gates: gates,
+            done: [.gone(remnant, with: scope == .everything ? spec.provision?.terraformDirectory : nil)],
             destroys: losses, deadline: TimeSpan(.seconds(1800)), settling: TimeSpan(.seconds(600)))
+    }
+
+    /// Which objects go, only Terraform knows, and only when it is asked: they are listed before anybody signs, and the signature is for them.
+    private func machines(_ step: Step, _ remnant: Remnant, _ directory: String, _ phase: String?, after: [StepID]) -> Step {
+        let id = Self.undoID(step.id)
+        let what = phase.map { "phase \($0) of \(directory)" } ?? directory
+        return Step(
+            id: id, title: title(remnant), place: step.place, action: .undo(remnant), after: after,
+            gates: [
+                .terraformReady(directory: directory), .stateLocked(directory: directory),
+                .provisionSafe(directory: directory, phase: phase),
+                .lossesWarranted(id, directory: directory, phase: phase),
+            ], done: [.gone(remnant)],
+            destroys: [
+                "every object that Terraform keeps in \(what), machines with their disks among them: each is listed before anybody signs"
+            ],
+            deadline: step.deadline, settling: TimeSpan(.seconds(600)))
     }
 
     /// What Cilium leaves on a node lasts until it boots anew.
@@ -135,6 +163,8 @@ private struct Teardown {
         case .ciliumResources: "remove load balancer pools, L2 policies and BGP"
         case .meshCA: "remove the mesh's Cilium CA"
         case .gatewayAPI: "remove the Gateway API CRDs, when no object needs them"
+        case .machines(let directory, let phase):
+            "destroy \(phase.map { "phase \($0)" } ?? "machines") with Terraform in \(directory)"
         }
     }
 
@@ -145,4 +175,9 @@ private struct Teardown {
         }
         return ["every volume, bucket and file system in Ceph on cluster \(name)"] + disks
     }
+}
+
+extension Step {
+    /// Whether it is Terraform's.
+    fileprivate var makesMachines: Bool { if case .provision = action { true } else { false } }
 }

@@ -63,6 +63,7 @@ package struct Planner: Sendable {
                 gates: [
                     .terraformReady(directory: directory), .stateLocked(directory: directory),
                     .provisionSafe(directory: directory, phase: phase?.name),
+                    .lossesWarranted(provisionStepID(phase), directory: directory, phase: phase?.name),
                 ],
                 done: [.provisioned(directory: directory, phase: phase?.name)], deadline: TimeSpan(.seconds(3600)))
             before = [step.id]

@@ -17,6 +17,10 @@ package enum Purpose: Hashable, Sendable, Codable {
     /// How much of it.
     package enum Scope: Hashable, Sendable, Codable {
         case mesh
+        /// The mesh, and after it the machines that Terraform made for it.
+        case everything
+        /// The machines alone; whatever runs on them goes with them, unseen.
+        case machines
         /// One cluster leaves; the others stay connected with each other.
         case cluster(ClusterName)
         /// One step of the build, and whatever stands on it.

@@ -24,6 +24,7 @@ package struct Play: Sendable {
     package init(plan: Plan, world: RehearsedWorld? = nil) {
         self.plan = plan
         self.world = world ?? RehearsedWorld(spec: plan.spec)
+        if case .teardown = plan.purpose { self.world.takesDown = true } else { self.world.takesDown = false }
         begin = Moment(wall: Timestamp(seconds: 1_800_000_000), boot: 1_000_000)
         now = begin
     }
@@ -69,13 +70,14 @@ package struct Play: Sendable {
 
     /// Signs for a step of a teardown, for an hour; `plan` is that of the warrant.
     package mutating func approveLosses(of step: StepID, plan digest: Digest? = nil) -> InputRefusal? {
-        guard let found = plan.step(step), found.takesWarrant else { return .notAWipe(step) }
+        guard let found = plan.step(step), found.takesWarrant || found.terraform != nil else { return .notAWipe(step) }
+        let losses = machine.losses(of: found)
         warrantNumber += 1
         let digits = String(warrantNumber, radix: 16)
         guard let id = WarrantID(String(repeating: "0", count: 32 - digits.count) + digits) else { return .notAWipe(step) }
         let terms = TeardownTerms(
-            mesh: plan.spec.name, id: id, plan: digest ?? plan.digest, step: step, destroys: TeardownTerms.losses(found.destroys),
-            notBefore: now.wall, notAfter: now.wall + .seconds(3600))
+            mesh: plan.spec.name, id: id, plan: digest ?? plan.digest, step: step, destroys: TeardownTerms.losses(losses?.lines ?? []),
+            objects: losses?.objects, notBefore: now.wall, notAfter: now.wall + .seconds(3600))
         return take(
             .warrant(step: step, id: id, notAfter: terms.notAfter, envelope: WarrantEnvelope(text: terms.text, signatures: ["rehearsed"])))
     }

@@ -52,6 +52,8 @@ package struct RehearsedWorld: Hashable, Sendable {
     package var clusters: [ClusterName: ClusterState]
     /// Phases of Terraform that are applied; the whole is the one without a name.
     package var provisioned: Set<String> = []
+    /// Whether Terraform is asked what it would destroy, as a teardown asks, and not what it would make.
+    package var takesDown = false
     package var lies: [StepID: Lie] = [:]
     /// Disks, by serial, of which an inventory shows nothing although something is there.
     package var hidden: Set<String> = []
@@ -87,14 +89,26 @@ package struct RehearsedWorld: Hashable, Sendable {
             let provisionFacts =
                 [Fact.terraform(TerraformFact(directory: directory, stateLock: .holds))]
                 + (spec.provision?.phasesOrWhole ?? [nil]).map { phase in
-                    .provision(
-                        ProvisionFact(
-                            directory: directory, phase: phase?.name,
-                            creates: provisioned.contains(phase?.name ?? "") ? 0 : spec.members.count,
-                            changes: 0, deletes: 0))
+                    takesDown ? .destruction(destruction(directory, phase?.name)) : .provision(provision(directory, phase?.name))
                 }
             return Evidence(subject: .mesh, probe: .provision, bootID: nil, takenAt: now, facts: provisionFacts)
         }
+    }
+
+    private func provision(_ directory: String, _ phase: String?) -> ProvisionFact {
+        ProvisionFact(
+            directory: directory, phase: phase, creates: provisioned.contains(phase ?? "") ? 0 : spec.members.count, changes: 0, deletes: 0)
+    }
+
+    private func destruction(_ directory: String, _ phase: String?) -> DestructionFact {
+        let objects = provisioned.contains(phase ?? "") ? spec.members.map { "delete vm.\($0.node.name)" } : []
+        // Any function of the bytes will do: nobody forges anything here.
+        let losses = TerraformLosses(objects) { bytes in
+            var sums = [UInt8](repeating: 0, count: 32)
+            for (index, byte) in bytes.enumerated() { sums[index % 32] = sums[index % 32] &* 31 &+ byte }
+            return Digest(sums) ?? .zero
+        }
+        return DestructionFact(directory: directory, phase: phase, losses: losses)
     }
 
     package static func bootID(_ node: NodeID, _ number: Int) -> BootID {
@@ -330,6 +344,18 @@ package struct RehearsedWorld: Hashable, Sendable {
         case .meshCA(let name): clusters[name]?.authority = nil
         case .gatewayAPI(let name): clusters[name]?.gateway = nil
         case .hostState: break
+        case .machines(_, let phase):
+            provisioned.remove(phase ?? "")
+            if provisioned.isEmpty { unplug() }
+        }
+    }
+
+    /// The machines are gone, and with them whatever was on them.
+    private mutating func unplug() {
+        for member in spec.members { machines[member.node.name]?.online = false }
+        for cluster in spec.clusters {
+            clusters[cluster.name] = ClusterState()
+            clusters[cluster.name]?.reachable = false
         }
     }
 

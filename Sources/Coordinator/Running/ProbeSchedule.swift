@@ -78,7 +78,7 @@ extension RunMachine {
                 }
             }
             return requirement.needs + (owned ? (run?.plan.spec.clusters ?? []).map { EvidenceKey(.cluster($0.name), .cluster) } : [])
-        default: return requirement.needs
+        default: return requirement.needs + requirement.alsoAsks
         }
     }
 

@@ -141,7 +141,7 @@ package struct RunMachine: Sendable {
         let report = JournalEntry.stepReported(step: step, attempt: attempt, outcome: outcome)
         switch outcome {
         case .succeeded, .unknown: return [report]
-        case .refused where record.step.takesWarrant:
+        case .refused where warrants[step] != nil:
             // Nothing was touched: the step waits for another warrant.
             return [report, .stepReturned(step: step, attempt: attempt)]
         case .failed(let problem), .refused(let problem):
@@ -336,7 +336,7 @@ package struct RunMachine: Sendable {
     private func refusal(ofWarrant id: WarrantID, _ envelope: WarrantEnvelope, for step: StepID) -> InputRefusal? {
         guard let run, !run.isOver else { return .noRun }
         guard let record = run[step] else { return .noSuchStep(step) }
-        guard record.step.takesWarrant else { return .notAWipe(step) }
+        guard record.step.takesWarrant || record.step.terraform != nil else { return .notAWipe(step) }
         if record.status.isOver || record.status.isActive { return .stepOver(step, record.status.word) }
         if spentWarrants.contains(id) || warrants.values.contains(where: { $0.note.id == id }) { return .warrantKnown(id) }
         guard case .wipe(let node, let disk, let method, _) = record.step.action else {
@@ -372,14 +372,24 @@ package struct RunMachine: Sendable {
         if terms.id != id { return "it was handed in under another id" }
         if terms.plan != run.plan.digest { return "it was written for another plan; request a new one" }
         if terms.step != step.id { return "it names \(terms.step)" }
-        if terms.destroys != TeardownTerms.losses(step.destroys) { return "it names other losses than the step has" }
+        guard let losses = losses(of: step) else { return "nothing that it would take away is known" }
+        if terms.destroys != TeardownTerms.losses(losses.lines) || terms.objects != losses.objects {
+            return "it names other losses than the step has"
+        }
         return nil
+    }
+
+    /// What a step would destroy, as a warrant has to say it: for what Terraform would take away, as far as was seen last. `nil` when that is
+    /// nothing, or not known.
+    package func losses(of step: Step) -> (lines: [String], objects: Digest?)? {
+        guard let (directory, phase) = step.terraform else { return step.destroys.isEmpty ? nil : (step.destroys, nil) }
+        return evidence.losses(directory: directory, phase: phase).map { ($0.lines, $0.digest) }
     }
 
     private func refusal(of override: GateOverride, now: Moment) -> InputRefusal? {
         guard let run, !run.isOver else { return .noRun }
         guard let record = run[override.step] else { return .noSuchStep(override.step) }
-        if record.step.takesWarrant { return .overrideImpossible(override.step, override.gate) }
+        if record.step.takesWarrant || override.gate == .teardownWarrant { return .overrideImpossible(override.step, override.gate) }
         if override.gate == .diskBlank { return .overrideImpossible(override.step, override.gate) }
         if override.until <= now.wall { return .overrideExpired(override.until) }
         return override.reason.allSatisfy(\.isWhitespace) || override.by.isEmpty ? .overrideUnreasoned : nil
@@ -404,7 +414,8 @@ package struct RunMachine: Sendable {
         case .evidenceTaken(let evidence): self.evidence.take(evidence)
         case .evidenceRenewed(let key, let takenAt): evidence.renew(key, takenAt: takenAt)
         case .warrantTaken(let step, let id, let notAfter, let envelope):
-            warrants[step] = Warrant(note: Judge.WarrantNote(id: id, notAfter: notAfter), envelope: envelope)
+            let objects = (try? TeardownTerms(parsing: envelope.text))?.objects
+            warrants[step] = Warrant(note: Judge.WarrantNote(id: id, notAfter: notAfter, objects: objects), envelope: envelope)
         case .overrideGranted(let override): overrides.append(override)
         case .stepHeld(let step, let verdict): set(step, .held(verdict, since: heldSince(step) ?? at))
         case .stepSkipped(let step): set(step, .done(skipped: true, at: at))

@@ -2,7 +2,7 @@
 
 import Gating
 package import MeshModel
-import MeshTrust
+package import MeshTrust
 package import Planning
 package import Running
 
@@ -10,13 +10,25 @@ package import Running
 /// plan meets its driver.
 package struct StepDriver: Sendable {
     private let tools: Toolbox
+    private let warrants: LossWarrants
 
-    package init(tools: Toolbox) { self.tools = tools }
+    /// `signers`: who may sign for what Terraform would take away; the coordinator's own file.
+    package init(tools: Toolbox, signers: @escaping @Sendable () throws -> AllowedSigners) {
+        self.tools = tools
+        warrants = LossWarrants(signers: signers, now: tools.now)
+    }
 
     /// Runs to the end of the tool. Every error becomes an outcome: nothing was believed, so nothing is lost.
-    package func carryOut(_ step: Step, plan: Plan) async -> Outcome {
+    package func carryOut(_ step: Step, plan: Plan, warrant: WarrantEnvelope? = nil) async -> Outcome {
         do {
-            return try await perform(step, plan: plan)
+            var permitted: PermittedLosses?
+            if let warrant {
+                switch warrants.permission(warrant, for: step, in: plan) {
+                case .success(let losses): permitted = losses
+                case .failure(let refusal): return .refused(refusal.words)
+                }
+            }
+            return try await perform(step, plan: plan, permitted: permitted)
         } catch let error as DriverError where error.isDryRun {
             return .refused("\(error)")
         } catch {
@@ -24,7 +36,7 @@ package struct StepDriver: Sendable {
         }
     }
 
-    private func perform(_ step: Step, plan: Plan) async throws -> Outcome {
+    private func perform(_ step: Step, plan: Plan, permitted: PermittedLosses?) async throws -> Outcome {
         let deadline = step.deadline.duration
         let cilium = CiliumDriver(tools: tools)
         func cluster(_ name: ClusterName) throws -> MeshSpec.Cluster {
@@ -36,7 +48,8 @@ package struct StepDriver: Sendable {
             guard let provision = plan.spec.provision else {
                 throw DriverError.unreadable(what: "the provisioning of \(directory)", where: "the plan")
             }
-            return try await TerraformDriver(tools: tools, provision: provision).apply(phase: phase, step: step.id, deadline: deadline)
+            return try await TerraformDriver(tools: tools, provision: provision)
+                .apply(phase: phase, step: step.id, deadline: deadline, permitted: permitted)
         case .awaitTalos(let name): return try await talosHealth(cluster(name), step: step.id, deadline: deadline)
         case .awaitNodes: return .succeeded("nothing to do but wait for the nodes")
         case .installGatewayAPI(let name, let version):
@@ -134,7 +147,9 @@ package struct StepDriver: Sendable {
         switch (key.probe, key.subject) {
         case (.provision, _):
             guard let provision = plan.spec.provision else { return [] }
-            return try await TerraformDriver(tools: tools, provision: provision).observe()
+            let terraform = TerraformDriver(tools: tools, provision: provision)
+            if case .teardown = plan.purpose { return try await terraform.observeDestruction() }
+            return try await terraform.observe()
         case (.cluster, .cluster(let name)):
             guard let cluster = plan.spec.cluster(name) else { return [] }
             return [

@@ -7,6 +7,7 @@ import MeshModel
 import MeshSystem
 import MeshTrust
 import OperatorAPI
+import Planning
 import Running
 import ServiceLifecycle
 import Synchronization
@@ -18,14 +19,15 @@ struct AdminSurface {
 
     static func open(
         _ settings: Coordinator.Settings, trust: Trust, controller: RunController, gateway: FleetGateway, feed: EventFeed,
-        progress: ProgressBoard, answers: AnswerDesk, now: @escaping NowSource, startedAt: Timestamp, log: Logger
+        progress: ProgressBoard, answers: AnswerDesk, observe: @escaping @Sendable (EvidenceKey, Plan) async -> Evidence,
+        now: @escaping NowSource, startedAt: Timestamp, log: Logger
     ) throws -> AdminSurface {
         let listeners = Listeners(settings)
         let metrics = Metrics(controller: controller, gateway: gateway, roll: trust.roll, feed: feed, now: now)
         let backend = CoordinatorBackend(
             mesh: settings.mesh, controller: controller, gateway: gateway, authority: trust.authority, tokens: trust.tokens,
             roll: trust.roll, entropy: KernelEntropy(), now: now, startedAt: startedAt, progress: progress,
-            answers: answers,
+            answers: answers, observe: observe,
             addresses: .init(agents: { listeners.agents(bound: try? await gateway.boundAddress()) }, http: { listeners.http }),
             metricsPage: { await metrics.page() })
         let server = OperatorServer(

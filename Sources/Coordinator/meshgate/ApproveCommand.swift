@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import ArgumentParser
+import Gating
 import MeshModel
 import MeshSystem
+import MeshTrust
 import OperatorAPI
 
 /// `meshgate approve`: request, sign and submit in one go, with each loss shown and its name typed.
@@ -16,6 +18,8 @@ struct ApproveCommand: AsyncParsableCommand {
               meshgate approve --all --key ~/.ssh/id_ed25519_sk.pub          all that need a warrant; touch the key for each
 
               meshgate approve talos-east/service-rook-ceph/undo --key ~/.ssh/id_ed25519       a step of a teardown
+              meshgate approve mesh/provision/undo --key ~/.ssh/id_ed25519                     the machines, one by one in the list
+              meshgate approve mesh/provision --key ~/.ssh/id_ed25519                          what Terraform would replace in a build
 
             Where two people must sign, use `meshgate wipe request` or `meshgate destroy request`, and `meshgate wipe submit`.
             """)
@@ -78,18 +82,34 @@ struct ApproveCommand: AsyncParsableCommand {
 
     /// The same for a step of a teardown. What is shown comes from the text itself, and must be what the coordinator showed.
     private func confirmed(_ loss: LossReply, _ approver: Approver) throws -> String {
+        guard let text = loss.warrant else {
+            throw Failure(.no, "what \(loss.step) would destroy is not known yet: \(loss.obstacles.first?.detail ?? loss.state)")
+        }
         let terms: TeardownTerms
         do {
-            terms = try TeardownTerms(parsing: loss.warrant)
+            terms = try TeardownTerms(parsing: text)
         } catch {
             throw Failure(.no, "the coordinator's text for \(loss.step) is not a teardown warrant (\(error)); nothing was signed")
         }
-        guard terms.step == loss.step, terms.destroys == TeardownTerms.losses(loss.destroys) else {
+        guard terms.step == loss.step, terms.destroys == TeardownTerms.losses(loss.destroys), try covers(terms, loss) else {
             throw Failure(.no, "the coordinator's text for \(loss.step) says something else than it shows; nothing was signed")
         }
         Terminal.say("the warrant: \(terms.step) of mesh \(terms.mesh), until \(terms.notAfter)")
-        for line in terms.destroys { Terminal.say("  " + Terminal.paint("DESTROYS \(line)", .red)) }
+        for line in loss.destroys { Terminal.say("  " + Terminal.paint("DESTROYS \(line)", .red)) }
+        if let objects = terms.objects { Terminal.say("  these \(loss.destroys.count) objects and no others, by digest \(objects.short)") }
         try approver.confirms(terms.step.text, given: confirm, "All of this will be lost. Type the step's name to go on:")
-        return loss.warrant
+        return text
+    }
+
+    /// Whether the digest that is signed is that of the whole list that is shown.
+    private func covers(_ terms: TeardownTerms, _ loss: LossReply) throws -> Bool {
+        guard let signed = terms.objects else { return loss.objects == nil }
+        guard loss.destroys.count <= TerraformLosses.mostObjects else {
+            throw Failure(
+                .no,
+                "\(loss.step) would destroy more than \(TerraformLosses.mostObjects) objects, too many to be shown; "
+                    + "nothing was signed. Destroy a part of them with terraform first")
+        }
+        return TerraformLosses(loss.destroys, digester: sha256)?.digest == signed
     }
 }

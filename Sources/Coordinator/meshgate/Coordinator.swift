@@ -85,8 +85,9 @@ struct Coordinator: Sendable {
         tools.variable = { environment($0) }
         tools.readYAML = { try readForeignYAML(String(decoding: $0, as: UTF8.self), file: "the manifest") }
         let signers: @Sendable () throws -> AllowedSigners = { try settings.signers(files) }
+        let driver = StepDriver(tools: tools, signers: signers)
         let hands = FleetHands(
-            driver: StepDriver(tools: tools), talos: TalosWipe(tools: tools, signers: signers),
+            driver: driver, talos: TalosWipe(tools: tools, signers: signers),
             teardown: TeardownDriver(tools: tools, signers: signers), seeds: seeds,
             dispatch: { await hub.gateway?.dispatch($0) ?? .notConnected },
             deliver: { input in
@@ -117,8 +118,8 @@ struct Coordinator: Sendable {
         hub.set(gateway)
         let started = now().wall
         let surface = try AdminSurface.open(
-            settings, trust: trust, controller: controller, gateway: gateway, feed: feed, progress: progress, answers: answers, now: now,
-            startedAt: started, log: log)
+            settings, trust: trust, controller: controller, gateway: gateway, feed: feed, progress: progress, answers: answers,
+            observe: { await driver.observe($0, plan: $1) }, now: now, startedAt: started, log: log)
         return Coordinator(
             settings: settings, controller: controller,
             services: [

@@ -13,11 +13,15 @@ struct DestroyCommand: AsyncParsableCommand {
         commandName: "destroy", abstract: "Undo what a plan built, in the opposite order: all of it, or one cluster.",
         discussion: """
             The plan is shown first and asked about. Every step removes only what is this mesh's own, is done when it is seen to be gone,
-            and may be repeated; what destroys data waits for a warrant signed by a person. Machines and disks stay as they are.
+            and may be repeated; what destroys data waits for a warrant signed by a person. Machines and disks stay as they are, unless
+            --machines says otherwise: then Terraform destroys them at the end, exactly those that somebody has signed for.
 
             Examples:
               meshgate destroy -f mesh.yaml --dry-run
               meshgate destroy -f mesh.yaml
+              meshgate destroy -f mesh.yaml --machines --dry-run     the same, with every object that Terraform would destroy
+              meshgate destroy -f mesh.yaml --machines               the mesh, and then its machines
+              meshgate destroy -f mesh.yaml --machines-only          clusters that are dead anyway
               meshgate destroy -f mesh.yaml --cluster talos-west     west leaves; the others stay connected
               meshgate destroy losses                                what the running teardown waits to destroy
               meshgate approve --all --key ~/.ssh/id_ed25519         sign for it
@@ -32,14 +36,29 @@ struct DestroyCommand: AsyncParsableCommand {
             discussion: "Example:\n  meshgate destroy -f mesh.yaml --cluster talos-west --dry-run")
         @OptionGroup var mesh: MeshOption
         @Option(help: "Only this cluster leaves the mesh.") var cluster: String?
+        @Flag(help: "After everything else let Terraform destroy the machines, once somebody has signed for them.") var machines = false
+        @Flag(help: "Destroy the machines and nothing on them first: for clusters that do not answer any more.") var machinesOnly = false
         @OptionGroup var teardown: TeardownOptions
         @OptionGroup var connection: ConnectionOptions
         @OptionGroup var output: OutputOption
 
+        func validate() throws {
+            guard [machines, machinesOnly, cluster != nil].count(where: \.self) <= 1 else {
+                throw ValidationError(
+                    "--cluster, --machines and --machines-only exclude each other: Terraform's machines are the whole mesh's")
+            }
+        }
+
         func run() async throws {
             try await reporting {
                 let spec = try mesh.lintedSpec()
-                guard let cluster else { return try await teardown.run(spec, .mesh, word: spec.name, connection, output.output) }
+                guard spec.provision != nil || !(machines || machinesOnly) else {
+                    throw Failure(.usage, "\(mesh.mesh) has no `provision`: Meshgate made no machines, and destroys none")
+                }
+                guard let cluster else {
+                    let scope: Purpose.Scope = machinesOnly ? .machines : machines ? .everything : .mesh
+                    return try await teardown.run(spec, scope, word: spec.name, connection, output.output)
+                }
                 guard let name = spec.clusters.map(\.name).first(where: { $0.text == cluster }) else {
                     let known = spec.clusters.map(\.name.text).joined(separator: ", ")
                     throw Failure(.usage, "\(mesh.mesh) has no cluster \"\(cluster)\"; it has: \(known)")
@@ -51,7 +70,7 @@ struct DestroyCommand: AsyncParsableCommand {
 
     struct Losses: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
-            abstract: "Show what the running teardown would destroy, step by step.",
+            abstract: "Show what the run would destroy besides disks, step by step.",
             discussion: "Example:\n  meshgate destroy losses\n  meshgate destroy losses --output json")
         @OptionGroup var connection: ConnectionOptions
         @OptionGroup var output: OutputOption
@@ -86,7 +105,10 @@ struct DestroyCommand: AsyncParsableCommand {
                     let known = losses.map(\.step.text).joined(separator: ", ")
                     throw Failure(.no, "the run has no step \(step) that destroys data; it has: \(known.isEmpty ? "none" : known)")
                 }
-                Terminal.raw(loss.warrant)
+                guard let text = loss.warrant else {
+                    throw Failure(.no, "what \(step) would destroy is not known yet: \(loss.obstacles.first?.detail ?? loss.state)")
+                }
+                Terminal.raw(text)
             }
         }
     }
@@ -132,15 +154,31 @@ struct TeardownOptions: ParsableArguments {
     ) async throws {
         let plan = try Planner.takingDown(spec, scope, digest: planDigest)
         guard !plan.steps.isEmpty else { throw Failure(.no, "\(word) leaves nothing that could be undone") }
-        if dryRun {
-            guard output == .text else { return Terminal.say(try CanonicalJSON.text(plan)) }
-            return Terminal.raw(PlanTree(plan).text { Terminal.paint($0, .red) })
+        if dryRun, output == .json { return Terminal.say(try CanonicalJSON.text(plan)) }
+        if output == .text {
+            Terminal.raw(PlanTree(plan).text { Terminal.paint($0, .red) })
+            if plan.steps.contains(where: { $0.terraform != nil }) {
+                try await asking(connection) { Terminal.say(Self.text(try await $0.preview(ApplyRequest(plan: plan)))) }
+            }
         }
-        if output == .text { Terminal.raw(PlanTree(plan).text { Terminal.paint($0, .red) }) }
+        if dryRun { return }
         try ask(word)
         try await asking(connection) { client in
             try await carryOut(plan, through: client, output: output, follow: wait == .yes)
         }
+    }
+
+    /// What Terraform would destroy, object by object.
+    static func text(_ preview: LossesReply) -> String {
+        preview.losses.filter { $0.objects != nil || $0.destroys.isEmpty }.map { loss in
+            guard loss.objects != nil else {
+                return "\(loss.step): " + (loss.obstacles.isEmpty ? "Terraform has nothing left to destroy" : "not known yet")
+                    + loss.obstacles.map { "\n  \($0.gate.rawValue) \($0.detail)" }.joined()
+            }
+            return
+                (["\(loss.step): \(loss.destroys.count) objects of Terraform's"]
+                + loss.destroys.map { "  " + Terminal.paint("DESTROYS \($0)", .red) }).joined(separator: "\n")
+        }.joined(separator: "\n") + "\n"
     }
 
     private func ask(_ word: String) throws {

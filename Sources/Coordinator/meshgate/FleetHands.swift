@@ -135,7 +135,7 @@ final class FleetHands: Hands, Service {
                     if case .undo = step.action {
                         await teardown.carryOut(step, plan: context.plan, warrant: warrant)
                     } else {
-                        await driver.carryOut(step, plan: context.plan)
+                        await driver.carryOut(step, plan: context.plan, warrant: warrant)
                     }
                 // Stopped with the coordinator, not by the tool: the next start settles it by looking.
                 if Task.isCancelled { return }

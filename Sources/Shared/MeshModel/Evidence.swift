@@ -122,6 +122,7 @@ package enum Fact: Hashable, Sendable, Codable {
     case cluster(ClusterFact)
     case terraform(TerraformFact)
     case provision(ProvisionFact)
+    case destruction(DestructionFact)
     case connectivity(ConnectivityFact)
     /// The probe ran and could not answer; the text says why. It never satisfies a gate.
     case unavailable(String)

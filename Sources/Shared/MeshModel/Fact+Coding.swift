@@ -4,7 +4,7 @@
 extension Fact {
     private enum Kind: String, CodingKey, CaseIterable {
         case host, disk, wiper, blankness, wipe, virtualDisk, link, route, reach, clock, kernel, cluster, terraform, provision,
-            connectivity, unavailable
+            destruction, connectivity, unavailable
     }
 
     package init(from decoder: any Decoder) throws {
@@ -30,6 +30,7 @@ extension Fact {
         case .cluster: self = .cluster(try container.decode(ClusterFact.self, forKey: kind))
         case .terraform: self = .terraform(try container.decode(TerraformFact.self, forKey: kind))
         case .provision: self = .provision(try container.decode(ProvisionFact.self, forKey: kind))
+        case .destruction: self = .destruction(try container.decode(DestructionFact.self, forKey: kind))
         case .connectivity: self = .connectivity(try container.decode(ConnectivityFact.self, forKey: kind))
         case .unavailable: self = .unavailable(try container.decode(String.self, forKey: kind))
         }
@@ -52,6 +53,7 @@ extension Fact {
         case .cluster(let fact): try container.encode(fact, forKey: .cluster)
         case .terraform(let fact): try container.encode(fact, forKey: .terraform)
         case .provision(let fact): try container.encode(fact, forKey: .provision)
+        case .destruction(let fact): try container.encode(fact, forKey: .destruction)
         case .connectivity(let fact): try container.encode(fact, forKey: .connectivity)
         case .unavailable(let words): try container.encode(words, forKey: .unavailable)
         }

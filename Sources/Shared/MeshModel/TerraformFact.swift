@@ -43,9 +43,11 @@ package struct ProvisionFact: Hashable, Sendable, Codable {
     package var drift: [String]?
     /// Why there is no plan: then the counts say nothing.
     package var problem: String?
+    /// What of `deletes` a signature would permit; absent when there is nothing.
+    package var losses: TerraformLosses?
     package init(
         directory: String, phase: String? = nil, creates: Int, changes: Int, deletes: Int, refusals: [String]? = nil,
-        drift: [String]? = nil, problem: String? = nil
+        drift: [String]? = nil, problem: String? = nil, losses: TerraformLosses? = nil
     ) {
         self.directory = directory
         self.phase = phase
@@ -55,5 +57,52 @@ package struct ProvisionFact: Hashable, Sendable, Codable {
         self.refusals = refusals
         self.drift = drift
         self.problem = problem
+        self.losses = losses
     }
+}
+
+/// What `terraform plan -destroy` would take away, in one directory and one phase of it: asked for by a teardown only.
+package struct DestructionFact: Hashable, Sendable, Codable {
+    package var directory: String
+    /// Absent when the directory is provisioned in one go.
+    package var phase: String?
+    /// Absent when nothing is left.
+    package var losses: TerraformLosses?
+    /// What else the plan would do, each in a sentence; absent when there is nothing.
+    package var refusals: [String]?
+    /// Why there is no plan: then the absence of losses says nothing.
+    package var problem: String?
+    package init(
+        directory: String, phase: String? = nil, losses: TerraformLosses? = nil, refusals: [String]? = nil, problem: String? = nil
+    ) {
+        self.directory = directory
+        self.phase = phase
+        self.losses = losses
+        self.refusals = refusals
+        self.problem = problem
+    }
+}
+
+/// The exact objects that one plan of Terraform's would take away: what a person signs for, and what alone is then taken.
+package struct TerraformLosses: Hashable, Sendable, Codable {
+    /// Sorted, such as `delete module.east.vm[0]`; a plan of very many objects is cut here, and not in the digest.
+    package var objects: [String]
+    package var count: Int
+    /// SHA-256 over all objects, each followed by a newline.
+    package var digest: Digest
+
+    /// More are not kept as evidence.
+    package static let mostObjects = 2000
+
+    /// - Parameter objects: all of them, in any order.
+    package init?(_ objects: [String], digester: Digester) {
+        guard !objects.isEmpty else { return nil }
+        let sorted = objects.sorted()
+        digest = digester(Array(sorted.map { $0 + "\n" }.joined().utf8))
+        count = sorted.count
+        self.objects = Array(sorted.prefix(Self.mostObjects))
+    }
+
+    /// In the words of a warrant.
+    package var lines: [String] { objects + (count > objects.count ? ["and \(count - objects.count) more"] : []) }
 }

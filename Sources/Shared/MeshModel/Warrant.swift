@@ -185,6 +185,9 @@ struct WarrantReader {
         return value
     }
 
+    /// Whether an optional field stands here.
+    func isNext(_ name: String) -> Bool { position < lines.count && lines[position].hasPrefix(name + ": ") }
+
     func end() throws(WarrantTerms.Malformed) {
         guard position == lines.count else { throw .init(line: position + 2, problem: "nothing may follow the last field") }
     }

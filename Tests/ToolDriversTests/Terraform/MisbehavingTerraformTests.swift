@@ -33,7 +33,7 @@ struct MisbehavingTerraformTests {
             var driver = try bench.driver
             driver.grace = .milliseconds(200)
             do {
-                outcome = .success(try await driver.apply(phase: nil, step: TerraformBench.step, deadline: deadline))
+                outcome = .success(try await driver.apply(phase: nil, step: TerraformBench.step, deadline: deadline, permitted: nil))
             } catch {
                 outcome = .failure(error)
             }

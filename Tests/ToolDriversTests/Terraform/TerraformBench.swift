@@ -79,7 +79,7 @@ struct TerraformBench: Sendable {
     }
 
     func apply(_ phase: String? = nil, deadline: Duration = .seconds(60)) async throws -> Outcome {
-        try await driver.apply(phase: phase, step: Self.step, deadline: deadline)
+        try await driver.apply(phase: phase, step: Self.step, deadline: deadline, permitted: nil)
     }
 
     func facts() async throws -> (ground: TerraformFact, phases: [ProvisionFact]) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import MeshModel
+import MeshTrust
 import Testing
 
 @testable import ToolDrivers
@@ -25,7 +26,10 @@ struct TerraformPolicyTests {
         ]
         let plan = try plan(actions.enumerated().map { change("a.b\($0)", $1) }.joined(separator: ","))
         #expect(plan.counts == (1, 1, 5))
-        #expect(TerraformPolicy().judge(plan).count == 5)
+        #expect(TerraformPolicy().judge(plan).isEmpty)
+        let losses = try #require(plan.losses)
+        #expect(losses.objects == ["delete a.b8", "forget a.b4", "forget a.b5", "replace a.b2", "replace a.b3"])
+        #expect(losses.digest == Digest.sha256(Array(losses.objects.map { $0 + "\n" }.joined().utf8)))
     }
 
     @Test("an action that is not known is refused, as are words of a known one in another order")
@@ -36,13 +40,26 @@ struct TerraformPolicyTests {
         }
     }
 
-    @Test("only exact addresses of a warrant may be deleted, and a teardown makes and changes nothing")
-    func warranted() throws {
-        let plan = try plan([change("a.b[0]", #""delete""#), change("a.b[1]", #""delete""#)].joined(separator: ","))
-        #expect(TerraformPolicy.destroying(["a.b[0]", "a.b[1]"]).judge(plan).isEmpty)
-        #expect(TerraformPolicy.destroying(["a.b"]).judge(plan).count == 2)
-        let sneaky = try self.plan([change("a.b[0]", #""delete","create""#), change("a.c", #""update""#)].joined(separator: ","))
-        #expect(TerraformPolicy.destroying(["a.b[0]", "a.c"]).judge(sneaky).count == 2)
+    @Test("nothing goes outside of a phase or in one that only creates, and a teardown makes and changes nothing")
+    func deletions() throws {
+        let gone = try plan([change("a.b[0]", #""delete""#), change("c.d", #""delete","create""#)].joined(separator: ","))
+        #expect(TerraformPolicy.destroying.judge(try plan(change("a.b", #""delete""#))).isEmpty)
+        #expect(TerraformPolicy.destroying.judge(gone) == [.notAllowed("c.d", .replace)])
+        #expect(TerraformPolicy(.init(name: "p", addresses: ["a.b"])).judge(gone) == [.outside("c.d", .replace)])
+        #expect(TerraformPolicy(.init(name: "p", createsOnly: true)).judge(gone).count == 2)
+        let sneaky = try plan([change("a.b", #""create""#), change("a.c", #""update""#)].joined(separator: ","))
+        #expect(TerraformPolicy.destroying.judge(sneaky).count == 2)
+    }
+
+    @Test("another object, another way of losing it, and one more or less is another list")
+    func losses() throws {
+        func digest(_ changes: String...) throws -> Digest? { try plan(changes.joined(separator: ",")).losses?.digest }
+        let two = try digest(change("a.b[0]", #""delete""#), change("a.b[1]", #""delete""#))
+        #expect(try two == digest(change("a.b[1]", #""delete""#), change("a.c", #""create""#), change("a.b[0]", #""delete""#)))
+        #expect(try two != digest(change("a.b[0]", #""delete""#), change("a.b[1]", #""delete","create""#)))
+        #expect(try two != digest(change("a.b[0]", #""delete""#)))
+        #expect(try two != digest(change("a.b[0]", #""delete""#), change("a.b[1]", #""delete""#), change("a.b[2]", #""forget""#)))
+        #expect(try digest(change("a.b", #""create""#), change("a.c", #""no-op""#)) == nil)
     }
 
     @Test("a target covers what is below it and nothing that only begins alike")
@@ -97,8 +114,7 @@ struct TerraformPolicyTests {
             var bytes = good
             bytes[Int.random(in: 0..<bytes.count, using: &generator)] = UInt8.random(in: 0...255, using: &generator)
             guard let plan = try? TerraformPlan(json: bytes), plan.changes.count == 2 else { continue }
-            let refusals = TerraformPolicy().judge(plan)
-            #expect(!refusals.isEmpty, "\(String(decoding: bytes, as: UTF8.self))")
+            #expect(!TerraformPolicy().judge(plan).isEmpty || plan.losses != nil, "\(String(decoding: bytes, as: UTF8.self))")
         }
     }
 

@@ -122,6 +122,10 @@ struct StandInTerraform: Sendable {
     private func changes() throws -> [(resource: Resource, action: String)] {
         let wanted = try wantedResources()
         let have = try state().resources
+        if call.arguments.contains("-destroy") {
+            let targets = call.arguments.filter { $0.hasPrefix("-target=") }.map { String($0.dropFirst(8)) }
+            return have.filter { targets.isEmpty || targets.contains($0.address) }.sorted().map { ($0, "delete") }
+        }
         let created = wanted.filter { want in !have.contains { $0.address == want.address } }.map { ($0, "create") }
         let updated = wanted.filter { want in have.contains { $0.address == want.address && $0.body != want.body } }.map { ($0, "update") }
         let deleted = have.filter { old in !wanted.contains { $0.address == old.address } }.map { ($0, "delete") }

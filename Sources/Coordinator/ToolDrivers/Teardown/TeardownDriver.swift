@@ -11,53 +11,34 @@ package import Running
 /// it may be. Removing what is gone already is no error: a teardown that was cut off is begun again.
 package struct TeardownDriver: Sendable {
     private let tools: Toolbox
-    private let signers: @Sendable () throws -> AllowedSigners
+    private let warrants: LossWarrants
 
     /// `signers`: who may sign for what a teardown destroys; the coordinator's own file.
     package init(tools: Toolbox, signers: @escaping @Sendable () throws -> AllowedSigners) {
         self.tools = tools
-        self.signers = signers
+        warrants = LossWarrants(signers: signers, now: tools.now)
     }
 
     /// Runs to the end of the tool. A step that destroys data does nothing without a warrant that counts now.
     package func carryOut(_ step: Step, plan: Plan, warrant: WarrantEnvelope?) async -> Outcome {
         do {
             guard case .undo(let remnant) = step.action else { return .refused("\(step.id) undoes nothing") }
-            guard remnant.holdsData || step.takesWarrant else { return try await undo(remnant, step, plan.spec, consent: .none) }
-            switch permission(warrant, step, plan) {
-            case .success(let id): return try await undo(remnant, step, plan.spec, consent: .dataLoss(id))
+            guard remnant.holdsData || step.takesWarrant else { return try await undo(remnant, step, plan.spec, permitted: nil) }
+            switch warrants.permission(warrant, for: step, in: plan) {
+            case .success(let permitted): return try await undo(remnant, step, plan.spec, permitted: permitted)
             case .failure(let refusal): return .refused(refusal.words)
             }
+        } catch let error as DriverError where error.isDryRun {
+            return .refused("\(error)")
         } catch {
             return .failed("\(error)")
         }
     }
 
-    private struct Refusal: Error { let words: String }
-
-    /// The warrant that permits the step now, or why none does.
-    private func permission(_ warrant: WarrantEnvelope?, _ step: Step, _ plan: Plan) -> Result<WarrantID, Refusal> {
-        guard let warrant else { return .failure(Refusal(words: "there is no warrant for it")) }
-        let allowed: AllowedSigners
-        do {
-            allowed = try signers()
-        } catch {
-            return .failure(Refusal(words: "who may sign cannot be read: \(error)"))
-        }
-        do throws(WarrantRefusal) {
-            let terms = try WarrantVerifier.verifyTeardown(warrant, signers: allowed, now: tools.now().wall).terms
-            guard terms.mesh == plan.spec.name, terms.plan == plan.digest, terms.step == step.id,
-                terms.destroys == TeardownTerms.losses(step.destroys)
-            else { return .failure(Refusal(words: "the warrant is for \(terms.step) of another plan or names other losses")) }
-            return .success(terms.id)
-        } catch {
-            return .failure(Refusal(words: "the warrant does not count: \(error)"))
-        }
-    }
-
     private func undo(
-        _ remnant: Remnant, _ step: Step, _ spec: MeshSpec, consent: ServiceRemoval.Consent
+        _ remnant: Remnant, _ step: Step, _ spec: MeshSpec, permitted: PermittedLosses?
     ) async throws -> Outcome {
+        let consent = permitted.map { ServiceRemoval.Consent.dataLoss($0.warrant) } ?? .none
         let deadline = step.deadline.duration
         let cilium = CiliumDriver(tools: tools)
         func cluster(_ name: ClusterName) throws -> MeshSpec.Cluster {
@@ -94,6 +75,12 @@ package struct TeardownDriver: Sendable {
             return .succeeded("removed \(try await driver.removeOurs())")
         case .meshCA(let name): return try await removeCA(tools.client(for: cluster(name)))
         case .gatewayAPI(let name): return try await GatewayAPIRemoval(client: tools.client(for: cluster(name))).remove()
+        case .machines(let directory, let phase):
+            guard let provision = spec.provision, let permitted else {
+                throw DriverError.unreadable(what: "the provisioning of \(directory)", where: "the plan")
+            }
+            return try await TerraformDriver(tools: tools, provision: provision)
+                .destroy(phase: phase, step: step.id, deadline: deadline, permitted: permitted)
         }
     }
 

@@ -38,7 +38,12 @@ struct TerraformDriver: Sendable {
     // MARK: looking
 
     /// Whether Terraform can be worked with, and what is left to change, phase by phase.
-    func observe() async throws -> [Fact] {
+    func observe() async throws -> [Fact] { try await observe { .provision(try await observe($0)) } }
+
+    /// The same for a teardown: what is left to destroy.
+    func observeDestruction() async throws -> [Fact] { try await observe { .destruction(try await destruction(of: $0)) } }
+
+    private func observe(_ each: (MeshSpec.Provision.Phase?) async throws -> Fact) async throws -> [Fact] {
         guard tools.claims.claim(path) else { throw DriverError.busy(provision.terraformDirectory) }
         defer { tools.claims.release(path) }
         var ground = TerraformFact(directory: provision.terraformDirectory)
@@ -51,7 +56,7 @@ struct TerraformDriver: Sendable {
         }
         (ground.stateLock, ground.lockWords) = try await TerraformLockProbe(driver: self).probe()
         var facts: [Fact] = [.terraform(ground)]
-        for phase in provision.phasesOrWhole { facts.append(.provision(try await observe(phase))) }
+        for phase in provision.phasesOrWhole { facts.append(try await each(phase)) }
         return facts
     }
 
@@ -62,6 +67,7 @@ struct TerraformDriver: Sendable {
             let plan = try await plan(.observe, phase)
             try tools.files.remove(planFile(.observe))
             (fact.creates, fact.changes, fact.deletes) = plan.counts
+            fact.losses = plan.losses
             let refusals = TerraformPolicy(phase).judge(plan)
             if !refusals.isEmpty { fact.refusals = refusals.prefix(20).map(\.description) }
             if !plan.drift.isEmpty { fact.drift = plan.drift.prefix(100).map(\.address) }
@@ -101,51 +107,81 @@ struct TerraformDriver: Sendable {
 
     // MARK: changing
 
-    /// Applies the plan that was just judged; a plan that would delete is refused even if a gate let it through before.
-    func apply(phase name: String?, step: StepID, deadline: Duration) async throws -> Outcome {
-        let phase = provision.phases?.first { $0.name == name }
-        guard (name == nil) == (phase == nil) else { throw DriverError.unreadable(what: "phase \(name ?? "?")", where: "the plan") }
+    /// Applies the plan that was just judged. What it would take away must be exactly what was signed for, whatever a gate saw before.
+    func apply(phase name: String?, step: StepID, deadline: Duration, permitted: PermittedLosses?) async throws -> Outcome {
+        let phase = try phase(name)
         return try await claimed {
             try await prepare()
             defer { try? tools.files.remove(planFile(.apply)) }
             let plan = try await plan(.apply, phase, step: step)
-            let refusals = TerraformPolicy(phase).judge(plan)
+            let refusals = TerraformPolicy(phase).judge(plan).map(\.description) + unsigned(plan.losses, permitted)
             guard refusals.isEmpty else { return refused(refusals) }
             let counts = plan.counts
+            let gone = counts.deletes > 0 ? ", \(counts.deletes) deleted or replaced" : ""
             return try await apply(
-                file: planFile(.apply), phase, step: step, deadline: deadline, done: "\(counts.creates) created, \(counts.changes) changed")
+                file: planFile(.apply), phase, step: step, deadline: deadline,
+                done: "\(counts.creates) created, \(counts.changes) changed\(gone)")
         }
     }
 
-    /// What a destroy of the whole directory would delete, by address, in the order of Terraform's plan.
-    func destroyPreview() async throws -> [String] {
-        try await claimed {
-            try await prepare()
-            defer { try? tools.files.remove(planFile(.destroy)) }
-            return try await plan(.destroy, nil, extra: ["-destroy"]).deletions
+    // MARK: destroying
+
+    /// What is left to destroy of one phase, or of the whole.
+    private func destruction(of phase: MeshSpec.Provision.Phase?) async throws -> DestructionFact {
+        var fact = DestructionFact(directory: provision.terraformDirectory, phase: phase?.name)
+        do {
+            defer { try? tools.files.remove(planFile(.observe)) }
+            let plan = try await destroyPlan(.observe, phase)
+            fact.losses = plan.losses
+            let refusals = TerraformPolicy.destroying.judge(plan)
+            if !refusals.isEmpty { fact.refusals = refusals.prefix(20).map(\.description) }
+        } catch let error as DriverError {
+            if case .locked = error { throw error }
+            fact.problem = "\(error)"
         }
+        return fact
     }
 
-    /// Destroys these objects and no others. One that is gone already is no obstacle: a second run is safe at any point.
-    /// - Parameter permitted: exact addresses, as the preview showed them to whoever signed.
-    func destroy(step: StepID, deadline: Duration, permitted: Set<String>) async throws -> Outcome {
-        try await claimed {
+    /// Destroys what was signed for, all of it and nothing else. Whatever is gone already makes the plan another one than was signed: the rest is
+    /// then listed and signed for anew.
+    func destroy(phase name: String?, step: StepID, deadline: Duration, permitted: PermittedLosses) async throws -> Outcome {
+        let phase = try phase(name)
+        return try await claimed {
             try await prepare()
             defer { try? tools.files.remove(planFile(.destroy)) }
-            let policy = TerraformPolicy.destroying(permitted)
-            var plan = try await plan(.destroy, nil, extra: ["-destroy"], step: step)
-            if plan.deletions.contains(where: { !permitted.contains($0) }) {
-                // Others stand there, too, and are to stay. What depends on the permitted ones comes along, and is then refused.
-                let targets = plan.deletions.filter(permitted.contains).map { "-target=" + $0 }
-                guard !targets.isEmpty else { return .succeeded("nothing of it is left") }
-                plan = try await self.plan(.destroy, nil, extra: ["-destroy"] + targets, step: step)
-            }
-            let refusals = policy.judge(plan)
+            let plan = try await destroyPlan(.destroy, phase, step: step)
+            guard let losses = plan.losses else { return .succeeded("nothing is left to destroy") }
+            let refusals = TerraformPolicy.destroying.judge(plan).map(\.description) + unsigned(losses, permitted)
             guard refusals.isEmpty else { return refused(refusals) }
-            let gone = plan.deletions.count
-            guard gone > 0 else { return .succeeded("nothing is left to destroy") }
-            return try await apply(file: planFile(.destroy), nil, step: step, deadline: deadline, done: "\(gone) destroyed")
+            return try await apply(file: planFile(.destroy), phase, step: step, deadline: deadline, done: "\(losses.count) destroyed")
         }
+    }
+
+    /// The plan that destroys a phase: what it names, or for one that names nothing all that no other phase names; and whatever depends on that,
+    /// since it cannot stay. It is listed, too.
+    private func destroyPlan(
+        _ purpose: Purpose, _ phase: MeshSpec.Provision.Phase?, step: StepID? = nil
+    ) async throws -> TerraformPlan {
+        let all = try await plan(purpose, phase, extra: ["-destroy"], step: step)
+        guard let phase, phase.addresses.isEmpty else { return all }
+        let others = (provision.phases ?? []).filter { $0.name != phase.name }.flatMap(\.addresses).map(TerraformAddress.init)
+        let own = Set(all.deletions.filter { address in !others.contains { $0.covers(address) } })
+        if own.count == Set(all.deletions).count { return all }
+        guard !own.isEmpty else { return all.without(all.deletions) }
+        return try await plan(purpose, phase, extra: ["-destroy"] + own.sorted().map { "-target=" + $0 }, step: step)
+    }
+
+    private func phase(_ name: String?) throws -> MeshSpec.Provision.Phase? {
+        let phase = provision.phases?.first { $0.name == name }
+        guard (name == nil) == (phase == nil) else { throw DriverError.unreadable(what: "phase \(name ?? "?")", where: "the plan") }
+        return phase
+    }
+
+    /// What speaks against the losses of a plan.
+    private func unsigned(_ losses: TerraformLosses?, _ permitted: PermittedLosses?) -> [String] {
+        guard let losses, losses.digest != permitted?.objects else { return [] }
+        let why = permitted == nil ? "no warrant allows it" : "the warrant is for other objects"
+        return losses.objects.prefix(5).map { "would \($0), and \(why)" } + (losses.count > 5 ? ["and \(losses.count - 5) more"] : [])
     }
 
     /// Exactly this plan; Terraform itself refuses it when the state has moved on meanwhile.
@@ -162,8 +198,8 @@ struct TerraformDriver: Sendable {
         return .succeeded(done)
     }
 
-    private func refused(_ refusals: [TerraformPolicy.Refusal]) -> Outcome {
-        let shown = refusals.prefix(5).map(\.description) + (refusals.count > 5 ? ["and \(refusals.count - 5) more"] : [])
+    private func refused(_ refusals: [String]) -> Outcome {
+        let shown = refusals.prefix(5) + (refusals.count > 5 ? ["and \(refusals.count - 5) more"] : [])
         return .refused("terraform in \(provision.terraformDirectory): \(shown.joined(separator: "; "))")
     }
 

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import FoundationEssentials
+import MeshModel
+import MeshTrust
 
 /// What a saved plan would do, as `terraform show -json` tells it. Addresses and actions only: the values, secrets among them, are skipped
 /// while reading and never become text of ours.
@@ -84,7 +86,25 @@ struct TerraformPlan: Hashable, Sendable {
     }
 
     /// Addresses that would be destroyed, replaced or forgotten.
-    var deletions: [String] { changes.filter { [.delete, .replace, .forget].contains($0.action) }.map(\.address) }
+    var deletions: [String] { losing.map(\.address) }
+
+    /// The same without these addresses.
+    func without(_ addresses: [String]) -> Self {
+        var copy = self
+        copy.changes.removeAll { addresses.contains($0.address) }
+        return copy
+    }
+
+    private var losing: [Change] { changes.filter { [.delete, .replace, .forget].contains($0.action) } }
+
+    /// The same as a person signs for it.
+    var losses: TerraformLosses? {
+        TerraformLosses(
+            losing.map { change in
+                let verb = change.action == .delete ? "delete" : change.action == .replace ? "replace" : "forget"
+                return "\(verb) \(change.address)" + (change.reason.map { " (\($0.replacing("_", with: " ")))" } ?? "")
+            }, digester: sha256)
+    }
 }
 
 /// The parts of Terraform's document that are read.

@@ -11,14 +11,13 @@ struct TerraformPolicy: Hashable, Sendable {
     var phase: String?
     /// What may be changed; empty: everything.
     var addresses: [TerraformAddress] = []
-    /// The one way to delete: addresses that a person has signed for, each by its exact name.
-    var deletable: Set<String> = []
     var mayCreate = true
     var mayUpdate = true
+    /// Whether anything may go at all. What goes has to be signed for besides, by the digest of the whole list.
+    var mayDelete = true
 
     enum Refusal: Hashable, Sendable {
         case noSuchTarget(TerraformAddress, configured: [String])
-        case deletes(String, TerraformPlan.Action, reason: String?)
         case outside(String, TerraformPlan.Action)
         case notAllowed(String, TerraformPlan.Action)
         case unknownAction(String, [String])
@@ -35,7 +34,7 @@ struct TerraformPolicy: Hashable, Sendable {
         if plan.invocations > 0 { refusals.append(.invocations(plan.invocations)) }
         if !plan.deferred.isEmpty {
             refusals.append(.deferred(plan.deferred))
-        } else if addresses.isEmpty, deletable.isEmpty, plan.complete == false {
+        } else if addresses.isEmpty, mayCreate, plan.complete == false {
             refusals.append(.incomplete)
         }
         // Terraform takes a target that matches nothing for "no changes" and ends with 0 (terraform#30434).
@@ -50,11 +49,8 @@ struct TerraformPolicy: Hashable, Sendable {
         switch change.action {
         case .none where !change.imports, .read: return nil
         case .unknown(let words): return .unknownAction(change.address, words)
-        case .delete, .forget:
-            return deletable.contains(change.address) ? nil : .deletes(change.address, change.action, reason: change.reason)
-        case .replace:
-            guard deletable.contains(change.address) else { return .deletes(change.address, .replace, reason: change.reason) }
-            return mayCreate ? within(change) : .notAllowed(change.address, .replace)
+        case .delete, .forget: return mayDelete ? within(change) : .notAllowed(change.address, change.action)
+        case .replace: return mayDelete && mayCreate ? within(change) : .notAllowed(change.address, .replace)
         case .create: return mayCreate ? within(change) : .notAllowed(change.address, .create)
         case .update, .none: return mayUpdate ? within(change) : .notAllowed(change.address, .update)
         }
@@ -70,13 +66,11 @@ extension TerraformPolicy {
     init(_ phase: MeshSpec.Provision.Phase?) {
         self.init(
             phase: phase?.name, addresses: (phase?.addresses ?? []).map(TerraformAddress.init),
-            mayUpdate: phase?.createsOnly != true)
+            mayUpdate: phase?.createsOnly != true, mayDelete: phase?.createsOnly != true)
     }
 
-    /// A teardown: nothing but deletions, of these and of no others.
-    static func destroying(_ permitted: Set<String>) -> Self {
-        Self(deletable: permitted, mayCreate: false, mayUpdate: false)
-    }
+    /// A teardown: nothing but deletions.
+    static let destroying = Self(mayCreate: false, mayUpdate: false)
 }
 
 extension TerraformPlan.Action {
@@ -102,9 +96,6 @@ extension TerraformPolicy.Refusal: CustomStringConvertible {
             "\(target) matches no object of the plan; Terraform would say \"no changes\". The configuration has "
                 + (configured.isEmpty
                     ? "no resources" : configured.prefix(8).joined(separator: ", ") + (configured.count > 8 ? ", ..." : ""))
-        case .deletes(let address, let action, let reason):
-            "\(address) would be \(action.words)" + (reason.map { " (\($0.replacing("_", with: " ")))" } ?? "")
-                + ", and no warrant allows it"
         case .outside(let address, let action): "\(address) would be \(action.words), and the phase does not name it"
         case .notAllowed(let address, let action): "\(address) would be \(action.words), which is not allowed here"
         case .unknownAction(let address, let words):
