@@ -61,6 +61,23 @@ struct ProgressBoardTests {
         #expect(board.progress(of: task(1)) == nil)
     }
 
+    @Test("keeps the newest word of a tool, tells followers no more than one in 100 ms, and forgets the step that is over")
+    func tool() throws {
+        var play = try play()
+        func objects(_ done: UInt64, _ name: String? = nil) -> StepProgress {
+            StepProgress(phase: .applying, done: done, total: 12, rate: nil, current: name.map { .init(name: $0, seconds: 30) })
+        }
+        #expect(board.take(objects(0), of: steps[0], machine: play.machine, now: at(0, play)) == objects(0))
+        #expect(board.take(objects(4, "aws_x.y"), of: steps[0], machine: play.machine, now: at(50, play)) == nil)
+        #expect(board.progress(of: task()) == objects(4, "aws_x.y"))
+        #expect(ProgressText(objects(4, "aws_x.y")).words == "4 of 12 resources, aws_x.y 30s")
+        #expect(ProgressText(objects(4)).bar(width: 12).prefix(5) == "███░░")
+        #expect(board.take(objects(5), of: steps[0], machine: play.machine, now: at(100, play)) == objects(5))
+        #expect(board.take(objects(5), of: StepID("east", "nodes"), machine: play.machine, now: at(100, play)) == nil, "it is over")
+        play.take(.outcome(run: run, step: steps[0], attempt: 1, .failed("x")))
+        #expect(board.take(objects(6), of: steps[0], machine: play.machine, now: at(999, play)) == nil)
+    }
+
     @Test("takes no more than one word in 100 ms of each step, and the word that came too soon is forgotten")
     func limit() throws {
         let play = try play()

@@ -14,7 +14,7 @@ struct FeedProgressTests {
     init() throws { samples = try FeedSamples() }
 
     private func progress(
-        _ done: UInt64, of total: UInt64 = 100 << 20, step: StepID? = nil, rate: UInt64? = nil, phase: TaskProgress.Phase = .writing
+        _ done: UInt64, of total: UInt64 = 100 << 20, step: StepID? = nil, rate: UInt64? = nil, phase: StepProgress.Phase = .writing
     ) -> FeedProgress {
         FeedProgress(
             step: step ?? samples.wipe, node: samples.node, at: samples.noon.wall,

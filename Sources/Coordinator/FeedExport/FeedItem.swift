@@ -17,10 +17,11 @@ package enum FeedItem: Hashable, Sendable {
 /// Progress of one step at one moment.
 package struct FeedProgress: Hashable, Sendable {
     package var step: StepID
-    package var node: NodeID
+    /// Who tells; absent for the coordinator's own tools.
+    package var node: NodeID?
     package var at: Timestamp
     package var progress: StepProgress
-    package init(step: StepID, node: NodeID, at: Timestamp, progress: StepProgress) {
+    package init(step: StepID, node: NodeID?, at: Timestamp, progress: StepProgress) {
         self.step = step
         self.node = node
         self.at = at
@@ -75,12 +76,16 @@ package enum FeedFormat: String, Hashable, Sendable, CaseIterable {
             object.add("kind", "progress")
             object.add("time", progress.at.description)
             object.add("step", progress.step.text)
-            object.add("node", progress.node.text)
+            if let node = progress.node { object.add("node", node.text) }
             object.add("phase", progress.progress.phase.rawValue)
             object.add("done", progress.progress.done)
             object.add("total", progress.progress.total)
             object.add("bytesPerSecond", progress.progress.rate)
             object.add("secondsLeft", progress.progress.remaining.map { UInt64(clamping: $0.components.seconds) })
+            if let current = progress.progress.current {
+                object.add("current", current.name)
+                object.add("currentSeconds", UInt64(clamping: current.seconds))
+            }
         case .beat(let head, let time):
             object.add("kind", "beat")
             object.add("head", head)

@@ -38,7 +38,7 @@ package struct StepReply: Hashable, Sendable, Codable {
     /// Why it is held or failed.
     package var reasons: [Reason]
     package var detail: String
-    /// Of a step that runs, when its agent tells.
+    /// Of a step that runs, when its agent or its tool tells.
     package var progress: StepProgress?
     package init(
         id: StepID, title: String, state: String, since: Timestamp?, attempts: Int, driver: String, after: [StepID], reasons: [Reason],

@@ -37,6 +37,8 @@ package struct Toolbox: Sendable {
     package var readYAML: @Sendable ([UInt8]) throws -> [HelmValue] = Toolbox.readJSON
     /// Called with each line a tool prints, redacted, for progress.
     package var progress: @Sendable (StepID, String) -> Void
+    /// Called with how far a step has come, by drivers whose tools tell.
+    package var advanced: @Sendable (StepID, StepProgress) -> Void = { _, _ in }
     /// How often API servers are asked again.
     package var patience: KubernetesPatience
     /// Credential plugins and what they answered.

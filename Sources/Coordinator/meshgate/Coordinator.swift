@@ -84,6 +84,13 @@ struct Coordinator: Sendable {
             progress: { step, line in log.debug("tool", metadata: ["step": "\(step)", "line": "\(line)"]) })
         tools.variable = { environment($0) }
         tools.readYAML = { try readForeignYAML(String(decoding: $0, as: UTF8.self), file: "the manifest") }
+        tools.advanced = { step, news in
+            let moment = now()
+            guard let machine = hub.controller?.snapshot, let shown = progress.take(news, of: step, machine: machine, now: moment) else {
+                return
+            }
+            feed.tell(FeedProgress(step: step, node: nil, at: moment.wall, progress: shown))
+        }
         let signers: @Sendable () throws -> AllowedSigners = { try settings.signers(files) }
         let driver = StepDriver(tools: tools, signers: signers)
         let hands = FleetHands(

@@ -5,7 +5,8 @@ import Planning
 import Running
 import Synchronization
 
-/// How far running wipes have come, as their agents tell. Shown and forgotten: nothing is decided by it, and it is in no journal.
+/// How far running steps have come, as agents tell of wipes and tools of what they make. Shown and forgotten: nothing is decided by it, and it
+/// is in no journal.
 final class ProgressBoard: Sendable {
     private struct Entry {
         var progress: StepProgress
@@ -16,15 +17,14 @@ final class ProgressBoard: Sendable {
     /// News that come faster than this add nothing to look at.
     private static let shortest: Int64 = 100
 
-    /// What is to be shown now; `nil` for what nobody waits for, and for what comes too soon.
+    /// What is to be shown of a wipe now; `nil` for what nobody waits for, and for what comes too soon.
     func take(_ progress: TaskProgress, of node: NodeID, machine: RunMachine, now: Moment) -> (step: StepID, progress: StepProgress)? {
         guard let task = StepTask(progress.task), let run = machine.run, run.id == task.run, let record = run[task.step],
             record.attempts == task.attempt, record.status.isActive, case .wipe(let wiped, _, _, nil) = record.step.action, wiped == node
         else { return nil }
         return entries.withLock { entries in
-            // Steps of this run that run: what is over is dropped here.
-            entries = entries.filter { $0.key.run == run.id && run[$0.key.step]?.status.isActive == true }
-            var new = StepProgress(phase: progress.phase, done: progress.done, total: progress.total, rate: nil)
+            forgetWhatIsOver(run, &entries)
+            var new = StepProgress(phase: .init(progress.phase), done: progress.done, total: progress.total, rate: nil)
             if let old = entries[task] {
                 let passed = now.boot - old.at
                 guard passed >= Self.shortest else { return nil }
@@ -33,6 +33,23 @@ final class ProgressBoard: Sendable {
             entries[task] = Entry(progress: new, at: now.boot)
             return (task.step, new)
         }
+    }
+
+    /// The same for a step that a tool of the coordinator's carries out. Its news are few and each counts, so the newest is always kept; `nil`
+    /// where it comes too soon to be told to followers.
+    func take(_ progress: StepProgress, of step: StepID, machine: RunMachine, now: Moment) -> StepProgress? {
+        guard let run = machine.run, let record = run[step], case .running = record.status else { return nil }
+        let task = StepTask(run: run.id, step: step, attempt: record.attempts)
+        return entries.withLock { entries in
+            forgetWhatIsOver(run, &entries)
+            let isDue = entries[task].map { now.boot - $0.at >= Self.shortest } ?? true
+            entries[task] = Entry(progress: progress, at: isDue ? now.boot : entries[task]?.at ?? now.boot)
+            return isDue ? progress : nil
+        }
+    }
+
+    private func forgetWhatIsOver(_ run: RunStatus, _ entries: inout [StepTask: Entry]) {
+        entries = entries.filter { $0.key.run == run.id && run[$0.key.step]?.status.isActive == true }
     }
 
     func progress(of task: StepTask) -> StepProgress? { entries.withLock { $0[task]?.progress } }

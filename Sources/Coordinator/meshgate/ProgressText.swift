@@ -2,13 +2,17 @@
 
 import MeshModel
 
-/// How far a wipe is, for people.
+/// How far a step is, for people.
 struct ProgressText {
     let progress: StepProgress
     init(_ progress: StepProgress) { self.progress = progress }
 
-    /// `writing, 37 %, 412 MiB/s, 2m 5s left`.
+    /// `writing, 37 %, 412 MiB/s, 2m 5s left`, or `4 of 12 resources, aws_x.y 30s`.
     var words: String {
+        if case .applying = progress.phase {
+            let current = progress.current.map { ", \($0.name) \(Duration.seconds($0.seconds).briefly)" } ?? ""
+            return "\(progress.done) of \(counted(progress.total, "resource", "resources"))\(current)"
+        }
         var parts = [progress.phase.rawValue, "\(progress.percent) %"]
         if let rate = progress.rate { parts.append("\(rate >> 20) MiB/s") }
         if let remaining = progress.remaining { parts.append("\(remaining.briefly) left") }

@@ -44,7 +44,7 @@ final class RunPrinter: Sendable {
                 // Answers that are on their way are no news of a run that only looks.
                 if run.onlyLooks, step.state == "held", output == .text { return false }
                 let key =
-                    step.state + (step.progress.map { "\($0.phase)\($0.percent / 10)" } ?? "")
+                    step.state + (step.progress.map { "\($0.phase)\($0.percent / 10)" + ($0.current?.name ?? "") } ?? "")
                     + step.reasons.map { $0.gate.rawValue + $0.code.rawValue + "\($0.subject)" }.joined()
                 if state.shown[step.id] == key || (state.shown[step.id] == nil && step.state == "waiting") { return false }
                 state.shown[step.id] = key

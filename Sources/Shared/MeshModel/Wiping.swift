@@ -138,28 +138,3 @@ package struct VirtualDiskFact: Hashable, Sendable, Codable {
         self.unread = unread
     }
 }
-
-/// How far a step has come, as it is shown to people: computed from what its agent told, and forgotten when the step is over.
-package struct StepProgress: Hashable, Sendable, Codable {
-    package var phase: TaskProgress.Phase
-    /// Bytes written and read back so far.
-    package var done: UInt64
-    package var total: UInt64
-    /// Bytes a second, lately; absent at first.
-    package var rate: UInt64?
-    package init(phase: TaskProgress.Phase, done: UInt64, total: UInt64, rate: UInt64?) {
-        self.phase = phase
-        self.done = done
-        self.total = total
-        self.rate = rate
-    }
-
-    /// At the present rate.
-    package var remaining: Duration? {
-        guard let rate, rate > 0, total >= done else { return nil }
-        return .seconds(Int64(clamping: (total - done) / rate))
-    }
-
-    /// 0 to 100.
-    package var percent: Int { total == 0 ? 0 : Int(min(100, done / max(1, total / 100))) }
-}

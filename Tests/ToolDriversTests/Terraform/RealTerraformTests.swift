@@ -40,6 +40,10 @@ struct RealTerraformTests {
             #expect(before.phases == [ProvisionFact(directory: "tf", creates: 3, changes: 0, deletes: 0)])
             #expect(try await bench.apply() == .succeeded("3 created, 0 changed"))
             #expect(bench.progress.lines.contains("terraform_data.east: create begins"))
+            let bars = bench.bars.all
+            #expect(bars.count == 6 && bars.allSatisfy { $0.phase == .applying && $0.total == 3 })
+            #expect(bars.map(\.done) == bars.map(\.done).sorted() && bars.last?.done == 3 && bars.last?.current == nil)
+            #expect(bars.first?.done == 0 && bars.first?.current?.name.hasPrefix("terraform_data.") == true)
             #expect(bench.progress.lines.contains { $0.hasPrefix("terraform_data.west[1]: create done in ") })
             #expect(try await bench.facts().phases == [ProvisionFact(directory: "tf", creates: 0, changes: 0, deletes: 0)])
             #expect(try await bench.apply() == .succeeded("0 created, 0 changed"))

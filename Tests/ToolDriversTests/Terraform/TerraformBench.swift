@@ -14,6 +14,7 @@ import Testing
 struct TerraformBench: Sendable {
     let root: String
     let progress = Progress()
+    let bars = Bars()
     let searchPath: [String]
     var provision = MeshSpec.Provision(terraformDirectory: "tf")
     var variables: [String: String] = [:]
@@ -30,6 +31,13 @@ struct TerraformBench: Sendable {
         }
         /// Waits for a line with this text.
         func wait(for text: String) async { for await line in stream where line.contains(text) { return } }
+    }
+
+    /// How far the step was said to have come.
+    final class Bars: Sendable {
+        private let seen = Mutex<[StepProgress]>([])
+        var all: [StepProgress] { seen.withLock { $0 } }
+        func hear(_ progress: StepProgress) { seen.withLock { $0.append(progress) } }
     }
 
     static let files = LinuxFileStore()
@@ -62,11 +70,13 @@ struct TerraformBench: Sendable {
     var tools: Toolbox {
         get throws {
             let variables = variables
-            return Toolbox(
+            var tools = Toolbox(
                 runner: ProcessCommandRunner(), http: try CurlHTTPClient(), files: Self.files, now: SystemClock.now, searchPath: searchPath,
                 kubeconfig: root + "/kubeconfig", baseDirectory: root, workDirectory: root + "/work", environment: ["LANG": "C"],
                 lookUp: { variables[$0] }, dryRun: dryRun, contexts: { [:] }, meshCA: { ("", "") },
                 progress: { [progress] _, line in progress.hear(line) })
+            tools.advanced = { [bars] _, news in bars.hear(news) }
+            return tools
         }
     }
 

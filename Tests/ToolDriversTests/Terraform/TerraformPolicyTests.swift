@@ -118,6 +118,25 @@ struct TerraformPolicyTests {
         }
     }
 
+    @Test("progress counts what is ready, shows what has been under way for longest, and is never more than full")
+    func progress() {
+        let bars = TerraformBench.Bars()
+        let progress = TerraformProgress(total: 2) { bars.hear($0) }
+        func line(_ type: String, _ name: String, _ seconds: Int = 0) -> String {
+            #"{"type":"\#(type)","@message":"m","hook":{"resource":{"addr":"\#(name)"},"action":"create","elapsed_seconds":\#(seconds)}}"#
+        }
+        for text in [
+            line("apply_start", "a.b"), line("apply_start", "c.d"), line("apply_progress", "a.b", 30), "garbage \"apply_",
+            line("apply_progress", "?"),
+            line("apply_complete", "c.d", 31), line("apply_errored", "a.b", 40), line("apply_complete", "x.y"),
+            line("apply_complete", "x.z"),
+        ] { progress.hear(text) }
+        #expect(bars.all.map(\.done) == [0, 0, 0, 1, 1, 2, 2])
+        #expect(bars.all[2].current == .init(name: "a.b", seconds: 30))
+        #expect(bars.all[3].current == .init(name: "a.b", seconds: 30))
+        #expect(bars.all[4].current == nil && bars.all[6].percent == 100)
+    }
+
     @Test("a lock's holder is told in one line")
     func holder() {
         let detail = """

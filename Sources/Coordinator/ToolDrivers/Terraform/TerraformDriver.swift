@@ -119,7 +119,7 @@ struct TerraformDriver: Sendable {
             let counts = plan.counts
             let gone = counts.deletes > 0 ? ", \(counts.deletes) deleted or replaced" : ""
             return try await apply(
-                file: planFile(.apply), phase, step: step, deadline: deadline,
+                file: planFile(.apply), phase, step: step, deadline: deadline, operations: plan.operations,
                 done: "\(counts.creates) created, \(counts.changes) changed\(gone)")
         }
     }
@@ -153,7 +153,9 @@ struct TerraformDriver: Sendable {
             guard let losses = plan.losses else { return .succeeded("nothing is left to destroy") }
             let refusals = TerraformPolicy.destroying.judge(plan).map(\.description) + unsigned(losses, permitted)
             guard refusals.isEmpty else { return refused(refusals) }
-            return try await apply(file: planFile(.destroy), phase, step: step, deadline: deadline, done: "\(losses.count) destroyed")
+            return try await apply(
+                file: planFile(.destroy), phase, step: step, deadline: deadline, operations: plan.operations,
+                done: "\(losses.count) destroyed")
         }
     }
 
@@ -186,10 +188,16 @@ struct TerraformDriver: Sendable {
 
     /// Exactly this plan; Terraform itself refuses it when the state has moved on meanwhile.
     func apply(
-        file: String, _ phase: MeshSpec.Provision.Phase? = nil, step: StepID, deadline: Duration, done: String = "applied"
+        file: String, _ phase: MeshSpec.Provision.Phase? = nil, step: StepID, deadline: Duration, operations: Int = 0,
+        done: String = "applied"
     ) async throws -> Outcome {
         let report = TerraformReport()
+        let progress = TerraformProgress(total: operations) { [advanced = tools.advanced] in advanced(step, $0) }
         var call = ui(report)
+        call.hear = {
+            report.hear($0)
+            progress.hear($0)
+        }
         call.changes = true
         let result = try await run(
             ["apply", "-input=false", "-lock-timeout=60s", "-json", file], phase, step: step, deadline: deadline, call: call)

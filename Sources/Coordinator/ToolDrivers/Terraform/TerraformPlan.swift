@@ -85,6 +85,17 @@ struct TerraformPlan: Hashable, Sendable {
         return (creates, updates, deletes)
     }
 
+    /// How many times Terraform will say that it begins something when it applies this.
+    var operations: Int {
+        changes.reduce(0) { sum, change in
+            switch change.action {
+            case .create, .update, .delete: sum + 1
+            case .replace: sum + 2
+            case .none, .read, .forget, .unknown: sum
+            }
+        }
+    }
+
     /// Addresses that would be destroyed, replaced or forgotten.
     var deletions: [String] { losing.map(\.address) }
 
