@@ -29,7 +29,8 @@ struct PlannerTests {
         #expect(plan.steps[1].after.map(\.text) == ["mesh/provision/network"])
         #expect(plan.steps[0].action == .provision(directory: "tf", phase: "network"))
         #expect(Set(plan.steps[0].gates.map(\.gate.rawValue)) == ["G-TF-01", "G-TF-02", "G-TF-03", "G-UND-01"])
-        #expect(try SmallMesh.need(plan.steps.first { $0.id.text == "east/nodes" }).after.map(\.text) == ["mesh/provision/machines"])
+        #expect(try SmallMesh.need(plan.steps.first { $0.id.text == "east/bootstrap" }).after.map(\.text) == ["mesh/provision/machines"])
+        #expect(try SmallMesh.need(plan.steps.first { $0.id.text == "east/nodes" }).after.map(\.text) == ["east/bootstrap"])
     }
 
     @Test("seeds the CA before Cilium, installs before it enables, enables before it connects, connects before it tests")

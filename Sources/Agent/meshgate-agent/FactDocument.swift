@@ -49,6 +49,7 @@ struct FactDocument: Encodable {
             case .provision(let value): try put("provision", value)
             case .destruction(let value): try put("destruction", value)
             case .connectivity(let value): try put("connectivity", value)
+            case .talos(let value): try put("talos", value)
             case .unavailable(let reason):
                 try container.encode("unavailable", forKey: .fact)
                 try container.encode(reason, forKey: .reason)

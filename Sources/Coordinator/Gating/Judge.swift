@@ -119,6 +119,13 @@ package struct Judge: Sendable {
         case .hostClean(let node): return hostClean(node, found, say)
         case .warranted(let step, let node, let disk): return warranted(step, node, disk, say)
         case .clustersDistinct(let names): return clustersDistinct(names, found, say)
+        case .talosRelease(let name, let nodes, let wanted): return talosRelease(name, nodes, wanted, found, say)
+        case .machinesRunning(let name, let nodes, let ready): return machinesRunning(name, nodes, ready, found, say)
+        case .etcdBootstrapped(let name, let nodes): return etcdBootstrapped(name, nodes, found, say)
+        case .awaitingBootstrap(let name, let nodes): return awaitingBootstrap(name, nodes, found, say)
+        case .etcdHealthy(let name, let members): return etcdHealthy(name, members, found, say)
+        case .kubePrism(let name, let nodes, let port): return kubePrism(name, nodes, port, found, say)
+        case .talosManifests(let name, let nodes, let proxy): return talosManifests(name, nodes, proxy, found, say)
         case .nodesRegistered(let name, let nodes, let ranges): return nodesRegistered(name, nodes, ranges, found, say)
         case .kubeProxyAbsent(let name): return kubeProxyAbsent(name, found, say)
         case .gatewayBundle(let name, let version): return gatewayBundle(name, version, found, say)
@@ -160,6 +167,11 @@ struct Found {
     func cluster(_ name: ClusterName) -> ClusterFact? {
         for case .cluster(let fact) in facts[EvidenceKey(.cluster(name), .cluster)] ?? [] where fact.name == name { return fact }
         return nil
+    }
+
+    func talos(_ name: ClusterName) -> [NodeID: TalosFact] {
+        let all = (facts[EvidenceKey(.cluster(name), .talos)] ?? []).compactMap { if case .talos(let fact) = $0 { fact } else { nil } }
+        return Dictionary(all.map { ($0.node, $0) }, uniquingKeysWith: { first, _ in first })
     }
 
     func disks(_ node: NodeID) -> [DiskFact] {

@@ -58,6 +58,17 @@ package enum Requirement: Hashable, Sendable, Codable {
     case kernelTracing(NodeID)
     case kernelModule(NodeID, String)
     case cephHealthy(ClusterName, osds: Int)
+    /// Every machine runs the planned Talos, from the planned image.
+    case talosRelease(ClusterName, [NodeID], PlannedTalos)
+    /// Every machine has booted and nothing is wrong with it. Without `ready` it may still wait for a network for pods.
+    case machinesRunning(ClusterName, [NodeID], ready: Bool)
+    case etcdBootstrapped(ClusterName, [NodeID])
+    /// All of these control planes are seen to wait for a first member of etcd.
+    case awaitingBootstrap(ClusterName, [NodeID])
+    case etcdHealthy(ClusterName, members: [NodeID])
+    case kubePrism(ClusterName, [NodeID], port: Int)
+    /// Talos installs no network for pods, and kube-proxy only when `proxy` says so.
+    case talosManifests(ClusterName, [NodeID], proxy: Bool)
     /// A person's signed permission for the step, by the coordinator's own list of signers.
     case teardownWarranted(StepID)
     /// What Terraform would take away in this step is nothing, or exactly what a person has signed for.
@@ -105,6 +116,13 @@ package enum Requirement: Hashable, Sendable, Codable {
     private enum ServingCertificatesCodingKeys: String, CodingKey { case _0 = "cluster" }
     private enum KernelTracingCodingKeys: String, CodingKey { case _0 = "node" }
     private enum KernelModuleCodingKeys: String, CodingKey { case _0 = "node", _1 = "module" }
+    private enum TalosReleaseCodingKeys: String, CodingKey { case _0 = "cluster", _1 = "nodes", _2 = "talos" }
+    private enum MachinesRunningCodingKeys: String, CodingKey { case _0 = "cluster", _1 = "nodes", ready }
+    private enum EtcdBootstrappedCodingKeys: String, CodingKey { case _0 = "cluster", _1 = "nodes" }
+    private enum AwaitingBootstrapCodingKeys: String, CodingKey { case _0 = "cluster", _1 = "nodes" }
+    private enum EtcdHealthyCodingKeys: String, CodingKey { case _0 = "cluster", members }
+    private enum KubePrismCodingKeys: String, CodingKey { case _0 = "cluster", _1 = "nodes", port }
+    private enum TalosManifestsCodingKeys: String, CodingKey { case _0 = "cluster", _1 = "nodes", proxy }
     private enum TeardownWarrantedCodingKeys: String, CodingKey { case _0 = "step" }
     private enum LossesWarrantedCodingKeys: String, CodingKey { case _0 = "step", directory, phase }
     private enum GoneCodingKeys: String, CodingKey { case _0 = "remnant", with }
@@ -127,6 +145,23 @@ package enum Requirement: Hashable, Sendable, Codable {
             guard let serial else { return disk.name == name && disk.identity.sizeInBytes == size.bytes }
             return disk.identity.serial == serial
         }
+    }
+
+    /// What the machines of a cluster are to run.
+    package struct PlannedTalos: Hashable, Sendable, Codable {
+        package var version: SemanticVersion
+        /// The id of the image's schematic; absent where the image is not the Image Factory's, or mesh.yaml does not describe it.
+        package var schematic: String?
+        /// Nodes whose image must have the agent's extension.
+        package var agents: [NodeID]
+        package init(version: SemanticVersion, schematic: String? = nil, agents: [NodeID] = []) {
+            self.version = version
+            self.schematic = schematic
+            self.agents = agents
+        }
+
+        /// As its manifest calls it (`packaging/talos-extension`).
+        package static let agentExtension = "meshgate-agent"
     }
 
     package var gate: GateID {
@@ -170,6 +205,12 @@ package enum Requirement: Hashable, Sendable, Codable {
         case .kernelTracing: .kernelTracing
         case .kernelModule: .kernelModule
         case .cephHealthy: .cephHealthy
+        case .talosRelease: .talosRelease
+        case .machinesRunning: .machinesRunning
+        case .etcdBootstrapped, .awaitingBootstrap: .etcdBootstrap
+        case .etcdHealthy: .etcdHealthy
+        case .kubePrism: .kubePrism
+        case .talosManifests: .talosManifests
         case .teardownWarranted, .lossesWarranted: .teardownWarrant
         case .gone: .remnantGone
         case .hostClean: .hostClean
@@ -181,13 +222,13 @@ package enum Requirement: Hashable, Sendable, Codable {
     package var comparesConfiguration: Bool {
         switch self {
         case .nodesRegistered, .gatewayBundle, .ciliumConfig, .ciliumResources, .datapathParity, .clusterIDs, .meshCAShared,
-            .clustermeshReady, .provisioned, .serviceDeployed, .podSecurity:
+            .clustermeshReady, .provisioned, .serviceDeployed, .podSecurity, .talosRelease, .kubePrism, .talosManifests:
             true
         case .agentReady, .bootStable, .clockWithin, .kernelFit, .link, .address, .reaches, .diskIdentity, .diskUnused, .diskBlank,
             .diskWitness, .osdRetired, .blankProven, .wiperArmed, .warranted, .clustersDistinct, .kubeProxyAbsent, .ciliumHealthy,
             .meshCAFree, .clustermeshConnected, .meshConnected, .connectivity, .terraformReady, .stateLocked, .provisionSafe, .cephHealthy,
             .teardownWarranted, .lossesWarranted, .gone, .hostClean, .serviceWorks, .serviceUnclaimed, .servingCertificates, .kernelTracing,
-            .kernelModule:
+            .kernelModule, .machinesRunning, .etcdBootstrapped, .awaitingBootstrap, .etcdHealthy:
             false
         }
     }
@@ -227,6 +268,10 @@ package enum Requirement: Hashable, Sendable, Codable {
         case .meshCAFree(let name, let like), .meshCAShared(let name, let like):
             name == like
                 ? [EvidenceKey(.cluster(name), .cluster)] : [EvidenceKey(.cluster(name), .cluster), EvidenceKey(.cluster(like), .cluster)]
+        case .talosRelease(let name, _, _), .machinesRunning(let name, _, _), .etcdBootstrapped(let name, _),
+            .awaitingBootstrap(let name, _),
+            .etcdHealthy(let name, _), .kubePrism(let name, _, _), .talosManifests(let name, _, _):
+            [EvidenceKey(.cluster(name), .talos)]
         case .connectivity(let from, _): [EvidenceKey(.cluster(from), .connectivity)]
         case .terraformReady, .stateLocked, .provisionSafe, .provisioned, .lossesWarranted: [EvidenceKey(.mesh, .provision)]
         }

@@ -100,6 +100,8 @@ package enum WipeRoute: String, Hashable, Sendable, Codable, CaseIterable {
 package enum Action: Hashable, Sendable, Codable {
     /// The whole directory, or one phase of it.
     case provision(directory: String, phase: String? = nil)
+    /// Begins etcd on one control plane, when none has any.
+    case bootstrapTalos(ClusterName)
     case awaitTalos(ClusterName)
     case awaitNodes(ClusterName)
     case installGatewayAPI(ClusterName, SemanticVersion)
@@ -119,6 +121,7 @@ package enum Action: Hashable, Sendable, Codable {
     case undo(Remnant)
 
     // The names of unlabelled values in JSON (SE-0295); they are part of the plan's form.
+    private enum BootstrapTalosCodingKeys: String, CodingKey { case _0 = "cluster" }
     private enum AwaitTalosCodingKeys: String, CodingKey { case _0 = "cluster" }
     private enum AwaitNodesCodingKeys: String, CodingKey { case _0 = "cluster" }
     private enum InstallGatewayAPICodingKeys: String, CodingKey { case _0 = "cluster", _1 = "version" }
@@ -135,7 +138,7 @@ package enum Action: Hashable, Sendable, Codable {
     package var driver: String {
         switch self {
         case .provision: "terraform"
-        case .awaitTalos: "talosctl"
+        case .bootstrapTalos, .awaitTalos: "talosctl"
         case .awaitNodes, .installGatewayAPI, .seedMeshCA, .applyCiliumResources: "kubernetes"
         case .installCilium, .enableClustermesh, .connectClustermesh, .testConnectivity: "cilium"
         case .wipe(_, _, _, let route): route == .talosAPI ? "talosctl" : "agent"

@@ -8,9 +8,9 @@ extension Planner {
     ///
     /// - Parameter onlyConfiguration: ask only what compares configuration with the spec, and not how well it works.
     package static func lookingOver(
-        _ spec: MeshSpec, onlyConfiguration: Bool, digest: (Plan.Body) throws -> Digest
+        _ spec: MeshSpec, onlyConfiguration: Bool, hash: Digester? = nil, digest: (Plan.Body) throws -> Digest
     ) rethrows -> Plan {
-        let build = try plan(spec, digest: digest)
+        let build = try plan(spec, hash: hash, digest: digest)
         let steps = build.steps.compactMap { step -> Step? in
             let all = step.done + (step.proof ?? [])
             let questions = onlyConfiguration ? all.filter(\.comparesConfiguration) : all

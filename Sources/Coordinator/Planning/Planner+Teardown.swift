@@ -7,9 +7,9 @@ extension Planner {
     /// The plan that undoes the build of `spec`, or a part of it: every step that leaves something becomes one that removes it, after all
     /// that stands on it. Disks are not wiped here, and machines stay unless the scope names them; what a wiped disk held is gone anyway.
     package static func takingDown(
-        _ spec: MeshSpec, _ scope: Purpose.Scope, digest: (Plan.Body) throws -> Digest
+        _ spec: MeshSpec, _ scope: Purpose.Scope, hash: Digester? = nil, digest: (Plan.Body) throws -> Digest
     ) rethrows -> Plan {
-        let build = try plan(spec, digest: digest)
+        let build = try plan(spec, hash: hash, digest: digest)
         let teardown = Teardown(spec: spec, build: build.steps, scope: scope)
         let body = Plan.Body(spec: spec, planner: version, steps: teardown.steps, purpose: .teardown(scope, of: build.digest))
         return Plan(body: body, digest: try digest(body))
@@ -106,7 +106,7 @@ private struct Teardown {
         case .seedMeshCA(let name): .meshCA(name)
         case .installGatewayAPI(let name, _): .gatewayAPI(name)
         case .provision(let directory, let phase): .machines(directory: directory, phase: phase)
-        case .awaitTalos, .awaitNodes, .wipe, .testConnectivity, .look, .undo: nil
+        case .bootstrapTalos, .awaitTalos, .awaitNodes, .wipe, .testConnectivity, .look, .undo: nil
         }
     }
 

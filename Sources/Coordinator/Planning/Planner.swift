@@ -9,19 +9,26 @@ package struct Planner: Sendable {
     /// See `Plan.Body.planner`.
     package static let version = 4
 
-    private let spec: MeshSpec
+    let spec: MeshSpec
+    /// Hashes schematics of the Image Factory.
+    let hash: Digester?
 
-    /// - Parameter digest: SHA-256 over the canonical JSON of the body.
-    package static func plan(_ spec: MeshSpec, digest: (Plan.Body) throws -> Digest) rethrows -> Plan {
-        let body = Plan.Body(spec: spec, planner: version, steps: Planner(spec: spec).steps())
+    /// - Parameters:
+    ///   - hash: SHA-256, for the ids of Talos' images; without it the plan does not compare what images were made of.
+    ///   - digest: SHA-256 over the canonical JSON of the body.
+    package static func plan(_ spec: MeshSpec, hash: Digester? = nil, digest: (Plan.Body) throws -> Digest) rethrows -> Plan {
+        let body = Plan.Body(spec: spec, planner: version, steps: Planner(spec: spec, hash: hash).steps())
         return Plan(body: body, digest: try digest(body))
     }
 
-    private init(spec: MeshSpec) { self.spec = spec }
+    private init(spec: MeshSpec, hash: Digester?) {
+        self.spec = spec
+        self.hash = hash
+    }
 
     private var names: [ClusterName] { spec.clusters.map(\.name) }
     /// The last phase: machines stand when all of them are applied.
-    private var provisionStep: StepID? { spec.provision?.phasesOrWhole.last.map(provisionStepID) }
+    var provisionStep: StepID? { spec.provision?.phasesOrWhole.last.map(provisionStepID) }
     private func provisionStepID(_ phase: MeshSpec.Provision.Phase?) -> StepID {
         phase.map { StepID("mesh", "provision", $0.name) } ?? StepID("mesh", "provision")
     }
@@ -32,6 +39,7 @@ package struct Planner: Sendable {
         var steps: [Step] = []
         steps += provisionSteps()
         for cluster in spec.clusters {
+            steps += bootstrapSteps(cluster)
             steps.append(nodesStep(cluster))
             steps += gatewaySteps(cluster)
             steps.append(caStep(cluster))
@@ -76,10 +84,11 @@ package struct Planner: Sendable {
         return Step(
             id: StepID(cluster.name.text, "nodes"),
             title: isTalos ? "wait until Talos is healthy" : "wait until every node is registered", place: .cluster(cluster.name),
-            action: isTalos ? .awaitTalos(cluster.name) : .awaitNodes(cluster.name), after: provisionStep.map { [$0] } ?? [],
+            action: isTalos ? .awaitTalos(cluster.name) : .awaitNodes(cluster.name),
+            after: isTalos ? [bootstrapStepID(cluster)] : provisionStep.map { [$0] } ?? [],
             gates: cluster.nodes.filter(\.hasAgent).map { .agentReady($0.name) },
             done: [.nodesRegistered(cluster.name, cluster.nodes.map(\.name), podCIDRs: cluster.podCIDRs)]
-                + cluster.nodes.filter(\.hasAgent).map { .agentReady($0.name) }, settling: TimeSpan(.seconds(900)))
+                + cluster.nodes.filter(\.hasAgent).map { .agentReady($0.name) } + groundEnds(cluster), settling: TimeSpan(.seconds(900)))
     }
 
     // MARK: Cilium
@@ -111,13 +120,14 @@ package struct Planner: Sendable {
         if spec.versions.gatewayAPI != nil { after.append(StepID(cluster.name.text, "gateway-api")) }
         var gates: [Requirement] = cluster.nodes.filter(\.hasAgent).flatMap { node in hostGates(node, cluster) }
         if cluster.cilium.kubeProxyReplacement { gates.append(.kubeProxyAbsent(cluster.name)) }
+        let configured = talosConfiguration(cluster)
         return Step(
             id: StepID(cluster.name.text, "cilium"), title: "install or upgrade Cilium \(spec.versions.cilium)",
-            place: .cluster(cluster.name), action: .installCilium(cluster.name), after: after, gates: gates,
+            place: .cluster(cluster.name), action: .installCilium(cluster.name), after: after, gates: gates + configured,
             done: [
                 .ciliumHealthy(cluster.name, version: spec.versions.cilium, nodes: cluster.nodes.count),
                 .ciliumConfig(cluster.name, ciliumConfig(cluster)),
-            ])
+            ] + configured + readyEnds(cluster))
     }
 
     /// None where mesh.yaml has no pools, policies and BGP.

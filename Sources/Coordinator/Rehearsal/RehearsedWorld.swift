@@ -50,6 +50,8 @@ package struct RehearsedWorld: Hashable, Sendable {
     package let spec: MeshSpec
     package var machines: [NodeID: Machine]
     package var clusters: [ClusterName: ClusterState]
+    /// The machines below the clusters; a teardown leaves them.
+    package var talos: [ClusterName: RehearsedTalos]
     /// Phases of Terraform that are applied; the whole is the one without a name.
     package var provisioned: Set<String> = []
     /// Whether Terraform is asked what it would destroy, as a teardown asks, and not what it would make.
@@ -62,7 +64,9 @@ package struct RehearsedWorld: Hashable, Sendable {
         self.spec = spec
         let names = spec.members.map(\.node.name) + spec.hypervisors.map(\.name)
         machines = Dictionary(names.map { ($0, Machine()) }, uniquingKeysWith: { first, _ in first })
-        clusters = Dictionary(spec.clusters.map { ($0.name, ClusterState()) }, uniquingKeysWith: { first, _ in first })
+        talos = Dictionary(spec.clusters.map { ($0.name, RehearsedTalos($0, of: spec)) }, uniquingKeysWith: { first, _ in first })
+        clusters = Dictionary(
+            spec.clusters.map { ($0.name, ClusterState()) }, uniquingKeysWith: { first, _ in first })
     }
 
     // MARK: probes
@@ -82,7 +86,12 @@ package struct RehearsedWorld: Hashable, Sendable {
                     subject: order.key.subject, probe: order.key.probe, bootID: nil, takenAt: now,
                     facts: [.unavailable("the API server does not answer")])
             }
-            let facts: [Fact] = order.key.probe == .cluster ? [.cluster(fact(name, state))] : connectivity(name, state)
+            let facts: [Fact] =
+                switch order.key.probe {
+                case .cluster: [.cluster(fact(name, state))]
+                case .talos: machines(name, state)
+                default: connectivity(name, state)
+                }
             return Evidence(subject: order.key.subject, probe: order.key.probe, bootID: nil, takenAt: now, facts: facts)
         case .mesh:
             let directory = spec.provision?.terraformDirectory ?? ""
@@ -305,6 +314,7 @@ package struct RehearsedWorld: Hashable, Sendable {
         }
         switch step.action {
         case .provision(_, let phase): provisioned.insert(phase ?? "")
+        case .bootstrapTalos(let name): return talos[name]?.bootstrap()
         case .awaitTalos, .awaitNodes, .look: break
         case .installGatewayAPI(let name, let version): clusters[name]?.gateway = version
         case .seedMeshCA(let name): clusters[name]?.authority = "mesh"

@@ -49,8 +49,7 @@ package struct TalosPatches {
 
     private func clusterPatch(_ cluster: MeshSpec.Cluster) -> HelmValue {
         // KubePrism is how Cilium reaches the API server where no kube-proxy is.
-        let isLocal = ["localhost", "127.0.0.1", "::1"].contains(cluster.cilium.k8sServiceHost)
-        let port = isLocal ? cluster.cilium.k8sServicePort ?? 7445 : 7445
+        let port = cluster.cilium.localPort ?? 7445
         var machine: [String: HelmValue] = [
             "features": .map(["kubePrism": .map(["enabled": .bool(true), "port": .integer(Int64(port))])])
         ]

@@ -50,6 +50,8 @@ package struct StepDriver: Sendable {
             }
             return try await TerraformDriver(tools: tools, provision: provision)
                 .apply(phase: phase, step: step.id, deadline: deadline, permitted: permitted)
+        case .bootstrapTalos(let name):
+            return try await BootstrapDriver(tools: tools, cluster: cluster(name)).carryOut(step: step.id, deadline: deadline)
         case .awaitTalos(let name): return try await talosHealth(cluster(name), step: step.id, deadline: deadline)
         case .awaitNodes: return .succeeded("nothing to do but wait for the nodes")
         case .installGatewayAPI(let name, let version):
@@ -157,6 +159,9 @@ package struct StepDriver: Sendable {
                     try await ClusterObserver(tools: tools).observe(
                         cluster, cilium: plan.spec.versions.cilium, services: plan.spec.services.filter { $0.clusters.contains(name) }))
             ]
+        case (.talos, .cluster(let name)):
+            guard let cluster = plan.spec.cluster(name) else { return [] }
+            return await TalosObserver(tools: tools, cluster: cluster).observe()
         case (.connectivity, .cluster(let name)):
             let pairs = plan.steps.flatMap(\.done).compactMap { requirement -> (from: ClusterName, to: ClusterName)? in
                 if case .connectivity(let from, let to) = requirement, from == name { (from, to) } else { nil }

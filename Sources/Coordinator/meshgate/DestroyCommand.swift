@@ -4,6 +4,7 @@ import ArgumentParser
 import Gating
 import MeshModel
 import MeshSystem
+import MeshTrust
 import OperatorAPI
 import Planning
 
@@ -152,7 +153,7 @@ struct TeardownOptions: ParsableArguments {
     func run(
         _ spec: MeshSpec, _ scope: Purpose.Scope, word: String, _ connection: ConnectionOptions, _ output: OutputForm
     ) async throws {
-        let plan = try Planner.takingDown(spec, scope, digest: planDigest)
+        let plan = try Planner.takingDown(spec, scope, hash: sha256, digest: planDigest)
         guard !plan.steps.isEmpty else { throw Failure(.no, "\(word) leaves nothing that could be undone") }
         if dryRun, output == .json { return Terminal.say(try CanonicalJSON.text(plan)) }
         if output == .text {

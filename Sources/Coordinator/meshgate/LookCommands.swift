@@ -2,6 +2,7 @@
 
 import ArgumentParser
 import MeshModel
+import MeshTrust
 import OperatorAPI
 import Planning
 
@@ -25,7 +26,7 @@ struct VerifyCommand: AsyncParsableCommand {
 
     func run() async throws {
         try await asking(connection) { client in
-            let plan = try Planner.lookingOver(try mesh.lintedSpec(), onlyConfiguration: false, digest: planDigest)
+            let plan = try Planner.lookingOver(try mesh.lintedSpec(), onlyConfiguration: false, hash: sha256, digest: planDigest)
             try await carryOut(plan, through: client, output: output.output)
         }
     }
@@ -51,7 +52,7 @@ struct DriftCommand: AsyncParsableCommand {
 
     func run() async throws {
         try await asking(connection) { client in
-            let plan = try Planner.lookingOver(try mesh.lintedSpec(), onlyConfiguration: true, digest: planDigest)
+            let plan = try Planner.lookingOver(try mesh.lintedSpec(), onlyConfiguration: true, hash: sha256, digest: planDigest)
             try await carryOut(plan, through: client, output: output.output)
         }
     }

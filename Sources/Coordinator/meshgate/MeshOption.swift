@@ -48,7 +48,7 @@ struct MeshOption: ParsableArguments {
 
 /// Plans with the real digest: SHA-256 over the canonical JSON of the plan's body.
 func makePlan(_ spec: MeshSpec) throws -> Plan {
-    try Planner.plan(spec, digest: planDigest)
+    try Planner.plan(spec, hash: sha256, digest: planDigest)
 }
 
 /// SHA-256 over the canonical JSON of a plan's body.

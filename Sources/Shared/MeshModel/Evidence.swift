@@ -54,7 +54,7 @@ package enum ProbeKind: String, Hashable, Sendable, Codable, CaseIterable, Compa
     /// What a hypervisor knows of the disks that it gives to its guests.
     case virtualDisks
     // asked by the coordinator's drivers of a cluster or of the mesh
-    case cluster, provision, connectivity
+    case cluster, provision, connectivity, talos
     /// The account of a wipe. It comes with the report of the order, and nobody asks for it.
     case wipe
 
@@ -63,7 +63,7 @@ package enum ProbeKind: String, Hashable, Sendable, Codable, CaseIterable, Compa
     package var diesWithBoot: Bool {
         switch self {
         case .host, .disks, .links, .reach, .clock, .kernel, .blankness, .virtualDisks, .wipe: true
-        case .cluster, .provision, .connectivity: false
+        case .cluster, .provision, .connectivity, .talos: false
         }
     }
 }
@@ -124,6 +124,7 @@ package enum Fact: Hashable, Sendable, Codable {
     case provision(ProvisionFact)
     case destruction(DestructionFact)
     case connectivity(ConnectivityFact)
+    case talos(TalosFact)
     /// The probe ran and could not answer; the text says why. It never satisfies a gate.
     case unavailable(String)
 }

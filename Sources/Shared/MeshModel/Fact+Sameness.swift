@@ -19,7 +19,19 @@ extension Fact {
         case (.reach(let mine), .reach(var theirs)):
             theirs.roundTrip = mine.roundTrip
             return mine == theirs
+        case (.talos(let mine), .talos(let theirs)): return mine.says(sameAs: theirs)
         default: return self == other
         }
+    }
+}
+
+extension TalosFact {
+    /// How many entries a member of etcd is behind changes with each look; whether it keeps up is what matters.
+    fileprivate func says(sameAs other: TalosFact) -> Bool {
+        guard case .machine(let mine) = answer, case .machine(var theirs) = other.answer, let status = mine.etcd?.status,
+            let otherStatus = theirs.etcd?.status, status.keepsUp == otherStatus.keepsUp
+        else { return self == other }
+        theirs.etcd?.status?.unapplied = status.unapplied
+        return node == other.node && mine == theirs
     }
 }

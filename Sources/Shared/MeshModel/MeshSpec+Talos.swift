@@ -25,3 +25,10 @@ extension MeshSpec {
         }
     }
 }
+
+extension MeshSpec.Cilium {
+    /// The port of KubePrism, where Cilium reaches the API server through it.
+    package var localPort: Int? {
+        ["localhost", "127.0.0.1", "::1"].contains(k8sServiceHost) ? k8sServicePort ?? 7445 : nil
+    }
+}

@@ -53,7 +53,8 @@ package enum LabStandInAPI {
         }
         if faults.apiSlow > 0 { try await ContinuousClock().sleep(for: .milliseconds(faults.apiSlow)) }
         let answer: StandInAnswer
-        if faults.apiDown {
+        // Talos answers where the API server of Kubernetes does not.
+        if faults.apiDown, !request.uri.path.hasPrefix(StandInMachines.path) {
             answer = .refusal(.down)
         } else {
             let body = try await request.body.collect(upTo: largestBody)

@@ -100,6 +100,9 @@ struct StandInClient: Sendable {
         return (response.status, StandInJSON.decode(response.body) ?? .null)
     }
 
+    /// A question to the stand-in itself, and not to the Kubernetes that it plays.
+    func standIn(_ method: HTTPRequest.Method, _ path: String) async throws -> (Int, HelmValue) { try await send(method, path) }
+
     private func accept(_ status: Int, _ json: HelmValue) throws -> HelmValue {
         guard (200..<300).contains(status) else {
             throw StandInFailure.error(json["message"]?.text ?? "the server answered with \(status)")

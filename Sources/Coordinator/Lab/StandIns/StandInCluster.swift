@@ -10,11 +10,14 @@ actor StandInCluster {
     var store: StandInStore
     /// When what is wanted of an object was last changed; see `StandInCluster+Life`.
     var changes: [StandInPath: Change] = [:]
+    /// The machines under the cluster.
+    var talos: StandInMachines
 
     init(directory: String) throws {
         self.directory = directory
         seed = try LabSeed.load(directory)
         store = try StandInStore(directory: directory + "/objects")
+        talos = try StandInMachines(directory: directory, seed: seed, faults: StandInFaults.load(directory))
         if store.objects.isEmpty {
             store = try Self.seeded(store, with: seed, faults: StandInFaults.load(directory))
         }
@@ -23,7 +26,7 @@ actor StandInCluster {
     func answer(_ question: StandInQuestion, faults: StandInFaults) throws -> StandInAnswer {
         do {
             try live(faults)
-            let answer = try handle(question)
+            let answer = try handle(question, faults)
             if question.method != "GET" { try live(faults) }
             return answer
         } catch let refusal as StandInRefusal {
@@ -31,8 +34,9 @@ actor StandInCluster {
         }
     }
 
-    private func handle(_ question: StandInQuestion) throws -> StandInAnswer {
+    private func handle(_ question: StandInQuestion, _ faults: StandInFaults) throws -> StandInAnswer {
         if let fixed = wellKnown(question.path) ?? beyondObjects(question) { return fixed }
+        if question.path.hasPrefix(StandInMachines.path) { return try machines(question, faults) }
         guard let path = StandInPath(question.path), serves(path) else { throw StandInRefusal.noSuchResource }
         switch (question.method, path.name) {
         case ("GET", nil): return StandInAnswer(status: 200, json: try list(path, question.query))

@@ -31,6 +31,14 @@ package struct StandInFaults: Hashable, Sendable, Codable {
     package var chatter = 0
     /// Helm operations get stuck between "pending" and "deployed".
     package var hangsWhilePending = false
+    /// At the first start: the Talos that the machines run.
+    package var talosVersion = StandInMachines.firstVersion
+    /// At the first start: etcd is there already, as after a Terraform that bootstraps.
+    package var bootstrapped = false
+    /// Names of machines whose Talos API does not answer.
+    package var silentMachines: [String] = []
+    /// A bootstrap takes effect, and its answer is lost.
+    package var bootstrapAnswerLost = false
     /// Milliseconds that every tool takes longer, besides `LAB_STANDIN_DELAY_MS`.
     package var toolDelay = 0
 
@@ -54,6 +62,10 @@ package struct StandInFaults: Hashable, Sendable, Codable {
         kubeProxy = try value(.kubeProxy, kubeProxy)
         hangsWhilePending = try value(.hangsWhilePending, hangsWhilePending)
         chatter = try value(.chatter, chatter)
+        talosVersion = try value(.talosVersion, talosVersion)
+        bootstrapped = try value(.bootstrapped, bootstrapped)
+        silentMachines = try value(.silentMachines, silentMachines)
+        bootstrapAnswerLost = try value(.bootstrapAnswerLost, bootstrapAnswerLost)
         toolDelay = try value(.toolDelay, toolDelay)
     }
 

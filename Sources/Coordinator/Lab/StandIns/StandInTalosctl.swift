@@ -2,7 +2,8 @@
 
 internal import MeshModel
 
-/// The stand-in talosctl: `health` looks whether every named node is registered at the stand-in API server.
+/// The stand-in talosctl: `health` looks whether every named node is registered at the stand-in API server; what it says of machines is in
+/// `StandInTalosctl+Machines`.
 struct StandInTalosctl: Sendable {
     private static let checks = [
         "etcd to be healthy", "etcd members to be consistent across nodes", "etcd members to be control plane nodes", "apid to be ready",
@@ -10,8 +11,8 @@ struct StandInTalosctl: Sendable {
         "all k8s nodes to report", "all control plane static pods to be running", "all control plane components to be ready",
     ]
 
-    private let call: StandInCall
-    private let arguments: StandInArguments
+    let call: StandInCall
+    let arguments: StandInArguments
 
     init(_ call: StandInCall) throws {
         self.call = call
@@ -19,24 +20,27 @@ struct StandInTalosctl: Sendable {
             call.arguments,
             valued: [
                 "--context", "--nodes", "--endpoints", "--talosconfig", "--wait-timeout", "--control-plane-nodes", "--worker-nodes",
-                "--init-node", "--k8s-endpoint",
+                "--init-node", "--k8s-endpoint", "--output",
             ], switches: ["--client", "--short", "--help", "--server", "--run-e2e"],
-            short: ["-n": "--nodes", "-e": "--endpoints", "-h": "--help"])
+            short: ["-n": "--nodes", "-e": "--endpoints", "-h": "--help", "-o": "--output"])
     }
 
     func run() async throws {
         switch arguments.words {
         case ["health"]: try await health()
+        case let words where words.count == 2 && words[0] == "get" && arguments["--output"] == "json": try await get(words[1])
+        case let words where words.first == "etcd": try await etcd(Array(words.dropFirst()))
+        case ["service"]: try await service()
+        case let words where words.count == 2 && words[0] == "list": try await list(words[1])
+        case ["bootstrap"]: try await bootstrap()
         case ["version"]: call.say("Client:\n\tTag:         stand-in of the Meshgate Lab, as v1.11.3")
         case _ where arguments.has("--help") || arguments.words.isEmpty:
-            call.say("The stand-in talosctl of the Meshgate Lab: health, version.")
+            call.say("The stand-in talosctl of the Meshgate Lab: health, version, get, etcd, service, list, bootstrap.")
         default: throw StandInFailure.plain("unknown command \"\(arguments.words.joined(separator: " "))\" for \"talosctl\"")
         }
     }
 
-    private func health() async throws {
-        let nodes = arguments["--nodes"]?.split(separator: ",") ?? []
-        guard nodes.count < 2 else { throw StandInFailure.plain("command \"health\" is not supported with multiple nodes") }
+    func clusterClient() async throws -> StandInClient {
         let config = try call.kubeconfigFile(nil)
         let name = arguments["--context"]
         // A Talos context is called like its cluster; the kubeconfig's may be called otherwise.
@@ -44,7 +48,13 @@ struct StandInTalosctl: Sendable {
         guard let context = named ?? (name == nil ? config.contexts.first : nil) else {
             throw StandInFailure.plain("error resolving config context: context \"\(name ?? "")\" is not defined")
         }
-        let client = try await call.client(kubeconfig: nil, context: context)
+        return try await call.client(kubeconfig: nil, context: context)
+    }
+
+    private func health() async throws {
+        let nodes = arguments["--nodes"]?.split(separator: ",") ?? []
+        guard nodes.count < 2 else { throw StandInFailure.plain("command \"health\" is not supported with multiple nodes") }
+        let client = try await clusterClient()
         let given = arguments.all("--control-plane-nodes") + arguments.all("--worker-nodes")
         let wanted = given.flatMap { $0.split(separator: ",").map(String.init) }
         call.warn("discovered nodes: \(wanted)")
