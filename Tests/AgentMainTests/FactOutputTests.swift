@@ -11,7 +11,10 @@ import Testing
         .link(
             LinkFact(
                 name: "eth0", index: 2, kind: "physical", mac: MACAddress("bc:24:11:00:15:21"), mtu: 1500, up: true, carrier: false,
-                addresses: ["192.168.15.21/24", "fd00::21/64"]))
+                addresses: ["192.168.15.21/24", "fd00::21/64"], master: "vmbr0", parent: "eno1", vlan: 110,
+                vlans: [
+                    .init(first: 1, last: 1, isUntagged: true, isNative: true), .init(first: 200, last: 210),
+                ]))
     }
 
     @Test("links and routes are two aligned tables") func tables() {
@@ -21,8 +24,8 @@ import Testing
         ])
         #expect(
             text == """
-                LINK  KIND      STATE  CARRIER  MTU   MAC                ADDRESSES
-                eth0  physical  up     no       1500  bc:24:11:00:15:21  192.168.15.21/24 fd00::21/64
+                LINK  KIND      STATE  CARRIER  MTU   MAC                ADDRESSES                     DETAILS
+                eth0  physical  up     no       1500  bc:24:11:00:15:21  192.168.15.21/24 fd00::21/64  VLAN 110 on eno1, port of vmbr0, VLANs 1 (native) 200-210
 
                 ROUTE            GATEWAY       LINK
                 default          192.168.15.1  eth0

@@ -29,6 +29,10 @@ import Testing
             if other["link_type"] as? String == "ether" { #expect(fact.mac?.description == other["address"] as? String) }
             let kind = (other["linkinfo"] as? [String: Any])?["info_kind"] as? String
             #expect(fact.kind == kind ?? (flags.contains("LOOPBACK") ? "loopback" : "physical"))
+            let data = (other["linkinfo"] as? [String: Any])?["info_data"] as? [String: Any]
+            #expect(fact.master == other["master"] as? String)
+            #expect(fact.vni == (kind == "vxlan" ? data?["id"] as? Int : nil))
+            #expect(fact.filtersVLANs == (kind == "bridge" ? (data?["vlan_filtering"] as? Int).map { $0 != 0 } : nil))
             let addresses = (other["addr_info"] as? [[String: Any]] ?? []).compactMap { address -> String? in
                 guard let local = address["local"] as? String, let length = address["prefixlen"] as? Int else { return nil }
                 return "\(local)/\(length)"
@@ -41,6 +45,7 @@ import Testing
         let lab = try NetworkLab()
         try shell("ip -n \(lab.here) link add br7 mtu 1400 type bridge")
         try shell("ip -n \(lab.here) link add vx7 type vxlan id 7 local 10.77.0.1 dstport 8472")
+        try shell("ip -n \(lab.here) link set vx7 master br7")
         try shell("ip -n \(lab.here) addr add 192.0.2.1 peer 192.0.2.9/32 dev pair0")
         let facts = links(try lab.inside(lab.here) { [prober] in try prober.networkFacts() })
         try expectSame(facts, as: try lab.json("ip -j -d addr"))

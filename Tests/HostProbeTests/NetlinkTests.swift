@@ -24,6 +24,56 @@ import Testing
             + attribute(4, little(Int32(7)))
     }
 
+    private func kindBody(_ kind: String, _ data: [UInt8], extra: [UInt8] = []) -> [UInt8] {
+        [0, 0] + little(UInt16(1)) + little(Int32(9)) + little(UInt32(0x10003)) + little(UInt32(0)) + attribute(3, Array("x9".utf8) + [0])
+            + extra + attribute(0x8000 | 18, attribute(1, Array(kind.utf8) + [0]) + attribute(0x8000 | 2, data))
+    }
+    /// `bridge vlan add dev X vid 1 pvid untagged`, `vid 110`, `vid 200-210`.
+    private var portBody: [UInt8] {
+        let entries = [(6, 1), (0, 110), (8, 200), (16, 210)].flatMap { flags, id in
+            attribute(2, little(UInt16(flags)) + little(UInt16(id)))
+        }
+        return [7, 0] + little(UInt16(1)) + little(Int32(4)) + little(UInt32(0)) + little(UInt32(0)) + attribute(26, entries)
+    }
+
+    @Test("kinds of links say what they are made of") func kinds() throws {
+        let vlan = try LinkTable.link(
+            NetlinkBytes(bytes: kindBody("vlan", attribute(1, little(UInt16(110))), extra: attribute(5, little(Int32(2))))[...]))
+        #expect(vlan.details == .init(vlan: 110) && vlan.parent == 2 && vlan.master == nil)
+        let elsewhere = try LinkTable.link(
+            NetlinkBytes(
+                bytes: kindBody(
+                    "vlan", attribute(1, little(UInt16(110))), extra: attribute(5, little(Int32(2))) + attribute(37, little(Int32(0))))[...]
+            ))
+        #expect(elsewhere.parent == nil, "an index of another network namespace names nothing here")
+        let bridge = try LinkTable.link(NetlinkBytes(bytes: kindBody("bridge", attribute(7, [1]))[...]))
+        #expect(bridge.details == .init(filtersVLANs: true))
+        let bond = try LinkTable.link(
+            NetlinkBytes(
+                bytes: kindBody("bond", attribute(1, [1]) + attribute(2, little(UInt32(3))), extra: attribute(10, little(UInt32(8))))[...]))
+        #expect(bond.details == .init(bondMode: "active-backup", bondActive: 3) && bond.master == 8)
+        let odd = try LinkTable.link(NetlinkBytes(bytes: kindBody("bond", attribute(1, [9]))[...]))
+        #expect(odd.details.bondMode == "mode 9")
+        let tunnel = try LinkTable.link(NetlinkBytes(bytes: kindBody("vxlan", attribute(1, little(UInt32(0xffffff))))[...]))
+        #expect(tunnel.details == .init(vni: 0xffffff))
+        #expect(throws: NetlinkFault.self) {
+            try LinkTable.link(NetlinkBytes(bytes: kindBody("vlan", attribute(1, little(UInt16(4096))))[...]))
+        }
+    }
+
+    @Test("a bridge port's VLANs are read, ranges as ranges") func bridgeVLANs() throws {
+        let port = try #require(try LinkTable.vlans(NetlinkBytes(bytes: portBody[...])))
+        #expect(port.index == 4)
+        #expect(
+            port.ranges == [
+                .init(first: 1, last: 1, isUntagged: true, isNative: true), .init(first: 110, last: 110), .init(first: 200, last: 210),
+            ])
+        #expect(try LinkTable.vlans(NetlinkBytes(bytes: portBody.prefix(16))) == nil)
+        var backwards = portBody
+        backwards.replaceSubrange(backwards.count - 2..<backwards.count, with: little(UInt16(150)))
+        #expect(throws: NetlinkFault.self) { try LinkTable.vlans(NetlinkBytes(bytes: backwards[...])) }
+    }
+
     @Test("a link is read from its bytes") func link() throws {
         let link = try LinkTable.link(NetlinkBytes(bytes: linkBody[...]))
         #expect(
@@ -69,9 +119,11 @@ import Testing
         var random = SplitMix(state: seed)
         let seeds = [
             message(16, linkBody), message(24, routeBody), message(24, routeBody) + message(16, linkBody) + message(3, little(Int32(0))),
+            message(16, portBody), message(16, kindBody("vlan", attribute(1, little(UInt16(110))))),
+            message(16, kindBody("bond", attribute(1, [1]) + attribute(2, little(UInt32(3))))),
         ]
         for _ in 0..<4000 {
-            var bytes = seeds[Int.random(in: 0..<3, using: &random)]
+            var bytes = seeds[Int.random(in: 0..<seeds.count, using: &random)]
             for _ in 0..<Int.random(in: 1...6, using: &random) {
                 let place = Int.random(in: 0..<bytes.count, using: &random)
                 switch Int.random(in: 0..<4, using: &random) {
@@ -84,7 +136,7 @@ import Testing
             guard let messages = try? NetlinkMessage.parse(bytes[...]) else { continue }
             #expect(messages.reduce(0) { $0 + $1.payload.count + 16 } <= bytes.count)
             // Only the absence of a trap counts here; each may refuse.
-            _ = try? LinkTable(links: messages, addresses: messages)
+            _ = try? LinkTable(links: messages, addresses: messages, bridgeVLANs: messages)
             for message in messages { _ = try? RouteTable.routes(message.payload) }
         }
     }

@@ -64,6 +64,6 @@ struct LabTopologyTests {
             let made = try #require(root.lines.firstIndex { $0.hasPrefix("link add name \(link) ") })
             #expect(root.lines[made + 1] == "link set dev \(link) alias meshgate-lab-0123")
         }
-        #expect(script.rootLinks.count == 7)
+        #expect(script.rootLinks.count == 8)
     }
 }

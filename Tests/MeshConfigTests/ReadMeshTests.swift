@@ -14,6 +14,7 @@ struct ReadMeshTests {
         #expect(spec.versions == .init(talos: .init(1, 11, 3), cilium: .init(1, 18, 5), gatewayAPI: .init(1, 3, 0)))
         #expect(spec.networks.map(\.vlan) == [1500, 2000])
         #expect(spec.hypervisors.first?.capacity == .init(cores: 128, memory: .gibibytes(768)))
+        #expect(spec.hypervisors.allSatisfy { $0.hasAgent })
         #expect(spec.clusters.map(\.nodes.count) == [4, 1])
         let east = try #require(spec.clusters.first)
         #expect(east.cilium.k8sServiceHost == "localhost" && east.cilium.k8sServicePort == 7445)
@@ -24,6 +25,15 @@ struct ReadMeshTests {
         #expect(spec.policy == .init())
         #expect(spec.provision == .init(terraformDirectory: "terraform", variablesFrom: .doppler))
         #expect(spec.secrets == .init(dopplerProject: "aggrik8s-cluster", dopplerConfig: "dev"))
+    }
+
+    @Test("a hypervisor without an agent is read, and read back equal, and is no witness")
+    func noAgentOnHypervisor() throws {
+        let text = try fixture("mesh.yaml").replacing("    - name: pve\n", with: "    - name: pve\n      agent: none\n")
+        let spec = try readMesh(text: text, file: "mesh.yaml").spec
+        #expect(spec.hypervisors.map(\.hasAgent) == [false])
+        #expect(spec.members.allSatisfy { spec.askableHypervisor(of: $0.node) == nil })
+        #expect(try readMesh(text: renderSpec(spec), file: "again").spec == spec)
     }
 
     private static let phased = """

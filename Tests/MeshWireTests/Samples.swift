@@ -52,7 +52,8 @@ enum Samples {
             .link(
                 LinkFact(
                     name: "eth0", index: 2, kind: "physical", mac: MACAddress("bc:24:11:00:15:21"), mtu: 1500, up: true,
-                    carrier: true, addresses: ["192.168.15.21/24"])),
+                    carrier: true, addresses: ["192.168.15.21/24"], master: "vmbr0", driver: "virtio_net", speed: 10_000,
+                    vlans: [.init(first: 1, last: 1, isUntagged: true, isNative: true), .init(first: 110, last: 120)])),
             .route(
                 RouteFact(destination: CIDR("10.244.0.0/16"), gateway: IPAddress("192.168.15.1"), interface: "eth0")),
             .route(RouteFact(destination: nil, gateway: nil, interface: "eth1")),
@@ -83,6 +84,18 @@ enum Samples {
                 VirtualDiskFact(
                     vmid: 102, machine: "", slot: "scsi0", serial: nil, volume: "ceph:x", sizeInBytes: nil, discards: false, readOnly: true,
                     fingerprint: nil, signatures: [], blank: false, unread: "storage of kind rbd is not read from here")),
+            .link(
+                LinkFact(
+                    name: "vmbr0", index: 3, kind: "bridge", mac: nil, mtu: 1500, up: true, carrier: true, addresses: [], filtersVLANs: true
+                )),
+            .link(
+                LinkFact(
+                    name: "bond0.110", index: 4, kind: "vlan", mac: nil, mtu: 1500, up: true, carrier: true, addresses: [], parent: "bond0",
+                    vlan: 110, bond: .init(mode: "active-backup", active: "eno1"), vlans: [])),
+            .link(
+                LinkFact(
+                    name: "vx1", index: 5, kind: "vxlan", mac: nil, mtu: 1450, up: true, carrier: true, addresses: [], vni: 42,
+                    bond: .init(mode: "802.3ad"))),
         ]
     }
 

@@ -2,6 +2,7 @@
 
 import Glibc
 import MeshModel
+import MeshSystem
 
 extension HostProber {
     /// More than this is cut and said so: a node with thousands of pod links would fill a frame with nothing that a gate asks for.
@@ -15,9 +16,9 @@ extension HostProber {
     func networkFacts() throws -> [Fact] {
         var socket = try NetlinkSocket()
         let table = try Self.decode("links") { () throws(HostProbeError) in
-            (try socket.dump(.links), try socket.dump(.addresses))
+            (try socket.dump(.links), try socket.dump(.addresses), try socket.dump(.bridgeVLANs))
         } with: { answers throws(NetlinkFault) in
-            try LinkTable(links: answers.0, addresses: answers.1)
+            try LinkTable(links: answers.0, addresses: answers.1, bridgeVLANs: answers.2)
         }
         let routes = try Self.decode("routes") { () throws(HostProbeError) in
             try socket.dump(.routes)
@@ -29,13 +30,21 @@ extension HostProber {
 
     private func linkFacts(_ table: LinkTable) -> [Fact] {
         var room = Self.addressLimit
+        let names = table.names
+        let filtering = Set(table.links.filter { $0.details.filtersVLANs == true }.map(\.index))
         var facts = table.links.prefix(Self.linkLimit).map { link in
             let addresses = (table.addresses[link.index] ?? []).prefix(room)
             room -= addresses.count
             return Fact.link(
                 LinkFact(
                     name: link.name, index: link.index, kind: kind(of: link), mac: link.mac, mtu: link.mtu, up: link.up,
-                    carrier: link.carrier, addresses: Array(addresses)))
+                    carrier: link.carrier, addresses: Array(addresses), master: link.master.map { names[$0] ?? "#\($0)" },
+                    parent: link.parent.flatMap { names[$0] }, vlan: link.details.vlan, vni: link.details.vni,
+                    driver: driver(of: link.name), speed: speed(of: link.name),
+                    bond: link.details.bondMode.map { .init(mode: $0, active: link.details.bondActive.flatMap { names[$0] }) },
+                    filtersVLANs: link.details.filtersVLANs,
+                    // The kernel keeps a table for every port; it means something only where the bridge looks at it.
+                    vlans: link.master.map(filtering.contains) ?? false ? table.vlans[link.index] ?? [] : nil))
         }
         let total = table.addresses.values.reduce(0) { $0 + $1.count }
         if table.links.count > Self.linkLimit {
@@ -48,7 +57,7 @@ extension HostProber {
     }
 
     static func routeFacts(_ routes: [RouteTable.Route], in table: LinkTable) -> [Fact] {
-        let names = Dictionary(table.links.map { ($0.index, $0.name) }) { first, _ in first }
+        let names = table.names
         let ordered = routes.filter { $0.destination == nil } + routes.filter { $0.destination != nil }
         let facts = ordered.prefix(routeLimit).map { route in
             Fact.route(
@@ -64,6 +73,22 @@ extension HostProber {
         if link.loopback { return "loopback" }
         // Kernels before 5.14 do not name the device over netlink, sysfs does.
         return link.device != nil || access("\(sysroot)/class/net/\(link.name)/device", F_OK) == 0 ? "physical" : "unknown"
+    }
+
+    /// Hardware's driver, by the link that sysfs has to it.
+    private func driver(of name: String) -> String? {
+        var target = [CChar](repeating: 0, count: Int(PATH_MAX))
+        let length = readlink("\(sysroot)/class/net/\(name)/device/driver", &target, target.count - 1)
+        guard length > 0 else { return nil }
+        return String(decoding: target[..<length].map(UInt8.init(bitPattern:)), as: UTF8.self).split(separator: "/").last.map(String.init)
+    }
+
+    /// Mb/s. The kernel says -1 or refuses where there is no such thing, as for links of virtual machines: that is unknown, and no fault.
+    private func speed(of name: String) -> Int? {
+        guard let text = try? LinuxFileStore().read("\(sysroot)/class/net/\(name)/speed", limit: 32),
+            let speed = Int(String(decoding: text, as: UTF8.self).prefix { $0 != "\n" }), speed > 0
+        else { return nil }
+        return speed
     }
 
     private static func decode<Answer, Value>(

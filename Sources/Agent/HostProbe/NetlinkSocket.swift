@@ -6,19 +6,28 @@ import Glibc
 /// A conversation with the kernel's routing table. Only asks; it has no call that changes anything.
 struct NetlinkSocket: ~Copyable {
     /// What can be listed, with the kernel's number for the request. The answers carry the number of the matching RTM_NEW message.
-    enum Dump: UInt16 {
-        case links = 18
-        case addresses = 22
-        case routes = 26
+    enum Dump {
+        case links, addresses, routes
+        /// The ports of all bridges with their VLANs; messages of the same form as links.
+        case bridgeVLANs
 
         var name: String {
             switch self {
             case .links: "links"
             case .addresses: "addresses"
             case .routes: "routes"
+            case .bridgeVLANs: "VLANs of bridge ports"
             }
         }
-        var answer: UInt16 { rawValue - 2 }
+        /// RTM_GETLINK and its kin.
+        var request: UInt16 {
+            switch self {
+            case .links, .bridgeVLANs: 18
+            case .addresses: 22
+            case .routes: 26
+            }
+        }
+        var answer: UInt16 { request - 2 }
     }
 
     private static let totalLimit = 32 << 20
@@ -48,7 +57,12 @@ struct NetlinkSocket: ~Copyable {
     /// `nil` when the kernel says that the list was changed meanwhile.
     private mutating func readOnce(_ dump: Dump, family: Int32) throws(HostProbeError) -> [NetlinkMessage]? {
         sequence += 1
-        let asked = meshgate_netlink_dump(descriptor, dump.rawValue, UInt8(truncatingIfNeeded: family), sequence)
+        let asked =
+            switch dump {
+            case .links, .addresses, .routes:
+                meshgate_netlink_dump(descriptor, dump.request, UInt8(truncatingIfNeeded: family), sequence)
+            case .bridgeVLANs: meshgate_netlink_dump_bridge_vlans(descriptor, sequence)
+            }
         guard asked >= 0 else { throw .netlink(doing: "ask for the \(dump.name)", errno: -asked) }
         var collector = DumpCollector(answer: dump.answer, sequence: sequence)
         var buffer = [UInt8](repeating: 0, count: 1 << 17)

@@ -87,10 +87,27 @@ enum FactText {
         let rows = links.map { link in
             [
                 link.name, link.kind, link.up ? "up" : "down", link.carrier ? "yes" : "no", String(link.mtu),
-                link.mac?.description ?? "-", link.addresses.isEmpty ? "-" : link.addresses.joined(separator: " "),
+                link.mac?.description ?? "-", link.addresses.isEmpty ? "-" : link.addresses.joined(separator: " "), details(link),
             ]
         }
-        return TextTable("LINK", "KIND", "STATE", "CARRIER", "MTU", "MAC", "ADDRESSES", rows: rows).text
+        return TextTable("LINK", "KIND", "STATE", "CARRIER", "MTU", "MAC", "ADDRESSES", "DETAILS", rows: rows).text
+    }
+
+    /// `port of vmbr0, VLANs 1 (native) 110 200-210`, `VLAN 110 on eno1`, `virtio_net, 10000 Mb/s`.
+    private static func details(_ link: LinkFact) -> String {
+        var words: [String] = []
+        if let vlan = link.vlan { words.append("VLAN \(vlan)" + (link.parent.map { " on \($0)" } ?? "")) }
+        if let vni = link.vni { words.append("VNI \(vni)") }
+        if let bond = link.bond { words.append(bond.mode + (bond.active.map { ", active \($0)" } ?? "")) }
+        if let driver = link.driver { words.append(driver) }
+        if let speed = link.speed { words.append("\(speed) Mb/s") }
+        if link.filtersVLANs == true { words.append("VLAN-aware") }
+        if let master = link.master { words.append("port of \(master)") }
+        if let vlans = link.vlans {
+            let ranges = vlans.map { "\($0.first)" + ($0.last > $0.first ? "-\($0.last)" : "") + ($0.isNative ? " (native)" : "") }
+            words.append(ranges.isEmpty ? "no VLANs" : "VLANs " + ranges.joined(separator: " "))
+        }
+        return words.isEmpty ? "-" : printable(words.joined(separator: ", "))
     }
 
     private static func routes(_ facts: [Fact]) -> String? {

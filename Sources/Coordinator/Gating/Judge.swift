@@ -103,6 +103,7 @@ package struct Judge: Sendable {
         case .kernelFit(let node, let options): return kernelFit(node, options, found, say)
         case .link(let node, let name, let mac, let mtu): return link(node, name, mac, mtu, found, say)
         case .address(let node, let address): return hasAddress(node, address, found, say)
+        case .bridgeCarries(let host, let bridge, let vlan, let mtu): return bridgeCarries(host, bridge, vlan, mtu, found, say)
         case .reaches(let node, let targets): return reaches(node, targets, found, say)
         case .diskIdentity(let node, let disk): return diskIdentity(node, disk, found, say)
         case .diskUnused(let node, let disk): return diskUnused(node, disk, found, say)

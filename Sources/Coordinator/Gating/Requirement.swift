@@ -10,6 +10,8 @@ package enum Requirement: Hashable, Sendable, Codable {
     case kernelFit(NodeID, options: [String])
     case link(NodeID, name: String, mac: MACAddress?, mtu: Int)
     case address(NodeID, IPAddress)
+    /// The hypervisor's bridge leads frames of a network out, with its tag.
+    case bridgeCarries(NodeID, bridge: String, vlan: Int?, mtu: Int)
     case reaches(NodeID, [ReachTarget])
     case diskIdentity(NodeID, PlannedDisk)
     case diskUnused(NodeID, PlannedDisk)
@@ -86,6 +88,7 @@ package enum Requirement: Hashable, Sendable, Codable {
     private enum KernelFitCodingKeys: String, CodingKey { case _0 = "node", options }
     private enum LinkCodingKeys: String, CodingKey { case _0 = "node", name, mac, mtu }
     private enum AddressCodingKeys: String, CodingKey { case _0 = "node", _1 = "address" }
+    private enum BridgeCarriesCodingKeys: String, CodingKey { case _0 = "hypervisor", bridge, vlan, mtu }
     private enum ReachesCodingKeys: String, CodingKey { case _0 = "node", _1 = "targets" }
     private enum DiskIdentityCodingKeys: String, CodingKey { case _0 = "node", _1 = "disk" }
     private enum DiskUnusedCodingKeys: String, CodingKey { case _0 = "node", _1 = "disk" }
@@ -172,6 +175,7 @@ package enum Requirement: Hashable, Sendable, Codable {
         case .kernelFit: .kernel
         case .link: .link
         case .address: .address
+        case .bridgeCarries: .bridge
         case .reaches: .reach
         case .diskIdentity, .diskWitness: .diskIdentity
         case .osdRetired: .osdRetired
@@ -221,7 +225,7 @@ package enum Requirement: Hashable, Sendable, Codable {
     /// well things work at the moment.
     package var comparesConfiguration: Bool {
         switch self {
-        case .nodesRegistered, .gatewayBundle, .ciliumConfig, .ciliumResources, .datapathParity, .clusterIDs, .meshCAShared,
+        case .bridgeCarries, .nodesRegistered, .gatewayBundle, .ciliumConfig, .ciliumResources, .datapathParity, .clusterIDs, .meshCAShared,
             .clustermeshReady, .provisioned, .serviceDeployed, .podSecurity, .talosRelease, .kubePrism, .talosManifests:
             true
         case .agentReady, .bootStable, .clockWithin, .kernelFit, .link, .address, .reaches, .diskIdentity, .diskUnused, .diskBlank,
@@ -244,7 +248,8 @@ package enum Requirement: Hashable, Sendable, Codable {
         case .agentReady(let node), .bootStable(let node): [EvidenceKey(.node(node), .host)]
         case .clockWithin(let node, _): [EvidenceKey(.node(node), .clock)]
         case .kernelFit(let node, _), .kernelTracing(let node), .kernelModule(let node, _): [EvidenceKey(.node(node), .kernel)]
-        case .link(let node, _, _, _), .address(let node, _), .hostClean(let node): [EvidenceKey(.node(node), .links)]
+        case .link(let node, _, _, _), .address(let node, _), .hostClean(let node), .bridgeCarries(let node, _, _, _):
+            [EvidenceKey(.node(node), .links)]
         case .reaches(let node, _): [EvidenceKey(.node(node), .reach)]
         case .diskIdentity(let node, _), .diskUnused(let node, _), .wiperArmed(let node): [EvidenceKey(.node(node), .disks)]
         case .diskWitness(let node, _, let hypervisor, _):

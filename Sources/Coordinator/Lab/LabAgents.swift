@@ -55,7 +55,7 @@ package struct LabAgents: Sendable {
         }
     }
 
-    /// The hypervisor's own agent: the same program, on this machine itself, with no disk that it could wipe.
+    /// The hypervisor's own agent: the same program, on this machine itself, with the fabric as its network and no disk that it could wipe.
     package func installHypervisor(token: String) throws {
         let home = hypervisorHome
         try LabFiles.makeDirectory(home)
@@ -79,7 +79,7 @@ package struct LabAgents: Sendable {
                 "wiper", "serve", "--config", home + "/agent.conf", "--devroot", home + "/dev", "--hypervisor-root", paths.hypervisor,
             ], in: .rootNamespace)
         try processes.start(
-            "agent-\(LabTopology.hypervisor)", program, ["run", "--config", home + "/agent.conf"], in: .rootNamespace)
+            "agent-\(LabTopology.hypervisor)", program, ["run", "--config", home + "/agent.conf"], in: .network(topology.fabric))
     }
 
     private var hypervisorHome: String { paths.agents + "/" + LabTopology.hypervisor }

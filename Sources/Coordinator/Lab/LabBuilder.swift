@@ -85,7 +85,7 @@ package struct LabBuilder: Sendable {
         for name in topology.namespaces where LabFiles.exists("/run/netns/\(name)") {
             throw LabError.notOurs(what: "the network namespace \(name)")
         }
-        for name in [topology.managementBridge] + topology.nodes.map(\.managementPort) where LabFiles.exists("/sys/class/net/\(name)") {
+        for name in topology.rootLinks where LabFiles.exists("/sys/class/net/\(name)") {
             throw LabError.notOurs(what: "the network link \(name)")
         }
         if LabFiles.exists(paths.directory), !LabFiles.names(in: paths.directory).isEmpty {

@@ -22,6 +22,8 @@ package struct LabProgram: Hashable, Sendable {
 /// Where a program of a lab runs.
 package enum LabPlace: Hashable, Sendable {
     case rootNamespace
+    /// In the named network namespace, and otherwise where we are.
+    case network(String)
     /// As PID 1 of new mount and PID namespaces, inside the named network namespace.
     case newNode(network: String)
     /// In the namespaces of the PID 1 that a node already has.
@@ -100,7 +102,7 @@ private final class Namespaces {
     init(_ place: LabPlace) throws {
         switch place {
         case .rootNamespace: break
-        case .newNode(let name):
+        case .newNode(let name), .network(let name):
             let path = "/run/netns/\(name)"
             network = open(path, O_RDONLY | O_CLOEXEC)
             guard network >= 0 else { throw LabError.system(doing: "open a network namespace of the lab", on: path, errno: errno) }

@@ -15,7 +15,7 @@ struct LabNetworkScript {
     let parts: [Part]
 
     init(_ topology: LabTopology, labID: String) {
-        rootLinks = [topology.managementBridge] + topology.nodes.map(\.managementPort)
+        rootLinks = topology.rootLinks
         parts =
             [Self.root(topology, labID), Self.fabric(topology)]
             + topology.clusters.flatMap { cluster in cluster.nodes.map { Self.node($0, in: cluster, of: topology) } }
@@ -30,10 +30,10 @@ struct LabNetworkScript {
             "link add name \(bridge) type bridge", "link set dev \(bridge) alias \(alias(labID))",
             "address add \(topology.coordinator)/24 dev \(bridge)", "link set dev \(bridge) up",
         ]
-        for node in topology.nodes {
-            let port = node.managementPort
+        let ends = [(topology.hypervisorPort, topology.fabric)] + topology.nodes.map { ($0.managementPort, $0.namespace) }
+        for (port, namespace) in ends {
             lines += [
-                "link add name \(port) type veth peer name \(LabTopology.managementNIC) netns \(node.namespace)",
+                "link add name \(port) type veth peer name \(LabTopology.managementNIC) netns \(namespace)",
                 "link set dev \(port) alias \(alias(labID))", "link set dev \(port) master \(bridge) up",
             ]
         }
@@ -41,7 +41,10 @@ struct LabNetworkScript {
     }
 
     private static func fabric(_ topology: LabTopology) -> Part {
-        var lines = ["link set dev lo up"]
+        var lines = [
+            "link set dev lo up", "address add \(topology.hypervisorManagement)/24 dev \(LabTopology.managementNIC)",
+            "link set dev \(LabTopology.managementNIC) up",
+        ]
         for cluster in topology.clusters {
             lines += [
                 "link add name \(cluster.bridge) type bridge", "address add \(cluster.gateway)/24 dev \(cluster.bridge)",

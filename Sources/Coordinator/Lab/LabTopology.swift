@@ -7,7 +7,9 @@ package import MeshModel
 ///     root namespace                 <prefix>-fabric                       <prefix>-<node>
 ///     coordinator                    br-east 192.168.15.1/24 --- veth ---- ens18
 ///     <prefix>0 198.18.77.1/24       br-west 192.168.20.1/24
-///          \____________________________ veth ____________________________ mgmt0
+///          \________________________ veth ____ mgmt0 ______________________ mgmt0
+///
+/// The hypervisor's agent lives in the fabric, whose bridges are the hypervisor's.
 package struct LabTopology: Hashable, Sendable {
     package struct Cluster: Hashable, Sendable {
         package var name: ClusterName
@@ -73,7 +75,12 @@ package struct LabTopology: Hashable, Sendable {
     package var managementBridge: String { "\(prefix)0" }
     /// The coordinator's address on the management network.
     package var coordinator: IPAddress { address(198, 18, managementByte, 1) }
+    /// The hypervisor's: the fabric is its network, with the bridges that the nodes hang on.
+    package var hypervisorManagement: IPAddress { address(198, 18, managementByte, 2) }
+    package var hypervisorPort: String { "\(prefix)-mh" }
     package var nodes: [Node] { clusters.flatMap(\.nodes) }
+    /// What the lab adds to the root namespace.
+    var rootLinks: [String] { [managementBridge, hypervisorPort] + nodes.map(\.managementPort) }
     package var namespaces: [String] { [fabric] + nodes.map(\.namespace) }
 
     package init(_ plan: LabPlan) throws {

@@ -150,12 +150,13 @@ private func serialFix(_ serial: String) -> String {
 func diskWitnesses(_ spec: MeshSpec) -> [Finding] {
     guard (spec.policy.wipes ?? MeshSpec.Wipes()).witnesses > 1 else { return [] }
     return spec.eachNode { node, _, path in
-        guard node.hypervisor == nil, let index = node.disks.firstIndex(where: { $0.use != .none }) else { return [] }
+        guard spec.askableHypervisor(of: node) == nil, let index = node.disks.firstIndex(where: { $0.use != .none }) else { return [] }
         return [
             Finding(
                 rule: "L-DISK-3", severity: .info, path: "\(path).disks[\(index)]",
                 message:
-                    "nobody but \"\(node.name)\" itself can say which of its disks is \(node.disks[index].name), because it names no hypervisor",
+                    "nobody but \"\(node.name)\" itself can say which of its disks is \(node.disks[index].name), because "
+                    + (node.hypervisor.map { "hypervisor \"\($0)\" has no agent" } ?? "it names no hypervisor"),
                 fix: "hypervisor: the host of its machine, with an agent on it")
         ]
     }
@@ -179,7 +180,7 @@ func agentlessNodes(_ spec: MeshSpec) -> [Finding] {
                         "\(disk.name) of \"\(node.name)\" would be wiped by Talos itself, which can only be trusted to write zeroes everywhere",
                         fix: "wipe: zero"))
             }
-            if node.hypervisor == nil {
+            if spec.askableHypervisor(of: node) == nil {
                 findings.append(
                     .error(
                         "L-AGT-1", place, "nobody could look into \(disk.name) of \"\(node.name)\", which has no agent",

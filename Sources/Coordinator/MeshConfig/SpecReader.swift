@@ -71,14 +71,16 @@ struct SpecReader {
     }
 
     private func readHypervisor(_ item: YAMLTree, _ index: Int) -> MeshSpec.Hypervisor? {
-        let keys = ["name", "kind", "address", "capacity", "bridges"]
+        let keys = ["name", "kind", "address", "capacity", "bridges", "agent"]
         guard let section = Section(item, item.title("hypervisor", index), keys: keys, log: log) else { return nil }
         let (name, address) = (section.required("name", Form<NodeID>.id), section.required("address", Form<IPAddress>.value))
         let kind = section.optional("kind", Form<MeshSpec.Hypervisor.Kind>.word) ?? .proxmox
         let capacity = readCapacity(section)
         let bridges = readBridges(section)
+        let agent = section.optional("agent", Form<MeshSpec.Node.Agent>.word)
         guard let name, let address else { return nil }
-        return MeshSpec.Hypervisor(name: name, kind: kind, address: address, capacity: capacity, bridges: bridges)
+        return MeshSpec.Hypervisor(
+            name: name, kind: kind, address: address, capacity: capacity, bridges: bridges, agent: agent == .installed ? nil : agent)
     }
 
     private func readCapacity(_ hypervisor: Section) -> MeshSpec.Hypervisor.Capacity? {

@@ -63,6 +63,7 @@ extension YAMLWriter {
         field(0, "kind", hypervisor.kind.rawValue)
         field(0, "address", hypervisor.address)
         if let capacity = hypervisor.capacity { line(0, "capacity: " + flow([("cores", capacity.cores), ("memory", capacity.memory)])) }
+        if !hypervisor.hasAgent { field(0, "agent", MeshSpec.Node.Agent.none.rawValue) }
         list(0, "bridges", hypervisor.bridges) { bridge, _ in flow([("name", bridge.name), ("network", bridge.network)]) }
     }
 

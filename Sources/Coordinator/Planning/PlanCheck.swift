@@ -69,7 +69,7 @@ package enum PlanCheck {
         var needed: [Requirement] = [.diskIdentity(node, disk), .diskUnused(node, disk), .warranted(step.id, node, disk)]
         if route == nil { needed.append(.wiperArmed(node)) }
         var faults = needed.filter { !step.gates.contains($0) }.map { "\(step.id) lacks the gate \($0.gate.rawValue)" }
-        let hypervisor = spec.members.first { $0.node.name == node }?.node.hypervisor
+        let hypervisor = spec.members.first { $0.node.name == node }.flatMap { spec.askableHypervisor(of: $0.node) }
         if let hypervisor, (spec.policy.wipes ?? MeshSpec.Wipes()).witnesses > 1,
             !step.gates.contains(where: { if case .diskWitness(node, disk, hypervisor, _) = $0 { true } else { false } })
         {

@@ -16,7 +16,8 @@ extension Planner {
             Step(
                 id: bootstrapStepID(cluster), title: "bootstrap etcd on one control plane, if no etcd is there",
                 place: .cluster(cluster.name), action: .bootstrapTalos(cluster.name), after: provisionStep.map { [$0] } ?? [],
-                gates: [.awaitingBootstrap(cluster.name, controlPlanes)], done: [.etcdBootstrapped(cluster.name, controlPlanes)],
+                gates: bridgeGates(cluster.nodes) + [.awaitingBootstrap(cluster.name, controlPlanes)],
+                done: [.etcdBootstrapped(cluster.name, controlPlanes)],
                 deadline: TimeSpan(.seconds(300)), settling: TimeSpan(.seconds(300)))
         ]
     }

@@ -68,7 +68,7 @@ package struct Planner: Sendable {
                 id: provisionStepID(phase),
                 title: "provision \(phase.map { "phase \($0.name)" } ?? "machines") with Terraform in \(directory)", place: .mesh,
                 action: .provision(directory: directory, phase: phase?.name), after: before,
-                gates: [
+                gates: (before.isEmpty ? bridgeGates(spec.members.map(\.node)) : []) + [
                     .terraformReady(directory: directory), .stateLocked(directory: directory),
                     .provisionSafe(directory: directory, phase: phase?.name),
                     .lossesWarranted(provisionStepID(phase), directory: directory, phase: phase?.name),
@@ -81,14 +81,28 @@ package struct Planner: Sendable {
 
     private func nodesStep(_ cluster: MeshSpec.Cluster) -> Step {
         let isTalos = cluster.kind == .talos
+        let agents = cluster.nodes.filter(\.hasAgent).map { Requirement.agentReady($0.name) }
         return Step(
             id: StepID(cluster.name.text, "nodes"),
             title: isTalos ? "wait until Talos is healthy" : "wait until every node is registered", place: .cluster(cluster.name),
             action: isTalos ? .awaitTalos(cluster.name) : .awaitNodes(cluster.name),
             after: isTalos ? [bootstrapStepID(cluster)] : provisionStep.map { [$0] } ?? [],
-            gates: cluster.nodes.filter(\.hasAgent).map { .agentReady($0.name) },
-            done: [.nodesRegistered(cluster.name, cluster.nodes.map(\.name), podCIDRs: cluster.podCIDRs)]
-                + cluster.nodes.filter(\.hasAgent).map { .agentReady($0.name) } + groundEnds(cluster), settling: TimeSpan(.seconds(900)))
+            gates: bridgeGates(cluster.nodes) + agents,
+            done: [.nodesRegistered(cluster.name, cluster.nodes.map(\.name), podCIDRs: cluster.podCIDRs)] + agents + groundEnds(cluster),
+            settling: TimeSpan(.seconds(900)))
+    }
+
+    /// Each bridge once that nodes need, on hypervisors whose agent can tell.
+    func bridgeGates(_ nodes: [MeshSpec.Node]) -> [Requirement] {
+        var gates: [Requirement] = []
+        for host in spec.hypervisors where host.hasAgent {
+            let needed = Set(nodes.filter { $0.hypervisor == host.name }.flatMap { $0.interfaces.map(\.network) })
+            for bridge in host.bridges where needed.contains(bridge.network) {
+                guard let network = spec.network(bridge.network) else { continue }
+                gates.append(.bridgeCarries(host.name, bridge: bridge.name, vlan: network.vlan, mtu: network.mtu))
+            }
+        }
+        return gates
     }
 
     // MARK: Cilium
@@ -202,7 +216,7 @@ package struct Planner: Sendable {
             gates = [.bootStable(node.name), .clockWithin(node.name, TimeSpan(.seconds(60))), .wiperArmed(node.name)]
         }
         gates.append(.diskIdentity(node.name, planned))
-        if let hypervisor = node.hypervisor, wipes.witnesses > 1 || !node.hasAgent {
+        if let hypervisor = spec.askableHypervisor(of: node), wipes.witnesses > 1 || !node.hasAgent {
             gates.append(.diskWitness(node.name, planned, hypervisor: hypervisor, guestIsBlind: !node.hasAgent))
         }
         gates += [
@@ -230,7 +244,7 @@ package struct Planner: Sendable {
 
     /// A machine without an agent is reached through Talos, and its disk is looked into by its hypervisor.
     private func way(to node: MeshSpec.Node) -> (route: WipeRoute?, seenBy: NodeID?) {
-        node.hasAgent ? (nil, nil) : (.talosAPI, node.hypervisor)
+        node.hasAgent ? (nil, nil) : (.talosAPI, spec.askableHypervisor(of: node))
     }
 
     /// Talos reads nothing back, so the hypervisor reads all that a wiper would have read.

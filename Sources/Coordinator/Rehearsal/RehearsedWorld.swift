@@ -223,6 +223,7 @@ package struct RehearsedWorld: Hashable, Sendable {
     }
 
     private func links(_ node: NodeID) -> [Fact] {
+        if let host = spec.hypervisors.first(where: { $0.name == node }) { return bridges(of: host) }
         let planned = planned(node)
         return planned.interfaces.enumerated().map { index, interface in
             .link(
@@ -238,6 +239,27 @@ package struct RehearsedWorld: Hashable, Sendable {
                             name: "eth0", index: 2, kind: "physical", mac: nil, mtu: 1500, up: true, carrier: true,
                             addresses: ["\(planned.address)/24"]))
                 ] : [])
+    }
+
+    /// Bridges that filter, with one uplink each that carries the planned VLAN.
+    private func bridges(of host: MeshSpec.Hypervisor) -> [Fact] {
+        host.bridges.enumerated().flatMap { index, bridge -> [Fact] in
+            let network = spec.network(bridge.network)
+            let mtu = network?.mtu ?? 1500
+            let vlans =
+                [LinkFact.VLANs(first: 1, last: 1, isUntagged: true, isNative: true)]
+                + (network?.vlan.map { [LinkFact.VLANs(first: $0, last: $0)] } ?? [])
+            return [
+                .link(
+                    LinkFact(
+                        name: bridge.name, index: 10 + index, kind: "bridge", mac: nil, mtu: mtu, up: true, carrier: true, addresses: [],
+                        filtersVLANs: true)),
+                .link(
+                    LinkFact(
+                        name: "eno\(index + 1)", index: 100 + index, kind: "physical", mac: nil, mtu: mtu, up: true, carrier: true,
+                        addresses: [], master: bridge.name, vlans: vlans)),
+            ]
+        }
     }
 
     private var kernel: KernelFact {

@@ -16,9 +16,11 @@ private let checks: [@Sendable (TreeView) -> [LocatedFinding]] = [
     providersLocked,
     manifestsReadable, stateLocks, stateForgotten, danglingBackslashes, scriptsStopAtErrors, exportsReachSomebody, credentialsReplacedWhole,
     argumentsChecked, credentialsIgnored, argumentsNotLogged, certificatesChecked, secretsMarked, contextsNamed, wipesNameDisks,
-    wipesReachLabels, disksHaveSerials, rookTakesPlannedDisks, driversFit, talosContract, installImages, timeSources, literalInterfaces,
+    wipesReachLabels, wipesBeforeStorage, disksHaveSerials, rookTakesPlannedDisks, driversFit, talosContract, installImages,
+    imagesHoldExtensions, timeSources, literalInterfaces,
     oneKubeProxy, podRangesOfModules, endpointsOutliveNodes, machineNumbers, controlPlanesApart, nodePortsInRange, meshPortsDiffer,
-    meshHasTwoDoors, nativeRoutingInTunnels, replacementFindsAPI, announcementsHaveObjects, announcementRates, gatewayReleases,
+    meshHasTwoDoors, nativeRoutingInTunnels, replacementFindsAPI, announcementsHaveObjects, poolsAreAttached, announcementRates,
+    gatewayReleases,
     privilegedNamespaces, capabilitiesComplete, meshCASeeded, valuesAreRead, valuesHaveTypes, sourcesPinned, objectsHaveOneOwner,
     runbookOptions, columnsCut, pagesLead,
 ]
@@ -48,6 +50,9 @@ package let treeRuleCatalogue: [Rule] = [
     Rule(id: "L-SH-3", severity: .warning, summary: "What a script exports reaches somebody, unmangled"),
     Rule(id: "L-SH-4", severity: .warning, summary: "A credential file is replaced as a whole, after the new one is there"),
     Rule(id: "L-TAL-1", severity: .warning, summary: "Talos configuration is made for a named release"),
+    Rule(
+        id: "L-TAL-3", severity: .warning,
+        summary: "Machines boot and install one schematic, with the guest agent that they are asked through"),
     Rule(id: "L-TF-1", severity: .error, summary: "Each -target resolves to something"),
     Rule(id: "L-TF-2", severity: .warning, summary: "Providers are not configured from what the same run makes"),
     Rule(id: "L-TF-3", severity: .error, summary: "Talos is bootstrapped after it is configured, and used after it is healthy"),
@@ -61,12 +66,14 @@ package let treeRuleCatalogue: [Rule] = [
     Rule(id: "L-TF-11", severity: .error, summary: "The state is not emptied in place of a destroy"),
     Rule(id: "L-WIPE-1", severity: .error, summary: "A wipe names node, serial and size"),
     Rule(id: "L-WIPE-2", severity: .error, summary: "A wipe reaches every copy of Ceph's label"),
+    Rule(id: "L-WIPE-3", severity: .error, summary: "Disks are wiped before storage is installed, not after"),
 ]
 
 /// The rules of both catalogues that a tree can break, by id; what SARIF lists for a tree.
 package let treeRules: [Rule] = {
     let shared: Set<String> = [
-        "L-CAP-2", "L-CIDR-1", "L-CIDR-5", "L-CSI-1", "L-DISK-1", "L-EP-1", "L-GW-1", "L-KPR-1", "L-KPR-2", "L-L2-1", "L-L2-2", "L-NIC-1",
+        "L-CAP-2", "L-CIDR-1", "L-CIDR-5", "L-CSI-1", "L-DISK-1", "L-EP-1", "L-GW-1", "L-KPR-1", "L-KPR-2", "L-L2-1", "L-L2-2", "L-L2-3",
+        "L-NIC-1",
         "L-NP-1", "L-NP-2", "L-NP-3", "L-PIN-1", "L-ROOK-1", "L-TAL-2", "L-TIME-1",
     ]
     return (treeRuleCatalogue + ruleCatalogue.filter { shared.contains($0.id) }).sorted { $0.id < $1.id }

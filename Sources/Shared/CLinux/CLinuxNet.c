@@ -28,6 +28,12 @@ int meshgate_netlink_open(void) {
     return fd;
 }
 
+static int netlink_send(int fd, const void *request, size_t length) {
+    struct sockaddr_nl kernel = {.nl_family = AF_NETLINK};
+    ssize_t sent = sendto(fd, request, length, 0, (struct sockaddr *)&kernel, sizeof kernel);
+    return sent < 0 ? -errno : 0;
+}
+
 int meshgate_netlink_dump(int fd, uint16_t type, uint8_t family, uint32_t sequence) {
     // ifinfomsg is the longest of the three headers, and the kernel accepts the longer request for each of them.
     struct {
@@ -37,9 +43,22 @@ int meshgate_netlink_dump(int fd, uint16_t type, uint8_t family, uint32_t sequen
         .header = {.nlmsg_len = sizeof request, .nlmsg_type = type, .nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP, .nlmsg_seq = sequence},
         .body = {.ifi_family = family},
     };
-    struct sockaddr_nl kernel = {.nl_family = AF_NETLINK};
-    ssize_t sent = sendto(fd, &request, sizeof request, 0, (struct sockaddr *)&kernel, sizeof kernel);
-    return sent < 0 ? -errno : 0;
+    return netlink_send(fd, &request, sizeof request);
+}
+
+int meshgate_netlink_dump_bridge_vlans(int fd, uint32_t sequence) {
+    struct {
+        struct nlmsghdr header;
+        struct ifinfomsg body;
+        struct rtattr attribute;
+        uint32_t mask;
+    } request = {
+        .header = {.nlmsg_len = sizeof request, .nlmsg_type = RTM_GETLINK, .nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP, .nlmsg_seq = sequence},
+        .body = {.ifi_family = AF_BRIDGE},
+        .attribute = {.rta_len = RTA_LENGTH(sizeof(uint32_t)), .rta_type = IFLA_EXT_MASK},
+        .mask = RTEXT_FILTER_BRVLAN_COMPRESSED,
+    };
+    return netlink_send(fd, &request, sizeof request);
 }
 
 int64_t meshgate_netlink_receive(int fd, void *buffer, size_t capacity) {

@@ -122,6 +122,17 @@ package struct CIDR: TextualValue, Comparable {
         guard base.value & hostMask == 0 else { return nil }
     }
 
+    /// The network that an interface's address lies in: `10.0.0.0/24` of `10.0.0.5/24`.
+    package static func ofInterface(_ text: String) -> CIDR? {
+        let parts = text.split(separator: "/", omittingEmptySubsequences: false)
+        guard parts.count == 2, let address = IPAddress(String(parts[0])), let length = plainNumber(parts[1]),
+            length <= UInt64(address.bits)
+        else { return nil }
+        let network = CIDR(base: address, prefixLength: Int(length))
+        return CIDR(
+            base: IPAddress(family: address.family, value: address.value & ~network.hostMask), prefixLength: network.prefixLength)
+    }
+
     private init(base: IPAddress, prefixLength: Int) {
         self.base = base
         self.prefixLength = prefixLength

@@ -33,32 +33,18 @@ package struct ArmingTerms: Hashable, Sendable {
     package var text: String {
         let fields = [
             ("mesh", mesh), ("node", node.text), ("node-key", nodeKey.hex), ("boot", boot.text), ("store", store.text),
-            ("not-before", notBefore.description), ("not-after", notAfter.description),
         ]
-        return ([Self.magic] + fields.map { "\($0): \($1)" }).map { $0 + "\n" }.joined()
+        return SignedText.write(Self.magic, fields, from: notBefore, until: notAfter)
     }
 
     package init(parsing text: String) throws(WarrantTerms.Malformed) {
-        guard text.utf8.count <= WarrantTerms.longestText else {
-            throw WarrantTerms.Malformed(line: 1, problem: "the text is longer than \(WarrantTerms.longestText) bytes")
-        }
-        var lines = text.split(separator: "\n", omittingEmptySubsequences: false).map(String.init)
-        guard lines.popLast() == "" else {
-            throw WarrantTerms.Malformed(line: lines.count + 1, problem: "the last line does not end with a newline")
-        }
-        guard lines.first == Self.magic else { throw WarrantTerms.Malformed(line: 1, problem: "the first line is not \(Self.magic)") }
-        var reader = WarrantReader(lines: Array(lines.dropFirst()))
+        var reader = try SignedTextReader(text, magic: Self.magic)
         mesh = try reader.next("mesh") { isLabel($0) ? $0 : nil }
         node = try reader.next("node", NodeID.init)
         nodeKey = try reader.next("node-key") { Digest(hex: $0) }
         boot = try reader.next("boot", BootID.init)
         store = try reader.next("store", ReplayStoreID.init)
-        notBefore = try reader.next("not-before") { Timestamp($0) }
-        notAfter = try reader.next("not-after") { Timestamp($0) }
-        try reader.end()
-        guard self.text == text else { throw WarrantTerms.Malformed(line: 1, problem: "the text is not in canonical form") }
-        guard notBefore < notAfter, notAfter - notBefore <= WarrantTerms.longestValidity else {
-            throw WarrantTerms.Malformed(line: lines.count, problem: "it is valid for more than an hour, or for no time at all")
-        }
+        (notBefore, notAfter) = try reader.validity()
+        try SignedTextReader.confirm(text, is: self.text)
     }
 }

@@ -207,6 +207,32 @@ package struct DiskFact: Hashable, Sendable, Codable {
 
 /// One network interface.
 package struct LinkFact: Hashable, Sendable, Codable {
+    /// VLAN ids that a port of a bridge lets through.
+    package struct VLANs: Hashable, Sendable, Codable {
+        package var first: Int
+        package var last: Int
+        /// Frames leave the port without the tag.
+        package var isUntagged: Bool
+        /// Frames that come in without a tag belong to it.
+        package var isNative: Bool
+        package init(first: Int, last: Int, isUntagged: Bool = false, isNative: Bool = false) {
+            self.first = first
+            self.last = last
+            self.isUntagged = isUntagged
+            self.isNative = isNative
+        }
+    }
+    /// What several links make together.
+    package struct Bond: Hashable, Sendable, Codable {
+        /// The kernel's word: `active-backup`, `802.3ad`...
+        package var mode: String
+        /// The port that carries everything, in modes that have one.
+        package var active: String?
+        package init(mode: String, active: String? = nil) {
+            self.mode = mode
+            self.active = active
+        }
+    }
     package var name: String
     package var index: Int
     /// `physical`, `veth`, `bridge`, `vlan`, `vxlan`, `bond`, `wireguard`, `loopback` or the kernel's own word.
@@ -217,8 +243,29 @@ package struct LinkFact: Hashable, Sendable, Codable {
     package var carrier: Bool
     /// Prefix form, such as `192.168.15.21/24`.
     package var addresses: [String]
+    /// The bridge or bond that it is a port of. This and all below is absent where it does not apply or the kernel does not tell, and from
+    /// agents of earlier versions.
+    package var master: String?
+    /// The link that it stands on, of a VLAN or a macvlan; absent when that lies in another network namespace.
+    package var parent: String?
+    /// The tag of a VLAN link.
+    package var vlan: Int?
+    /// The network identifier of a VXLAN link.
+    package var vni: Int?
+    /// The driver of hardware: `virtio_net`.
+    package var driver: String?
+    /// Mb/s.
+    package var speed: Int?
+    package var bond: Bond?
+    /// Of a bridge: whether it keeps VLANs apart (Proxmox: `bridge-vlan-aware`).
+    package var filtersVLANs: Bool?
+    /// Of a port of a bridge that filters: the VLANs that it carries.
+    package var vlans: [VLANs]?
+
     package init(
-        name: String, index: Int, kind: String, mac: MACAddress?, mtu: Int, up: Bool, carrier: Bool, addresses: [String]
+        name: String, index: Int, kind: String, mac: MACAddress?, mtu: Int, up: Bool, carrier: Bool, addresses: [String],
+        master: String? = nil, parent: String? = nil, vlan: Int? = nil, vni: Int? = nil, driver: String? = nil, speed: Int? = nil,
+        bond: Bond? = nil, filtersVLANs: Bool? = nil, vlans: [VLANs]? = nil
     ) {
         self.name = name
         self.index = index
@@ -228,6 +275,15 @@ package struct LinkFact: Hashable, Sendable, Codable {
         self.up = up
         self.carrier = carrier
         self.addresses = addresses
+        self.master = master
+        self.parent = parent
+        self.vlan = vlan
+        self.vni = vni
+        self.driver = driver
+        self.speed = speed
+        self.bond = bond
+        self.filtersVLANs = filtersVLANs
+        self.vlans = vlans
     }
 }
 

@@ -89,12 +89,19 @@ package struct MeshSpec: Hashable, Sendable, Codable {
         package var address: IPAddress
         package var capacity: Capacity?
         package var bridges: [Bridge]
-        package init(name: NodeID, kind: Kind = .proxmox, address: IPAddress, capacity: Capacity? = nil, bridges: [Bridge] = []) {
+        /// Absent where the agent is installed.
+        package var agent: Node.Agent?
+        package var hasAgent: Bool { agent != Node.Agent.none }
+        package init(
+            name: NodeID, kind: Kind = .proxmox, address: IPAddress, capacity: Capacity? = nil, bridges: [Bridge] = [],
+            agent: Node.Agent? = nil
+        ) {
             self.name = name
             self.kind = kind
             self.address = address
             self.capacity = capacity
             self.bridges = bridges
+            self.agent = agent
         }
     }
 
@@ -416,6 +423,10 @@ package struct MeshSpec: Hashable, Sendable, Codable {
 
 extension MeshSpec {
     package func cluster(_ name: ClusterName) -> Cluster? { clusters.first { $0.name == name } }
+    /// A node's hypervisor, when there is an agent on it.
+    package func askableHypervisor(of node: Node) -> NodeID? {
+        hypervisors.first { $0.name == node.hypervisor && $0.hasAgent }?.name
+    }
     package func network(_ name: String) -> Network? { networks.first { $0.name == name } }
     /// Every cluster member with its cluster, in the order of the file.
     package var members: [(cluster: Cluster, node: Node)] { clusters.flatMap { cluster in cluster.nodes.map { (cluster, $0) } } }

@@ -47,40 +47,21 @@ package struct TeardownTerms: Hashable, Sendable {
         let head = [("mesh", mesh), ("warrant", id.text), ("plan", plan.hex), ("step", step.text), ("destroys", String(destroys.count))]
         let losses = destroys.enumerated().map { ("destroys-\($0.offset + 1)", $0.element) }
         let list = objects.map { [("objects", $0.hex)] } ?? []
-        let tail = list + [("not-before", notBefore.description), ("not-after", notAfter.description)]
-        return ([Self.magic] + (head + losses + tail).map { "\($0): \($1)" }).map { $0 + "\n" }.joined()
+        return SignedText.write(Self.magic, head + losses + list, from: notBefore, until: notAfter)
     }
 
     /// Whether a text calls itself a warrant of this kind.
     package static func isMeant(by text: String) -> Bool { text.hasPrefix("MESHGATE-TEARDOWN-WARRANT/") }
 
     package init(parsing text: String) throws(WarrantTerms.Malformed) {
-        guard text.utf8.count <= WarrantTerms.longestText else {
-            throw WarrantTerms.Malformed(line: 1, problem: "the text is longer than \(WarrantTerms.longestText) bytes")
-        }
-        var lines = text.split(separator: "\n", omittingEmptySubsequences: false).map(String.init)
-        guard lines.popLast() == "" else {
-            throw WarrantTerms.Malformed(line: lines.count + 1, problem: "the last line does not end with a newline")
-        }
-        guard lines.first == Self.magic else { throw WarrantTerms.Malformed(line: 1, problem: "the first line is not \(Self.magic)") }
-        var reader = WarrantReader(lines: Array(lines.dropFirst()))
+        var reader = try SignedTextReader(text, magic: Self.magic)
         mesh = try reader.next("mesh") { isLabel($0) ? $0 : nil }
         id = try reader.next("warrant", WarrantID.init)
         plan = try reader.next("plan") { Digest(hex: $0) }
         step = try reader.next("step", StepID.init)
-        let count = try reader.next("destroys") { text in
-            WarrantReader.number(text).flatMap { (1...UInt64(Self.mostLosses + 1)).contains($0) ? Int($0) : nil }
-        }
-        var destroys: [String] = []
-        for number in 0..<count { destroys.append(try reader.next("destroys-\(number + 1)", WarrantReader.words)) }
-        self.destroys = destroys
+        destroys = try reader.list("destroys", 1...Self.mostLosses + 1)
         objects = reader.isNext("objects") ? try reader.next("objects") { Digest(hex: $0) } : nil
-        notBefore = try reader.next("not-before") { Timestamp($0) }
-        notAfter = try reader.next("not-after") { Timestamp($0) }
-        try reader.end()
-        guard self.text == text else { throw WarrantTerms.Malformed(line: 1, problem: "the text is not in canonical form") }
-        guard notBefore < notAfter, notAfter - notBefore <= WarrantTerms.longestValidity else {
-            throw WarrantTerms.Malformed(line: lines.count, problem: "it is valid for more than an hour, or for no time at all")
-        }
+        (notBefore, notAfter) = try reader.validity()
+        try SignedTextReader.confirm(text, is: self.text)
     }
 }

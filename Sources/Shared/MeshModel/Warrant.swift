@@ -2,8 +2,8 @@
 
 /// What a person permits to be destroyed: one disk, one node, one method, once, until a time.
 ///
-/// The text form is strict and canonical (security.md section 5): a fixed magic line, then every field once, in this order, `name: value`,
-/// LF line ends. There is exactly one text for given terms, so `WarrantTerms(parsing:)` accepts precisely what `text` produces.
+/// The text form is strict and canonical: there is exactly one text for given terms, so `WarrantTerms(parsing:)` accepts precisely what
+/// `text` produces.
 ///
 /// Form 2 also names the replay store that is to record it (a store that was replaced or set back obeys no older warrant) and what the disk
 /// holds, in the words that the signer read. Form 1 is refused as an unknown form.
@@ -78,7 +78,7 @@ package struct WarrantTerms: Hashable, Sendable {
     package static let longestValidity = Duration.seconds(3600)
 
     /// The canonical text that is signed.
-    package var text: String { ([Self.magic] + fields.map { "\($0): \($1)" }).map { $0 + "\n" }.joined() }
+    package var text: String { SignedText.write(Self.magic, fields, from: notBefore, until: notAfter) }
 
     private var fields: [(String, String)] {
         [
@@ -89,7 +89,6 @@ package struct WarrantTerms: Hashable, Sendable {
             ("disk-seq", String(disk.sequence)), ("holds", String(holds.count)),
         ] + holds.enumerated().map { ("holds-\($0.offset + 1)", $0.element) } + [
             ("fingerprint", fingerprint.hex), ("method", method.rawValue), ("verify", verification.rawValue),
-            ("not-before", notBefore.description), ("not-after", notAfter.description),
         ]
     }
 
@@ -115,20 +114,7 @@ package struct WarrantTerms: Hashable, Sendable {
     }
 
     package init(parsing text: String) throws(Malformed) {
-        guard text.utf8.count <= Self.longestText else {
-            throw Malformed(line: 1, problem: "the text is longer than \(Self.longestText) bytes")
-        }
-        var lines = text.split(separator: "\n", omittingEmptySubsequences: false).map(String.init)
-        guard lines.popLast() == "" else { throw Malformed(line: lines.count + 1, problem: "the last line does not end with a newline") }
-        guard lines.first == Self.magic else {
-            let isOther = lines.first?.hasPrefix("MESHGATE-WIPE-WARRANT/") ?? false
-            throw Malformed(
-                line: 1,
-                problem: isOther
-                    ? "it is a warrant of another form than \(Self.magic); use programs of the same version"
-                    : "the first line is not \(Self.magic)")
-        }
-        var reader = WarrantReader(lines: Array(lines.dropFirst()))
+        var reader = try SignedTextReader(text, magic: Self.magic)
         mesh = try reader.next("mesh") { isLabel($0) ? $0 : nil }
         id = try reader.next("warrant", WarrantID.init)
         plan = try reader.next("plan") { Digest(hex: $0) }
@@ -137,81 +123,22 @@ package struct WarrantTerms: Hashable, Sendable {
         nodeKey = try reader.next("node-key") { Digest(hex: $0) }
         boot = try reader.next("boot", BootID.init)
         let storeID = try reader.next("store", ReplayStoreID.init)
-        store = ReplayStoreMark(id: storeID, records: try reader.next("store-records", WarrantReader.number))
+        store = ReplayStoreMark(id: storeID, records: try reader.next("store-records", SignedTextReader.number))
         let kind = try reader.next("disk-kind", DiskIdentity.Kind.init(rawValue:))
-        let serial = try reader.next("disk-serial", WarrantReader.optional)
-        let wwid = try reader.next("disk-wwid", WarrantReader.optional)
-        let size = try reader.next("disk-size", WarrantReader.number)
-        let sector = try reader.next("disk-sector", WarrantReader.number)
-        let path = try reader.next("disk-path", WarrantReader.visible)
-        let sequence = try reader.next("disk-seq", WarrantReader.number)
+        let serial = try reader.next("disk-serial", SignedTextReader.optional)
+        let wwid = try reader.next("disk-wwid", SignedTextReader.optional)
+        let size = try reader.next("disk-size", SignedTextReader.number)
+        let sector = try reader.next("disk-sector", SignedTextReader.number)
+        let path = try reader.next("disk-path", SignedTextReader.visible)
+        let sequence = try reader.next("disk-seq", SignedTextReader.number)
         disk = DiskIdentity(
             kind: kind, serial: serial, wwid: wwid, sizeInBytes: size, sectorSize: sector, path: path, sequence: sequence)
-        let count = try reader.next("holds") { text in
-            WarrantReader.number(text).flatMap { $0 <= UInt64(Self.mostHolds + 1) ? Int($0) : nil }
-        }
-        var holds: [String] = []
-        for number in 0..<count { holds.append(try reader.next("holds-\(number + 1)", WarrantReader.words)) }
-        self.holds = holds
+        holds = try reader.list("holds", 0...Self.mostHolds + 1)
         fingerprint = try reader.next("fingerprint") { Digest(hex: $0) }
         method = try reader.next("method", Method.init(rawValue:))
         verification = try reader.next("verify", Verification.init(rawValue:))
-        notBefore = try reader.next("not-before") { Timestamp($0) }
-        notAfter = try reader.next("not-after") { Timestamp($0) }
-        try reader.end()
-        guard self.text == text else { throw Malformed(line: 1, problem: "the text is not in canonical form") }
-        guard notBefore < notAfter, notAfter - notBefore <= Self.longestValidity else {
-            throw Malformed(line: lines.count, problem: "the warrant is valid for more than an hour, or for no time at all")
-        }
-    }
-}
-
-/// Reads `name: value` lines in a fixed order; anything missing, extra or out of place is refused.
-struct WarrantReader {
-    let lines: [String]
-    var position = 0
-
-    init(lines: [String]) { self.lines = lines }
-
-    mutating func next<Value>(_ name: String, _ parse: (String) -> Value?) throws(WarrantTerms.Malformed) -> Value {
-        let number = position + 2
-        guard position < lines.count else { throw .init(line: number, problem: "\"\(name)\" is missing") }
-        let line = lines[position]
-        guard line.hasPrefix(name + ": ") else { throw .init(line: number, problem: "\"\(name): ...\" is wanted here") }
-        guard let value = parse(String(line.dropFirst(name.count + 2))) else {
-            throw .init(line: number, problem: "the value of \"\(name)\" is not valid")
-        }
-        position += 1
-        return value
-    }
-
-    /// Whether an optional field stands here.
-    func isNext(_ name: String) -> Bool { position < lines.count && lines[position].hasPrefix(name + ": ") }
-
-    func end() throws(WarrantTerms.Malformed) {
-        guard position == lines.count else { throw .init(line: position + 2, problem: "nothing may follow the last field") }
-    }
-
-    static func number(_ text: String) -> UInt64? {
-        guard text == "0" || !text.hasPrefix("0") else { return nil }
-        return plainNumber(text)
-    }
-
-    /// Printable ASCII, so that what an admin reads is what is signed.
-    static func visible(_ text: String) -> String? {
-        (1...200).contains(text.utf8.count) && text.utf8.allSatisfy { $0 > 0x20 && $0 < 0x7f } ? text : nil
-    }
-
-    /// The same with blanks inside.
-    static func words(_ text: String) -> String? {
-        guard (1...200).contains(text.utf8.count), text.utf8.allSatisfy({ $0 >= 0x20 && $0 < 0x7f }) else { return nil }
-        return text.hasPrefix(" ") || text.hasSuffix(" ") ? nil : text
-    }
-
-    static func optional(_ text: String) -> String?? {
-        if text == "-" { return .some(nil) }
-        guard let value = visible(text) else { return nil }
-        return .some(value)
+        (notBefore, notAfter) = try reader.validity()
+        try SignedTextReader.confirm(text, is: self.text)
     }
 }
 

@@ -67,28 +67,6 @@ extension HostFact {
     }
 }
 
-extension LinkFact {
-    init(_ wire: WireLinkFact, _ place: String) throws(WireError) {
-        self.init(
-            name: try WireField.text(wire.name, place + ".name"), index: Int(wire.index),
-            kind: try WireField.text(wire.kind, place + ".kind"), mac: wire.hasMac ? try WireField.value(wire.mac, place + ".mac") : nil,
-            mtu: Int(wire.mtu), up: wire.up, carrier: wire.carrier, addresses: try WireField.texts(wire.addresses, place + ".addresses"))
-    }
-
-    var wire: WireLinkFact {
-        var wire = WireLinkFact()
-        wire.name = name
-        wire.index = Int32(clamping: index)
-        wire.kind = kind
-        if let mac { wire.mac = mac.description }
-        wire.mtu = UInt32(clamping: mtu)
-        wire.up = up
-        wire.carrier = carrier
-        wire.addresses = addresses
-        return wire
-    }
-}
-
 extension RouteFact {
     init(_ wire: WireRouteFact, _ place: String) throws(WireError) {
         self.init(

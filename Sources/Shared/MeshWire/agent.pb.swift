@@ -1236,39 +1236,196 @@ package nonisolated struct WireVirtualDiskFact: Sendable {
   fileprivate var _unread: String? = nil
 }
 
-package nonisolated struct WireLinkFact: Sendable {
+package nonisolated struct WireLinkFact: @unchecked Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
   // methods supported on all messages.
 
-  package var name: String = String()
+  package var name: String {
+    get {_storage._name}
+    set {_uniqueStorage()._name = newValue}
+  }
 
-  package var index: Int32 = 0
+  package var index: Int32 {
+    get {_storage._index}
+    set {_uniqueStorage()._index = newValue}
+  }
 
-  package var kind: String = String()
+  package var kind: String {
+    get {_storage._kind}
+    set {_uniqueStorage()._kind = newValue}
+  }
 
   package var mac: String {
-    get {_mac ?? String()}
-    set {_mac = newValue}
+    get {_storage._mac ?? String()}
+    set {_uniqueStorage()._mac = newValue}
   }
   /// Returns true if `mac` has been explicitly set.
-  package var hasMac: Bool {self._mac != nil}
+  package var hasMac: Bool {_storage._mac != nil}
   /// Clears the value of `mac`. Subsequent reads from it will return its default value.
-  package mutating func clearMac() {self._mac = nil}
+  package mutating func clearMac() {_uniqueStorage()._mac = nil}
 
-  package var mtu: UInt32 = 0
+  package var mtu: UInt32 {
+    get {_storage._mtu}
+    set {_uniqueStorage()._mtu = newValue}
+  }
 
-  package var up: Bool = false
+  package var up: Bool {
+    get {_storage._up}
+    set {_uniqueStorage()._up = newValue}
+  }
 
-  package var carrier: Bool = false
+  package var carrier: Bool {
+    get {_storage._carrier}
+    set {_uniqueStorage()._carrier = newValue}
+  }
 
-  package var addresses: [String] = []
+  package var addresses: [String] {
+    get {_storage._addresses}
+    set {_uniqueStorage()._addresses = newValue}
+  }
+
+  package var master: String {
+    get {_storage._master ?? String()}
+    set {_uniqueStorage()._master = newValue}
+  }
+  /// Returns true if `master` has been explicitly set.
+  package var hasMaster: Bool {_storage._master != nil}
+  /// Clears the value of `master`. Subsequent reads from it will return its default value.
+  package mutating func clearMaster() {_uniqueStorage()._master = nil}
+
+  package var parent: String {
+    get {_storage._parent ?? String()}
+    set {_uniqueStorage()._parent = newValue}
+  }
+  /// Returns true if `parent` has been explicitly set.
+  package var hasParent: Bool {_storage._parent != nil}
+  /// Clears the value of `parent`. Subsequent reads from it will return its default value.
+  package mutating func clearParent() {_uniqueStorage()._parent = nil}
+
+  package var vlan: UInt32 {
+    get {_storage._vlan ?? 0}
+    set {_uniqueStorage()._vlan = newValue}
+  }
+  /// Returns true if `vlan` has been explicitly set.
+  package var hasVlan: Bool {_storage._vlan != nil}
+  /// Clears the value of `vlan`. Subsequent reads from it will return its default value.
+  package mutating func clearVlan() {_uniqueStorage()._vlan = nil}
+
+  package var vni: UInt32 {
+    get {_storage._vni ?? 0}
+    set {_uniqueStorage()._vni = newValue}
+  }
+  /// Returns true if `vni` has been explicitly set.
+  package var hasVni: Bool {_storage._vni != nil}
+  /// Clears the value of `vni`. Subsequent reads from it will return its default value.
+  package mutating func clearVni() {_uniqueStorage()._vni = nil}
+
+  package var driver: String {
+    get {_storage._driver ?? String()}
+    set {_uniqueStorage()._driver = newValue}
+  }
+  /// Returns true if `driver` has been explicitly set.
+  package var hasDriver: Bool {_storage._driver != nil}
+  /// Clears the value of `driver`. Subsequent reads from it will return its default value.
+  package mutating func clearDriver() {_uniqueStorage()._driver = nil}
+
+  /// Mb/s.
+  package var speed: UInt32 {
+    get {_storage._speed ?? 0}
+    set {_uniqueStorage()._speed = newValue}
+  }
+  /// Returns true if `speed` has been explicitly set.
+  package var hasSpeed: Bool {_storage._speed != nil}
+  /// Clears the value of `speed`. Subsequent reads from it will return its default value.
+  package mutating func clearSpeed() {_uniqueStorage()._speed = nil}
+
+  package var bond: WireBond {
+    get {_storage._bond ?? WireBond()}
+    set {_uniqueStorage()._bond = newValue}
+  }
+  /// Returns true if `bond` has been explicitly set.
+  package var hasBond: Bool {_storage._bond != nil}
+  /// Clears the value of `bond`. Subsequent reads from it will return its default value.
+  package mutating func clearBond() {_uniqueStorage()._bond = nil}
+
+  package var filtersVlans: Bool {
+    get {_storage._filtersVlans ?? false}
+    set {_uniqueStorage()._filtersVlans = newValue}
+  }
+  /// Returns true if `filtersVlans` has been explicitly set.
+  package var hasFiltersVlans: Bool {_storage._filtersVlans != nil}
+  /// Clears the value of `filtersVlans`. Subsequent reads from it will return its default value.
+  package mutating func clearFiltersVlans() {_uniqueStorage()._filtersVlans = nil}
+
+  /// Absent when it is no port of a bridge that filters; then empty means that it lets nothing through.
+  package var vlans: WireVLANTable {
+    get {_storage._vlans ?? WireVLANTable()}
+    set {_uniqueStorage()._vlans = newValue}
+  }
+  /// Returns true if `vlans` has been explicitly set.
+  package var hasVlans: Bool {_storage._vlans != nil}
+  /// Clears the value of `vlans`. Subsequent reads from it will return its default value.
+  package mutating func clearVlans() {_uniqueStorage()._vlans = nil}
 
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package init() {}
 
-  fileprivate var _mac: String? = nil
+  fileprivate var _storage = _StorageClass.defaultInstance
+}
+
+package nonisolated struct WireBond: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  package var mode: String = String()
+
+  package var active: String {
+    get {_active ?? String()}
+    set {_active = newValue}
+  }
+  /// Returns true if `active` has been explicitly set.
+  package var hasActive: Bool {self._active != nil}
+  /// Clears the value of `active`. Subsequent reads from it will return its default value.
+  package mutating func clearActive() {self._active = nil}
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+
+  fileprivate var _active: String? = nil
+}
+
+package nonisolated struct WireVLANTable: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  package var ranges: [WireVLANRange] = []
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+}
+
+package nonisolated struct WireVLANRange: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  package var first: UInt32 = 0
+
+  package var last: UInt32 = 0
+
+  package var untagged: Bool = false
+
+  package var native: Bool = false
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
 }
 
 package nonisolated struct WireRouteFact: Sendable {
@@ -3834,7 +3991,189 @@ nonisolated extension WireVirtualDiskFact: SwiftProtobuf.Message, SwiftProtobuf.
 
 nonisolated extension WireLinkFact: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".LinkFact"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}name\0\u{1}index\0\u{1}kind\0\u{1}mac\0\u{1}mtu\0\u{1}up\0\u{1}carrier\0\u{1}addresses\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}name\0\u{1}index\0\u{1}kind\0\u{1}mac\0\u{1}mtu\0\u{1}up\0\u{1}carrier\0\u{1}addresses\0\u{1}master\0\u{1}parent\0\u{1}vlan\0\u{1}vni\0\u{1}driver\0\u{1}speed\0\u{1}bond\0\u{3}filters_vlans\0\u{1}vlans\0")
+
+  fileprivate class _StorageClass {
+    var _name: String = String()
+    var _index: Int32 = 0
+    var _kind: String = String()
+    var _mac: String? = nil
+    var _mtu: UInt32 = 0
+    var _up: Bool = false
+    var _carrier: Bool = false
+    var _addresses: [String] = []
+    var _master: String? = nil
+    var _parent: String? = nil
+    var _vlan: UInt32? = nil
+    var _vni: UInt32? = nil
+    var _driver: String? = nil
+    var _speed: UInt32? = nil
+    var _bond: WireBond? = nil
+    var _filtersVlans: Bool? = nil
+    var _vlans: WireVLANTable? = nil
+
+      // This property is used as the initial default value for new instances of the type.
+      // The type itself is protecting the reference to its storage via CoW semantics.
+      // This will force a copy to be made of this reference when the first mutation occurs;
+      // hence, it is safe to mark this as `nonisolated(unsafe)`.
+      static nonisolated(unsafe) let defaultInstance = _StorageClass()
+
+    private init() {}
+
+    init(copying source: _StorageClass) {
+      _name = source._name
+      _index = source._index
+      _kind = source._kind
+      _mac = source._mac
+      _mtu = source._mtu
+      _up = source._up
+      _carrier = source._carrier
+      _addresses = source._addresses
+      _master = source._master
+      _parent = source._parent
+      _vlan = source._vlan
+      _vni = source._vni
+      _driver = source._driver
+      _speed = source._speed
+      _bond = source._bond
+      _filtersVlans = source._filtersVlans
+      _vlans = source._vlans
+    }
+  }
+
+  fileprivate mutating func _uniqueStorage() -> _StorageClass {
+    if !isKnownUniquelyReferenced(&_storage) {
+      _storage = _StorageClass(copying: _storage)
+    }
+    return _storage
+  }
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    _ = _uniqueStorage()
+    try withExtendedLifetime(_storage) { (_storage: _StorageClass) in
+      while let fieldNumber = try decoder.nextFieldNumber() {
+        // The use of inline closures is to circumvent an issue where the compiler
+        // allocates stack space for every case branch when no optimizations are
+        // enabled. https://github.com/apple/swift-protobuf/issues/1034
+        switch fieldNumber {
+        case 1: try { try decoder.decodeSingularStringField(value: &_storage._name) }()
+        case 2: try { try decoder.decodeSingularInt32Field(value: &_storage._index) }()
+        case 3: try { try decoder.decodeSingularStringField(value: &_storage._kind) }()
+        case 4: try { try decoder.decodeSingularStringField(value: &_storage._mac) }()
+        case 5: try { try decoder.decodeSingularUInt32Field(value: &_storage._mtu) }()
+        case 6: try { try decoder.decodeSingularBoolField(value: &_storage._up) }()
+        case 7: try { try decoder.decodeSingularBoolField(value: &_storage._carrier) }()
+        case 8: try { try decoder.decodeRepeatedStringField(value: &_storage._addresses) }()
+        case 9: try { try decoder.decodeSingularStringField(value: &_storage._master) }()
+        case 10: try { try decoder.decodeSingularStringField(value: &_storage._parent) }()
+        case 11: try { try decoder.decodeSingularUInt32Field(value: &_storage._vlan) }()
+        case 12: try { try decoder.decodeSingularUInt32Field(value: &_storage._vni) }()
+        case 13: try { try decoder.decodeSingularStringField(value: &_storage._driver) }()
+        case 14: try { try decoder.decodeSingularUInt32Field(value: &_storage._speed) }()
+        case 15: try { try decoder.decodeSingularMessageField(value: &_storage._bond) }()
+        case 16: try { try decoder.decodeSingularBoolField(value: &_storage._filtersVlans) }()
+        case 17: try { try decoder.decodeSingularMessageField(value: &_storage._vlans) }()
+        default: break
+        }
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    try withExtendedLifetime(_storage) { (_storage: _StorageClass) in
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every if/case branch local when no optimizations
+      // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+      // https://github.com/apple/swift-protobuf/issues/1182
+      if !_storage._name.isEmpty {
+        try visitor.visitSingularStringField(value: _storage._name, fieldNumber: 1)
+      }
+      if _storage._index != 0 {
+        try visitor.visitSingularInt32Field(value: _storage._index, fieldNumber: 2)
+      }
+      if !_storage._kind.isEmpty {
+        try visitor.visitSingularStringField(value: _storage._kind, fieldNumber: 3)
+      }
+      try { if let v = _storage._mac {
+        try visitor.visitSingularStringField(value: v, fieldNumber: 4)
+      } }()
+      if _storage._mtu != 0 {
+        try visitor.visitSingularUInt32Field(value: _storage._mtu, fieldNumber: 5)
+      }
+      if _storage._up != false {
+        try visitor.visitSingularBoolField(value: _storage._up, fieldNumber: 6)
+      }
+      if _storage._carrier != false {
+        try visitor.visitSingularBoolField(value: _storage._carrier, fieldNumber: 7)
+      }
+      if !_storage._addresses.isEmpty {
+        try visitor.visitRepeatedStringField(value: _storage._addresses, fieldNumber: 8)
+      }
+      try { if let v = _storage._master {
+        try visitor.visitSingularStringField(value: v, fieldNumber: 9)
+      } }()
+      try { if let v = _storage._parent {
+        try visitor.visitSingularStringField(value: v, fieldNumber: 10)
+      } }()
+      try { if let v = _storage._vlan {
+        try visitor.visitSingularUInt32Field(value: v, fieldNumber: 11)
+      } }()
+      try { if let v = _storage._vni {
+        try visitor.visitSingularUInt32Field(value: v, fieldNumber: 12)
+      } }()
+      try { if let v = _storage._driver {
+        try visitor.visitSingularStringField(value: v, fieldNumber: 13)
+      } }()
+      try { if let v = _storage._speed {
+        try visitor.visitSingularUInt32Field(value: v, fieldNumber: 14)
+      } }()
+      try { if let v = _storage._bond {
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 15)
+      } }()
+      try { if let v = _storage._filtersVlans {
+        try visitor.visitSingularBoolField(value: v, fieldNumber: 16)
+      } }()
+      try { if let v = _storage._vlans {
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 17)
+      } }()
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: WireLinkFact, rhs: WireLinkFact) -> Bool {
+    if lhs._storage !== rhs._storage {
+      let storagesAreEqual: Bool = withExtendedLifetime((lhs._storage, rhs._storage)) { (_args: (_StorageClass, _StorageClass)) in
+        let _storage = _args.0
+        let rhs_storage = _args.1
+        if _storage._name != rhs_storage._name {return false}
+        if _storage._index != rhs_storage._index {return false}
+        if _storage._kind != rhs_storage._kind {return false}
+        if _storage._mac != rhs_storage._mac {return false}
+        if _storage._mtu != rhs_storage._mtu {return false}
+        if _storage._up != rhs_storage._up {return false}
+        if _storage._carrier != rhs_storage._carrier {return false}
+        if _storage._addresses != rhs_storage._addresses {return false}
+        if _storage._master != rhs_storage._master {return false}
+        if _storage._parent != rhs_storage._parent {return false}
+        if _storage._vlan != rhs_storage._vlan {return false}
+        if _storage._vni != rhs_storage._vni {return false}
+        if _storage._driver != rhs_storage._driver {return false}
+        if _storage._speed != rhs_storage._speed {return false}
+        if _storage._bond != rhs_storage._bond {return false}
+        if _storage._filtersVlans != rhs_storage._filtersVlans {return false}
+        if _storage._vlans != rhs_storage._vlans {return false}
+        return true
+      }
+      if !storagesAreEqual {return false}
+    }
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension WireBond: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".Bond"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}mode\0\u{1}active\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -3842,14 +4181,8 @@ nonisolated extension WireLinkFact: SwiftProtobuf.Message, SwiftProtobuf._Messag
       // allocates stack space for every case branch when no optimizations are
       // enabled. https://github.com/apple/swift-protobuf/issues/1034
       switch fieldNumber {
-      case 1: try { try decoder.decodeSingularStringField(value: &self.name) }()
-      case 2: try { try decoder.decodeSingularInt32Field(value: &self.index) }()
-      case 3: try { try decoder.decodeSingularStringField(value: &self.kind) }()
-      case 4: try { try decoder.decodeSingularStringField(value: &self._mac) }()
-      case 5: try { try decoder.decodeSingularUInt32Field(value: &self.mtu) }()
-      case 6: try { try decoder.decodeSingularBoolField(value: &self.up) }()
-      case 7: try { try decoder.decodeSingularBoolField(value: &self.carrier) }()
-      case 8: try { try decoder.decodeRepeatedStringField(value: &self.addresses) }()
+      case 1: try { try decoder.decodeSingularStringField(value: &self.mode) }()
+      case 2: try { try decoder.decodeSingularStringField(value: &self._active) }()
       default: break
       }
     }
@@ -3860,42 +4193,93 @@ nonisolated extension WireLinkFact: SwiftProtobuf.Message, SwiftProtobuf._Messag
     // allocates stack space for every if/case branch local when no optimizations
     // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
     // https://github.com/apple/swift-protobuf/issues/1182
-    if !self.name.isEmpty {
-      try visitor.visitSingularStringField(value: self.name, fieldNumber: 1)
+    if !self.mode.isEmpty {
+      try visitor.visitSingularStringField(value: self.mode, fieldNumber: 1)
     }
-    if self.index != 0 {
-      try visitor.visitSingularInt32Field(value: self.index, fieldNumber: 2)
-    }
-    if !self.kind.isEmpty {
-      try visitor.visitSingularStringField(value: self.kind, fieldNumber: 3)
-    }
-    try { if let v = self._mac {
-      try visitor.visitSingularStringField(value: v, fieldNumber: 4)
+    try { if let v = self._active {
+      try visitor.visitSingularStringField(value: v, fieldNumber: 2)
     } }()
-    if self.mtu != 0 {
-      try visitor.visitSingularUInt32Field(value: self.mtu, fieldNumber: 5)
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: WireBond, rhs: WireBond) -> Bool {
+    if lhs.mode != rhs.mode {return false}
+    if lhs._active != rhs._active {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension WireVLANTable: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".VLANTable"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}ranges\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeRepeatedMessageField(value: &self.ranges) }()
+      default: break
+      }
     }
-    if self.up != false {
-      try visitor.visitSingularBoolField(value: self.up, fieldNumber: 6)
-    }
-    if self.carrier != false {
-      try visitor.visitSingularBoolField(value: self.carrier, fieldNumber: 7)
-    }
-    if !self.addresses.isEmpty {
-      try visitor.visitRepeatedStringField(value: self.addresses, fieldNumber: 8)
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.ranges.isEmpty {
+      try visitor.visitRepeatedMessageField(value: self.ranges, fieldNumber: 1)
     }
     try unknownFields.traverse(visitor: &visitor)
   }
 
-  package static func ==(lhs: WireLinkFact, rhs: WireLinkFact) -> Bool {
-    if lhs.name != rhs.name {return false}
-    if lhs.index != rhs.index {return false}
-    if lhs.kind != rhs.kind {return false}
-    if lhs._mac != rhs._mac {return false}
-    if lhs.mtu != rhs.mtu {return false}
-    if lhs.up != rhs.up {return false}
-    if lhs.carrier != rhs.carrier {return false}
-    if lhs.addresses != rhs.addresses {return false}
+  package static func ==(lhs: WireVLANTable, rhs: WireVLANTable) -> Bool {
+    if lhs.ranges != rhs.ranges {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension WireVLANRange: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".VLANRange"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}first\0\u{1}last\0\u{1}untagged\0\u{1}native\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularUInt32Field(value: &self.first) }()
+      case 2: try { try decoder.decodeSingularUInt32Field(value: &self.last) }()
+      case 3: try { try decoder.decodeSingularBoolField(value: &self.untagged) }()
+      case 4: try { try decoder.decodeSingularBoolField(value: &self.native) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if self.first != 0 {
+      try visitor.visitSingularUInt32Field(value: self.first, fieldNumber: 1)
+    }
+    if self.last != 0 {
+      try visitor.visitSingularUInt32Field(value: self.last, fieldNumber: 2)
+    }
+    if self.untagged != false {
+      try visitor.visitSingularBoolField(value: self.untagged, fieldNumber: 3)
+    }
+    if self.native != false {
+      try visitor.visitSingularBoolField(value: self.native, fieldNumber: 4)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: WireVLANRange, rhs: WireVLANRange) -> Bool {
+    if lhs.first != rhs.first {return false}
+    if lhs.last != rhs.last {return false}
+    if lhs.untagged != rhs.untagged {return false}
+    if lhs.native != rhs.native {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

@@ -123,6 +123,48 @@ func announcementsHaveObjects(_ view: TreeView) -> [LocatedFinding] {
     }
 }
 
+/// L-L2-3
+func poolsAreAttached(_ view: TreeView) -> [LocatedFinding] {
+    let networks = nodeNetworks(view)
+    let bgp = view.yamlTexts.flatMap(\.documents).contains { $0["kind"]?.text?.hasPrefix("CiliumBGP") ?? false }
+    // Routers are told where the addresses are, so these may lie anywhere.
+    guard !networks.isEmpty, !bgp else { return [] }
+    return view.yamlTexts.flatMap { text in
+        text.documents.filter { $0["kind"]?.text == "CiliumLoadBalancerIPPool" }.flatMap { pool in
+            (pool["spec", "blocks"]?.elements ?? []).compactMap { block -> LocatedFinding? in
+                guard let addresses = addressBlock(block), !networks.contains(where: { $0.contains(addresses) }) else { return nil }
+                let known = networks.map(\.description).joined(separator: ", ")
+                return finding(
+                    "L-L2-3", .error, text.spot(block.place),
+                    "pool \"\(pool["metadata", "name"]?.text ?? "")\" (\(addresses)) is on no network of the nodes (\(known)); "
+                        + "nobody out there would know whom to ask for these addresses",
+                    fix: "addresses of a node network, or BGP")
+            }
+        }
+    }
+}
+
+private func addressBlock(_ block: YAMLNode) -> AddressBlock? {
+    if let range = block["cidr"]?.text { return AddressBlock(range) }
+    guard let start = block["start"]?.text else { return nil }
+    return AddressBlock("\(start)-\(block["stop"]?.text ?? start)")
+}
+
+/// The networks of addresses that machines are given, as far as they are written out: `10.0.0.5/24`.
+private func nodeNetworks(_ view: TreeView) -> [CIDR] {
+    let patches = view.yamlTexts.flatMap(\.documents).flatMap { document in
+        (document["machine", "network", "interfaces"]?.elements ?? []).flatMap { $0["addresses"]?.elements.compactMap(\.text) ?? [] }
+    }
+    let machines = view.modules.flatMap { module in
+        module.blocks("resource", "proxmox_virtual_environment_vm").flatMap { machine in
+            machine.body.blocks("initialization").flatMap { $0.body.blocks("ip_config") }.flatMap { config in
+                (config.body.blocks("ipv4") + config.body.blocks("ipv6")).compactMap { $0.body.attribute("address")?.value.plainText }
+            }
+        }
+    }
+    return (patches + machines).compactMap { CIDR.ofInterface($0) }.firsts { $0 }
+}
+
 /// L-L2-2
 func announcementRates(_ view: TreeView) -> [LocatedFinding] {
     ciliumUses(view).compactMap { use in

@@ -39,6 +39,20 @@ func wipesReachLabels(_ view: TreeView) -> [LocatedFinding] {
     }
 }
 
+/// L-WIPE-3
+func wipesBeforeStorage(_ view: TreeView) -> [LocatedFinding] {
+    let rook = Dictionary(grouping: view.helmUses.filter { $0.chart.hasPrefix("rook-ceph") }.map(\.spot)) { $0.file }
+    return view.invocations.compactMap { call in
+        guard let disk = wipedDisk(call), let installed = rook[call.spot.file]?.first(where: { $0.place < call.spot.place }) else {
+            return nil
+        }
+        return finding(
+            "L-WIPE-3", call.atMost(.error), call.spot,
+            "\"\(disk)\" is wiped after Rook was installed on line \(installed.place.line); by then it may hold an OSD and its data",
+            fix: "wipe first, or meshgate wipe, which asks Ceph whose disk it is")
+    }
+}
+
 /// The device that a call wipes; `nil` when it wipes none.
 private func wipedDisk(_ call: Invocation) -> String? {
     func device(_ words: [String]) -> String? {

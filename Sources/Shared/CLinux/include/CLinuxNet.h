@@ -10,6 +10,8 @@
 int meshgate_netlink_open(void);
 /// Asks for a dump: `type` is RTM_GETLINK, RTM_GETADDR or RTM_GETROUTE, `family` an AF_ number or 0.
 int meshgate_netlink_dump(int fd, uint16_t type, uint8_t family, uint32_t sequence);
+/// Asks for the ports of all bridges with the VLANs that they carry, in ranges. The answers are RTM_NEWLINK of family AF_BRIDGE.
+int meshgate_netlink_dump_bridge_vlans(int fd, uint32_t sequence);
 /// One datagram of the kernel. -EMSGSIZE when it did not fit, -EPROTO when somebody else sent it.
 int64_t meshgate_netlink_receive(int fd, void *buffer, size_t capacity);
 

@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import MeshModel
+
+extension LinkFact {
+    /// A bridge's port has fewer ranges than there are ids.
+    private static let mostRanges = 4096
+    private static let mostID: UInt32 = 4095
+
+    init(_ wire: WireLinkFact, _ place: String) throws(WireError) {
+        self.init(
+            name: try WireField.text(wire.name, place + ".name"), index: Int(wire.index),
+            kind: try WireField.text(wire.kind, place + ".kind"), mac: wire.hasMac ? try WireField.value(wire.mac, place + ".mac") : nil,
+            mtu: Int(wire.mtu), up: wire.up, carrier: wire.carrier, addresses: try WireField.texts(wire.addresses, place + ".addresses"),
+            master: wire.hasMaster ? try WireField.text(wire.master, place + ".master") : nil,
+            parent: wire.hasParent ? try WireField.text(wire.parent, place + ".parent") : nil,
+            vlan: wire.hasVlan ? try Self.vlan(wire.vlan, place + ".vlan") : nil, vni: wire.hasVni ? Int(wire.vni) : nil,
+            driver: wire.hasDriver ? try WireField.text(wire.driver, place + ".driver") : nil,
+            speed: wire.hasSpeed ? Int(wire.speed) : nil, bond: wire.hasBond ? try Bond(wire.bond, place + ".bond") : nil,
+            filtersVLANs: wire.hasFiltersVlans ? wire.filtersVlans : nil,
+            vlans: wire.hasVlans ? try Self.table(wire.vlans.ranges, place + ".vlans") : nil)
+    }
+
+    private static func vlan(_ id: UInt32, _ place: String) throws(WireError) -> Int {
+        guard id <= mostID else { throw .badField(place: place, problem: "\(id) is not a VLAN id") }
+        return Int(id)
+    }
+
+    private static func table(_ ranges: [WireVLANRange], _ place: String) throws(WireError) -> [VLANs] {
+        try WireField.list(ranges, place, limit: mostRanges) { (range, place) throws(WireError) in
+            let (first, last) = (try vlan(range.first, place + ".first"), try vlan(range.last, place + ".last"))
+            guard first <= last else { throw WireError.badField(place: place, problem: "the range ends before it begins") }
+            return VLANs(first: first, last: last, isUntagged: range.untagged, isNative: range.native)
+        }
+    }
+
+    var wire: WireLinkFact {
+        var wire = WireLinkFact()
+        wire.name = name
+        wire.index = Int32(clamping: index)
+        wire.kind = kind
+        if let mac { wire.mac = mac.description }
+        wire.mtu = UInt32(clamping: mtu)
+        wire.up = up
+        wire.carrier = carrier
+        wire.addresses = addresses
+        if let master { wire.master = master }
+        if let parent { wire.parent = parent }
+        if let vlan { wire.vlan = UInt32(clamping: vlan) }
+        if let vni { wire.vni = UInt32(clamping: vni) }
+        if let driver { wire.driver = driver }
+        if let speed { wire.speed = UInt32(clamping: speed) }
+        if let bond {
+            wire.bond.mode = bond.mode
+            if let active = bond.active { wire.bond.active = active }
+        }
+        if let filtersVLANs { wire.filtersVlans = filtersVLANs }
+        if let vlans {
+            wire.vlans.ranges = vlans.map { vlans in
+                var range = WireVLANRange()
+                range.first = UInt32(clamping: vlans.first)
+                range.last = UInt32(clamping: vlans.last)
+                range.untagged = vlans.isUntagged
+                range.native = vlans.isNative
+                return range
+            }
+        }
+        return wire
+    }
+}
+
+extension LinkFact.Bond {
+    init(_ wire: WireBond, _ place: String) throws(WireError) {
+        self.init(
+            mode: try WireField.text(wire.mode, place + ".mode"),
+            active: wire.hasActive ? try WireField.text(wire.active, place + ".active") : nil)
+    }
+}
