@@ -20,6 +20,8 @@ final class NetworkLab: @unchecked Sendable {
             "ip netns add \(here)", "ip netns add \(there)",
             "ip -n \(here) link set lo up", "ip -n \(there) link set lo up",
             "ip -n \(here) link add pair0 address 02:00:00:00:aa:01 mtu 1450 type veth peer name pair0 netns \(there)",
+            // The kernel would add a link-local address at a time of its own.
+            "ip -n \(here) link set pair0 addrgenmode none", "ip -n \(there) link set pair0 addrgenmode none",
             "ip -n \(here) addr add 10.77.0.1/24 dev pair0", "ip -n \(here) addr add fd77::1/64 dev pair0 nodad",
             "ip -n \(there) addr add 10.77.0.2/24 dev pair0", "ip -n \(there) addr add fd77::2/64 dev pair0 nodad",
             "ip -n \(there) link set pair0 mtu 1450 up", "ip -n \(here) link set pair0 up",
