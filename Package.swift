@@ -211,7 +211,7 @@ let package = Package(
             ],
             path: "Tests/EndToEnd", swiftSettings: strict),
         .testTarget(
-            name: "RehearsalTests", dependencies: ["MeshModel", "Planning", "Running", "Rehearsal", "MeshTesting"],
+            name: "RehearsalTests", dependencies: ["Gating", "MeshModel", "Planning", "Running", "Rehearsal", "MeshTesting"],
             path: "Tests/Rehearsals", exclude: ["Scripts"], swiftSettings: strict),
     ],
     swiftLanguageModes: [.v6]

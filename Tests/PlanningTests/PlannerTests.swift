@@ -124,6 +124,22 @@ struct PlannerTests {
         #expect(faults.contains { $0.contains("cannot tell when it is done") })
     }
 
+    @Test("drift asks what Talos runs and brings, and a look at all asks how it is as well")
+    func talosLooks() throws {
+        let spec = try SmallMesh.spec()
+        func gates(onlyConfiguration: Bool) -> Set<String> {
+            let plan = Planner.lookingOver(spec, onlyConfiguration: onlyConfiguration) { _ in .zero }
+            return Set(
+                plan.steps.filter { $0.id.text.hasPrefix("east/") }.flatMap(\.done).map(\.gate.rawValue).filter { $0.hasPrefix("G-TAL") })
+        }
+        #expect(gates(onlyConfiguration: true) == ["G-TAL-01", "G-TAL-05"])
+        #expect(gates(onlyConfiguration: false) == ["G-TAL-01", "G-TAL-02", "G-TAL-03", "G-TAL-05", "G-TAL-06"])
+        var local = spec
+        local.clusters[0].cilium.k8sServiceHost = "localhost"
+        let plan = Planner.lookingOver(local, onlyConfiguration: true) { _ in .zero }
+        #expect(plan.steps.flatMap(\.done).contains { $0.gate == .kubePrism })
+    }
+
     @Test("the tree names every step, its gates and what it destroys; the graphs name every edge")
     func renderings() throws {
         let plan = plan(try SmallMesh.spec())

@@ -104,6 +104,8 @@ package enum Action: Hashable, Sendable, Codable {
     case bootstrapTalos(ClusterName)
     case awaitTalos(ClusterName)
     case awaitNodes(ClusterName)
+    /// Machine by machine, to what the step's end says.
+    case upgradeTalos(ClusterName)
     case installGatewayAPI(ClusterName, SemanticVersion)
     case seedMeshCA(ClusterName)
     case installCilium(ClusterName)
@@ -124,6 +126,7 @@ package enum Action: Hashable, Sendable, Codable {
     private enum BootstrapTalosCodingKeys: String, CodingKey { case _0 = "cluster" }
     private enum AwaitTalosCodingKeys: String, CodingKey { case _0 = "cluster" }
     private enum AwaitNodesCodingKeys: String, CodingKey { case _0 = "cluster" }
+    private enum UpgradeTalosCodingKeys: String, CodingKey { case _0 = "cluster" }
     private enum InstallGatewayAPICodingKeys: String, CodingKey { case _0 = "cluster", _1 = "version" }
     private enum SeedMeshCACodingKeys: String, CodingKey { case _0 = "cluster" }
     private enum InstallCiliumCodingKeys: String, CodingKey { case _0 = "cluster" }
@@ -138,7 +141,7 @@ package enum Action: Hashable, Sendable, Codable {
     package var driver: String {
         switch self {
         case .provision: "terraform"
-        case .bootstrapTalos, .awaitTalos: "talosctl"
+        case .bootstrapTalos, .awaitTalos, .upgradeTalos: "talosctl"
         case .awaitNodes, .installGatewayAPI, .seedMeshCA, .applyCiliumResources: "kubernetes"
         case .installCilium, .enableClustermesh, .connectClustermesh, .testConnectivity: "cilium"
         case .wipe(_, _, _, let route): route == .talosAPI ? "talosctl" : "agent"

@@ -22,6 +22,41 @@ extension Planner {
         ]
     }
 
+    private func upgradeStepID(_ cluster: MeshSpec.Cluster) -> StepID { StepID(cluster.name.text, "talos-upgrade") }
+
+    /// What everything that needs the machines of a cluster to stay up waits for.
+    func groundStepID(_ cluster: MeshSpec.Cluster) -> StepID {
+        plannedTalos(cluster) == nil ? StepID(cluster.name.text, "nodes") : upgradeStepID(cluster)
+    }
+
+    /// One cluster after the other: it is a gate and not an order of steps, so that a cluster which has nothing to upgrade waits for none.
+    func upgradeSteps(_ cluster: MeshSpec.Cluster) -> [Step] {
+        guard let wanted = plannedTalos(cluster) else { return [] }
+        let earlier = spec.clusters.prefix { $0.name != cluster.name }.last { plannedTalos($0) != nil }
+        let turn = earlier.flatMap { earlier in
+            plannedTalos(earlier).map { Requirement.talosRelease(earlier.name, earlier.nodes.map(\.name), $0) }
+        }
+        return [
+            Step(
+                id: upgradeStepID(cluster), title: "bring every machine to Talos \(wanted.version), one by one",
+                place: .cluster(cluster.name),
+                action: .upgradeTalos(cluster.name), after: [StepID(cluster.name.text, "nodes")],
+                gates: groundEnds(cluster) + (turn.map { [$0] } ?? []),
+                done: [.talosRelease(cluster.name, cluster.nodes.map(\.name), wanted)],
+                // The driver gives each machine twenty minutes.
+                deadline: TimeSpan(.seconds(1200 * max(1, cluster.nodes.count))), settling: TimeSpan(.seconds(120)))
+        ]
+    }
+
+    /// `nil` where mesh.yaml pins no release.
+    private func plannedTalos(_ cluster: MeshSpec.Cluster) -> Requirement.PlannedTalos? {
+        guard cluster.kind == .talos, let version = spec.versions.talos else { return nil }
+        guard let talos = cluster.talos else { return .init(version: version) }
+        // What is in an installer of one's own was decided when it was made; that the agent is there is what Meshgate itself needs.
+        guard talos.installer == nil else { return .init(version: version, agents: cluster.nodes.filter(\.hasAgent).map(\.name)) }
+        return .init(version: version, schematic: hash.map { Schematic(talos).id($0) })
+    }
+
     /// What is true of machines that stand, before there is a network for pods.
     func groundEnds(_ cluster: MeshSpec.Cluster) -> [Requirement] {
         guard cluster.kind == .talos else { return [] }

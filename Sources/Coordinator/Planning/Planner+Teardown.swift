@@ -106,7 +106,7 @@ private struct Teardown {
         case .seedMeshCA(let name): .meshCA(name)
         case .installGatewayAPI(let name, _): .gatewayAPI(name)
         case .provision(let directory, let phase): .machines(directory: directory, phase: phase)
-        case .bootstrapTalos, .awaitTalos, .awaitNodes, .wipe, .testConnectivity, .look, .undo: nil
+        case .bootstrapTalos, .awaitTalos, .awaitNodes, .upgradeTalos, .wipe, .testConnectivity, .look, .undo: nil
         }
     }
 

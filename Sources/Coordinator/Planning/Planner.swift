@@ -41,6 +41,7 @@ package struct Planner: Sendable {
         for cluster in spec.clusters {
             steps += bootstrapSteps(cluster)
             steps.append(nodesStep(cluster))
+            steps += upgradeSteps(cluster)
             steps += gatewaySteps(cluster)
             steps.append(caStep(cluster))
             steps.append(ciliumStep(cluster))
@@ -112,7 +113,7 @@ package struct Planner: Sendable {
         return [
             Step(
                 id: StepID(cluster.name.text, "gateway-api"), title: "install Gateway API CRDs \(version)", place: .cluster(cluster.name),
-                action: .installGatewayAPI(cluster.name, version), after: [StepID(cluster.name.text, "nodes")],
+                action: .installGatewayAPI(cluster.name, version), after: [groundStepID(cluster)],
                 gates: [.clustersDistinct(neighbours(of: cluster.name))], done: [.gatewayBundle(cluster.name, version)])
         ]
     }
@@ -120,7 +121,7 @@ package struct Planner: Sendable {
     /// The first cluster's CA comes first; the others are compared with it.
     private func caStep(_ cluster: MeshSpec.Cluster) -> Step {
         let first = spec.clusters[0].name
-        var after = [StepID(cluster.name.text, "nodes")]
+        var after = [groundStepID(cluster)]
         if cluster.name != first { after.append(StepID(first.text, "cilium-ca")) }
         return Step(
             id: StepID(cluster.name.text, "cilium-ca"), title: "seed the mesh's one Cilium CA", place: .cluster(cluster.name),
@@ -234,7 +235,7 @@ package struct Planner: Sendable {
             title: "wipe \(disk.name) (serial \(disk.serial ?? "none"), \(disk.size)) of \(node.name), method \(disk.wipe.rawValue)"
                 + (route == nil ? "" : ", through Talos' API"),
             place: .node(node.name), action: .wipe(node.name, planned, disk.wipe, through: route),
-            after: [StepID(cluster.name.text, "nodes")],
+            after: [groundStepID(cluster)],
             gates: gates,
             // A disk of which every byte was to be zeroed is not done because its ends look blank: a wipe that died half way leaves just that.
             done: disk.wipe == .labels ? blank : blank + proof, proof: disk.wipe == .labels ? proof : nil,

@@ -9,6 +9,8 @@ package struct RehearsedTalos: Hashable, Sendable {
     package var bootstraps = 0
     /// What each machine runs.
     package var versions: [NodeID: SemanticVersion]
+    /// Machines that were upgraded, in order.
+    package var upgrades: [NodeID] = []
     /// Machines whose API does not answer.
     package var silent: Set<NodeID> = []
     private let controlPlanes: [NodeID]
@@ -25,6 +27,19 @@ package struct RehearsedTalos: Hashable, Sendable {
         if let hidden = controlPlanes.first(where: silent.contains) { return .refused("\(hidden) cannot be seen") }
         bootstraps += 1
         return .succeeded("exit code 0")
+    }
+
+    mutating func upgrade(_ nodes: [NodeID], to version: SemanticVersion) {
+        for node in nodes where versions[node] != version {
+            versions[node] = version
+            upgrades.append(node)
+        }
+    }
+
+    /// Takes over what stood before; machines that are new stay new.
+    mutating func keep(_ old: RehearsedTalos) {
+        bootstraps = old.bootstraps
+        versions.merge(old.versions.filter { versions[$0.key] != nil }) { _, old in old }
     }
 
     /// - Parameter ready: whether the nodes have a network for pods.
@@ -55,6 +70,16 @@ package struct RehearsedTalos: Hashable, Sendable {
 }
 
 extension RehearsedWorld {
+    /// The same world under another spec: what stands stays, and what is new is as at the beginning.
+    package func under(_ spec: MeshSpec) -> RehearsedWorld {
+        var world = RehearsedWorld(spec: spec)
+        world.machines.merge(machines) { _, old in old }
+        world.clusters.merge(clusters) { _, old in old }
+        for (name, old) in talos { world.talos[name]?.keep(old) }
+        world.provisioned = provisioned
+        return world
+    }
+
     func machines(_ name: ClusterName, _ state: ClusterState) -> [Fact] {
         (spec.cluster(name)?.nodes ?? []).compactMap { node in talos[name].map { .talos($0.fact(node.name, ready: state.cilium)) } }
     }

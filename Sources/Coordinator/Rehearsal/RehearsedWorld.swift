@@ -57,6 +57,8 @@ package struct RehearsedWorld: Hashable, Sendable {
     /// Whether Terraform is asked what it would destroy, as a teardown asks, and not what it would make.
     package var takesDown = false
     package var lies: [StepID: Lie] = [:]
+    /// Nodes that have not come to their cluster yet.
+    package var unregistered: Set<NodeID> = []
     /// Disks, by serial, of which an inventory shows nothing although something is there.
     package var hidden: Set<String> = []
 
@@ -275,7 +277,7 @@ package struct RehearsedWorld: Hashable, Sendable {
 
     private func fact(_ name: ClusterName, _ state: ClusterState) -> ClusterFact {
         let cluster = spec.cluster(name)
-        let nodes = cluster?.nodes ?? []
+        let nodes = (cluster?.nodes ?? []).filter { !unregistered.contains($0.name) }
         var fact = ClusterFact(
             name: name, systemUID: "uid-of-\(name)",
             nodes: nodes.map { .init(name: $0.name.text, internalIP: $0.address, podCIDR: nil, ready: state.cilium) })
@@ -337,7 +339,10 @@ package struct RehearsedWorld: Hashable, Sendable {
         switch step.action {
         case .provision(_, let phase): provisioned.insert(phase ?? "")
         case .bootstrapTalos(let name): return talos[name]?.bootstrap()
-        case .awaitTalos, .awaitNodes, .look: break
+        case .upgradeTalos(let name):
+            for case .talosRelease(_, let nodes, let wanted) in step.done { talos[name]?.upgrade(nodes, to: wanted.version) }
+        case .awaitTalos(let name), .awaitNodes(let name): unregistered.subtract((spec.cluster(name)?.nodes ?? []).map(\.name))
+        case .look: break
         case .installGatewayAPI(let name, let version): clusters[name]?.gateway = version
         case .seedMeshCA(let name): clusters[name]?.authority = "mesh"
         case .installCilium(let name): clusters[name]?.cilium = true

@@ -53,6 +53,12 @@ package struct StepDriver: Sendable {
         case .bootstrapTalos(let name):
             return try await BootstrapDriver(tools: tools, cluster: cluster(name)).carryOut(step: step.id, deadline: deadline)
         case .awaitTalos(let name): return try await talosHealth(cluster(name), step: step.id, deadline: deadline)
+        case .upgradeTalos(let name):
+            let target = try cluster(name)
+            for case .talosRelease(_, _, let wanted) in step.done {
+                return try await UpgradeDriver(tools: tools, cluster: target, wanted: wanted).carryOut(step: step.id, deadline: deadline)
+            }
+            throw DriverError.unreadable(what: "the release that \(name) is to run", where: "the plan")
         case .awaitNodes: return .succeeded("nothing to do but wait for the nodes")
         case .installGatewayAPI(let name, let version):
             return try await GatewayAPIDriver(tools: tools).apply(version, on: cluster(name))

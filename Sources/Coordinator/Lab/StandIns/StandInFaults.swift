@@ -39,6 +39,8 @@ package struct StandInFaults: Hashable, Sendable, Codable {
     package var silentMachines: [String] = []
     /// A bootstrap takes effect, and its answer is lost.
     package var bootstrapAnswerLost = false
+    /// What becomes of an upgrade of Talos: `stays` (exit code 0, nothing done), `fails`, `silent` (it never comes back).
+    package var upgradeFate: String?
     /// Milliseconds that every tool takes longer, besides `LAB_STANDIN_DELAY_MS`.
     package var toolDelay = 0
 
@@ -66,6 +68,7 @@ package struct StandInFaults: Hashable, Sendable, Codable {
         bootstrapped = try value(.bootstrapped, bootstrapped)
         silentMachines = try value(.silentMachines, silentMachines)
         bootstrapAnswerLost = try value(.bootstrapAnswerLost, bootstrapAnswerLost)
+        upgradeFate = try values.decodeIfPresent(String.self, forKey: .upgradeFate)
         toolDelay = try value(.toolDelay, toolDelay)
     }
 

@@ -67,7 +67,7 @@ struct StandInMachines: Sendable {
 }
 
 extension StandInCluster {
-    /// `GET /stand-in/talos`: every machine. `POST /stand-in/talos/NODE/bootstrap`.
+    /// `GET /stand-in/talos`: every machine. `POST /stand-in/talos/NODE/bootstrap` and `/stand-in/talos/NODE/upgrade?image=`.
     func machines(_ question: StandInQuestion, _ faults: StandInFaults) throws -> StandInAnswer {
         let words = question.path.dropFirst(StandInMachines.path.count).split(separator: "/").map(String.init)
         switch (question.method, words.count, words.last) {
@@ -76,6 +76,15 @@ extension StandInCluster {
             let controlPlanes = seed.nodes.filter(\.controlPlane).map(\.name)
             guard try talos.bootstrap(words[0]) else { return StandInAnswer(status: 409, json: ["kind": "Status"]) }
             try talos.join(controlPlanes)
+            return StandInAnswer(status: 200, json: ["kind": "Status"])
+        case ("POST", 2, "upgrade"?):
+            guard let image = StandInImage(question.query["image"] ?? "") else { throw StandInRefusal.bad("there is no such image") }
+            let away = faults.upgradeFate == "silent" ? 3_600_000 : Int64(faults.readyAfter)
+            if faults.upgradeFate != "stays", faults.upgradeFate != "fails" {
+                try talos.install(
+                    words[0], version: image.version, schematic: image.schematic ?? talos.machines[words[0]]?.schematic ?? "",
+                    rebootsUntil: SystemClock.now().wall + .milliseconds(away))
+            }
             return StandInAnswer(status: 200, json: ["kind": "Status"])
         default: throw StandInRefusal.notAllowed(question.method)
         }
@@ -92,5 +101,19 @@ extension StandInCluster {
             "ready": .bool(isReady), "silent": .bool(reboots || faults.silentMachines.contains(node.name)),
             "proxy": .bool(faults.kubeProxy),
         ]
+    }
+}
+
+/// `factory.talos.dev/metal-installer/SCHEMATIC:v1.11.3`, or another repository without a schematic.
+struct StandInImage {
+    let version: String
+    let schematic: String?
+
+    init?(_ text: String) {
+        guard let colon = text.lastIndex(of: ":"), text[text.index(after: colon)...].hasPrefix("v"),
+            let version = SemanticVersion(String(text[text.index(after: colon)...])), let last = text[..<colon].split(separator: "/").last
+        else { return nil }
+        self.version = version.description
+        schematic = text.hasPrefix("factory.talos.dev/") ? String(last) : nil
     }
 }

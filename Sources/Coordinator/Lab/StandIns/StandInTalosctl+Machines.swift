@@ -176,6 +176,25 @@ extension StandInTalosctl {
         }
     }
 
+    /// Of one node or several; each answers on its own, and the call waits until they are back.
+    func upgrade() async throws {
+        let image = arguments["--image"] ?? ""
+        try await each { machines, client in
+            for machine in machines {
+                guard try await client.upgrade(machine.name, image: image) else {
+                    throw StandInFailure.plain("error performing upgrade: rpc error: code = NotFound desc = failed to pull \(image)")
+                }
+            }
+            let fate = try await client.faults().upgradeFate
+            if fate == "fails" {
+                throw StandInFailure.plain("error performing upgrade: rpc error: code = FailedPrecondition desc = etcd is not well")
+            }
+            if fate == "silent" { throw StandInFailure.plain("context deadline exceeded") }
+            call.warn("watching nodes: \(machines.map(\.address))")
+            _ = try await client.wait(.seconds(60)) { try await client.machines().map(Machine.init).allSatisfy { !$0.isSilent } }
+        }
+    }
+
     // MARK: text
 
     /// As Go's tabwriter with a padding of 3: every cell but the last of a line is as wide as its column.
@@ -193,6 +212,12 @@ extension StandInTalosctl {
 
 extension StandInClient {
     fileprivate func machines() async throws -> [HelmValue] { try await standIn(.get, StandInMachines.path).1.elements }
+
+    /// False when there is no such image.
+    fileprivate func upgrade(_ name: String, image: String) async throws -> Bool {
+        let query = image.replacing("/", with: "%2F").replacing(":", with: "%3A")
+        return try await standIn(.post, "\(StandInMachines.path)/\(name)/upgrade?image=\(query)").0 == 200
+    }
 
     /// False when it has an etcd already.
     fileprivate func bootstrap(_ name: String) async throws -> Bool {

@@ -20,7 +20,7 @@ struct StandInTalosctl: Sendable {
             call.arguments,
             valued: [
                 "--context", "--nodes", "--endpoints", "--talosconfig", "--wait-timeout", "--control-plane-nodes", "--worker-nodes",
-                "--init-node", "--k8s-endpoint", "--output",
+                "--init-node", "--k8s-endpoint", "--output", "--image", "--timeout",
             ], switches: ["--client", "--short", "--help", "--server", "--run-e2e"],
             short: ["-n": "--nodes", "-e": "--endpoints", "-h": "--help", "-o": "--output"])
     }
@@ -33,9 +33,10 @@ struct StandInTalosctl: Sendable {
         case ["service"]: try await service()
         case let words where words.count == 2 && words[0] == "list": try await list(words[1])
         case ["bootstrap"]: try await bootstrap()
+        case ["upgrade"]: try await upgrade()
         case ["version"]: call.say("Client:\n\tTag:         stand-in of the Meshgate Lab, as v1.11.3")
         case _ where arguments.has("--help") || arguments.words.isEmpty:
-            call.say("The stand-in talosctl of the Meshgate Lab: health, version, get, etcd, service, list, bootstrap.")
+            call.say("The stand-in talosctl of the Meshgate Lab: health, version, get, etcd, service, list, bootstrap,\nupgrade.")
         default: throw StandInFailure.plain("unknown command \"\(arguments.words.joined(separator: " "))\" for \"talosctl\"")
         }
     }
