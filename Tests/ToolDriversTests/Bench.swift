@@ -59,7 +59,7 @@ struct Bench: Sendable {
         if let version = spec.versions.gatewayAPI { try LabGatewayAPI.write(version, beside: world.directory) }
         let key = try PrivateKey.generate()
         let now = SystemClock.now().wall
-        let certificate = try Certificate.makeRoot(key: key, name: "Cilium CA", notBefore: now, notAfter: now + .seconds(86_400))
+        let certificate = try Certificate.makeRoot(key: key, name: "Cilium CA", notBefore: now, notAfter: now + .seconds(1095 * 86_400))
         let pair = (certificate: certificate.pem, key: try key.pem)
         ca = pair
         let access = Dictionary(
@@ -80,6 +80,19 @@ struct Bench: Sendable {
 
     static func plan(_ spec: MeshSpec) throws -> Plan {
         try Planner.plan(spec) { Digest.sha256(try JSON.encode(.string("\($0.spec)"))) }
+    }
+
+    /// Secret cilium-ca with a CA that has issued nothing here.
+    func foreignAuthority() throws -> HelmValue {
+        let (key, now) = (try PrivateKey.generate(), SystemClock.now().wall)
+        let certificate = try Certificate.makeRoot(
+            key: key, name: "Cilium CA", notBefore: now + .seconds(-60), notAfter: now + .seconds(1095 * 86_400))
+        return .map([
+            "apiVersion": .string("v1"), "kind": .string("Secret"), "metadata": .map(["name": .string("cilium-ca")]),
+            "data": .map([
+                "ca.crt": .string(JSON.base64(Array(certificate.pem.utf8))), "ca.key": .string(JSON.base64(Array(try key.pem.utf8))),
+            ]),
+        ])
     }
 
     func cluster(_ index: Int) -> MeshSpec.Cluster { plan.spec.clusters[index] }

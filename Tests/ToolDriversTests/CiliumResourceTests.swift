@@ -112,8 +112,9 @@ struct CiliumResourceTests {
         let step = try #require(plan.step(StepID("east", "cilium-resources")))
         guard case .ciliumResources(_, let objects)? = step.done.first else { throw SmallMesh.NotThere() }
         func verdict(_ conflict: String?) -> Verdict {
-            let fact = ClusterFact(
+            var fact = ClusterFact(
                 name: name, ciliumObjects: objects.mapValues { .init(spec: $0, isOurs: true, conflict: conflict) })
+            fact.cilium = CiliumFact(sessions: [.init(node: "cp-e-1", peer: "192.168.15.1", state: "established")])
             let now = Moment(wall: Timestamp(seconds: 1_800_000_000), boot: 100_000)
             var table = EvidenceTable()
             table.take(Evidence(subject: .cluster(name), probe: .cluster, bootID: nil, takenAt: now, facts: [.cluster(fact)]))

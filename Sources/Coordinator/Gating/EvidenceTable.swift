@@ -7,6 +7,11 @@ package struct EvidenceTable: Hashable, Sendable {
     package private(set) var newest: [EvidenceKey: Evidence] = [:]
     package private(set) var boots: [NodeID: BootID] = [:]
     private var bootLearned: [NodeID: Moment] = [:]
+    /// Since when a cluster's connections have been seen as they are now.
+    private var steadySince: [EvidenceKey: Moment] = [:]
+
+    /// Between two looks that are further apart anything may have happened.
+    private static let widestGap = Duration.seconds(60)
 
     package init() {}
 
@@ -22,6 +27,12 @@ package struct EvidenceTable: Hashable, Sendable {
     package mutating func take(_ evidence: Evidence) {
         if case .node(let node) = evidence.subject, let boot = evidence.bootID { learn(boot, of: node, at: evidence.takenAt) }
         if let known = newest[evidence.key], known.takenAt.boot > evidence.takenAt.boot { return }
+        if evidence.probe == .cluster {
+            let known = newest[evidence.key]
+            if known == nil || known?.connections != evidence.connections || isWide(from: known, to: evidence.takenAt) {
+                steadySince[evidence.key] = evidence.takenAt
+            }
+        }
         newest[evidence.key] = evidence
     }
 
@@ -36,6 +47,7 @@ package struct EvidenceTable: Hashable, Sendable {
     /// The same facts, seen again later.
     package mutating func renew(_ key: EvidenceKey, takenAt: Moment) {
         guard let known = newest[key], known.takenAt.boot < takenAt.boot else { return }
+        if steadySince[key] != nil, isWide(from: known, to: takenAt) { steadySince[key] = takenAt }
         newest[key]?.takenAt = takenAt
     }
 
@@ -43,6 +55,17 @@ package struct EvidenceTable: Hashable, Sendable {
     package mutating func forgetEverything() {
         newest.removeAll()
         bootLearned.removeAll()
+        steadySince.removeAll()
+    }
+
+    /// How long a cluster's connections have been seen to be as they were seen last; zero after one look.
+    package func steadiness(of key: EvidenceKey) -> Duration {
+        guard let since = steadySince[key], let last = newest[key] else { return .zero }
+        return last.takenAt.age(of: since)
+    }
+
+    private func isWide(from known: Evidence?, to takenAt: Moment) -> Bool {
+        known.map { takenAt.age(of: $0.takenAt) > Self.widestGap } ?? true
     }
 
     /// - Parameter notBefore: evidence taken earlier does not count (a step's effect is judged by what was seen after it).
@@ -55,5 +78,13 @@ package struct EvidenceTable: Hashable, Sendable {
         if age > maxAge || age < .seconds(-5) { return .stale(evidence, age: age) }
         if let notBefore, evidence.takenAt.boot < notBefore.boot { return .stale(evidence, age: age) }
         return .fresh(evidence)
+    }
+}
+
+extension Evidence {
+    /// What a cluster's evidence says of its connections.
+    fileprivate var connections: ClusterFact.Clustermesh? {
+        for case .cluster(let fact) in facts { return fact.clustermesh }
+        return nil
     }
 }

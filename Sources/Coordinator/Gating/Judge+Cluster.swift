@@ -51,7 +51,7 @@ extension Judge {
 
     func kubeProxyAbsent(_ name: ClusterName, _ found: Found, _ say: Findings) -> Verdict {
         with(name, found, say) { fact in
-            guard fact.daemonSets["kube-system/kube-proxy"] != nil else { return .pass }
+            guard fact.daemonSets["kube-system/kube-proxy"] != nil || fact.cilium?.kubeProxy != nil else { return .pass }
             return say.hold(
                 .cluster(name), .mismatch, "\(name) runs kube-proxy while Cilium is to replace it",
                 "set `cluster.proxy.disabled: true` in the machine configuration and delete the DaemonSet kube-system/kube-proxy")
@@ -171,8 +171,11 @@ extension Judge {
             guard own == other else {
                 return say.deny(
                     .cluster(name), .mismatch, "the Cilium CA of \(name) (\(own.short)) is not that of \(like) (\(other.short))",
-                    "certificates already issued would not chain: delete kube-system/cilium-ca of \(name) if Cilium is not installed there, "
-                        + "else migrate with both CAs in the bundle")
+                    "certificates already issued would not chain. Where Cilium is not installed, delete kube-system/cilium-ca of \(name) and apply. "
+                        + "Else, one round over all clusters after the other: (1) `cilium upgrade --reuse-values` with tls.caBundle.enabled=true "
+                        + "and tls.caBundle.content=both CAs, until every pod of Cilium, Hubble and clustermesh-apiserver has restarted; "
+                        + "(2) put the CA of \(like) into kube-system/cilium-ca of \(name), keeping Helm's marks, then upgrade and run the CronJob "
+                        + "clustermesh-apiserver-generate-certs there; (3) take caBundle out again; see docs/guide/cilium.md")
             }
             return .pass
         }

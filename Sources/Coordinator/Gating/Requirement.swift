@@ -35,12 +35,30 @@ package enum Requirement: Hashable, Sendable, Codable {
     case ciliumConfig(ClusterName, [String: String])
     /// Pools, policies and BGP are there as planned, by `kind/name`, and nothing of ours besides.
     case ciliumResources(ClusterName, [String: HelmValue])
+    /// The cilium CLI is of a version that can handle this release of Cilium.
+    case commandLineFits(ClusterName, SemanticVersion)
+    /// No two clusters are more than one minor release of Cilium apart.
+    case versionSkew([ClusterName])
+    /// A cluster that runs another release is upgraded to this one step by step, after the clusters before it. `keeps`: keys of
+    /// cilium-config that cannot change while Cilium runs.
+    case upgradeTurn(ClusterName, to: SemanticVersion, keeps: [String: String])
+    /// Cilium serves Services and there is no kube-proxy, or the other way round.
+    case kubeProxyCoherent(ClusterName, replaced: Bool)
+    /// Each router has a session, and no session to it is down.
+    case bgpEstablished(ClusterName, peers: [IPAddress])
     case datapathParity([ClusterName])
     case clusterIDs([ClusterName], ids: [Int])
     /// No CA yet, or the very one that `like` has: anything else would have to be migrated.
     case meshCAFree(ClusterName, like: ClusterName)
     case meshCAShared(ClusterName, like: ClusterName)
     case clustermeshReady(ClusterName, nodePort: Int?)
+    /// `domain`: under which the others address the server.
+    case meshCertificates(ClusterName, domain: String)
+    /// Of clusters that are reached through NodePorts.
+    case meshEndpoints([ClusterName])
+    case meshSynced([ClusterName])
+    /// The connections of all have been as they are for so long.
+    case meshSteady([ClusterName], TimeSpan)
     case clustermeshConnected(ClusterName, remotes: [ClusterName])
     /// Each is connected to all the others; one requirement with each name once, so that a plan grows with clusters and not with pairs.
     case meshConnected([ClusterName])
@@ -105,6 +123,15 @@ package enum Requirement: Hashable, Sendable, Codable {
     private enum CiliumHealthyCodingKeys: String, CodingKey { case _0 = "cluster", version, nodes }
     private enum CiliumConfigCodingKeys: String, CodingKey { case _0 = "cluster", _1 = "values" }
     private enum CiliumResourcesCodingKeys: String, CodingKey { case _0 = "cluster", _1 = "objects" }
+    private enum CommandLineFitsCodingKeys: String, CodingKey { case _0 = "cluster", _1 = "version" }
+    private enum VersionSkewCodingKeys: String, CodingKey { case _0 = "clusters" }
+    private enum UpgradeTurnCodingKeys: String, CodingKey { case _0 = "cluster", to, keeps }
+    private enum KubeProxyCoherentCodingKeys: String, CodingKey { case _0 = "cluster", replaced }
+    private enum BgpEstablishedCodingKeys: String, CodingKey { case _0 = "cluster", peers }
+    private enum MeshCertificatesCodingKeys: String, CodingKey { case _0 = "cluster", domain }
+    private enum MeshEndpointsCodingKeys: String, CodingKey { case _0 = "clusters" }
+    private enum MeshSyncedCodingKeys: String, CodingKey { case _0 = "clusters" }
+    private enum MeshSteadyCodingKeys: String, CodingKey { case _0 = "clusters", _1 = "span" }
     private enum DatapathParityCodingKeys: String, CodingKey { case _0 = "clusters" }
     private enum ClusterIDsCodingKeys: String, CodingKey { case _0 = "clusters", ids }
     private enum MeshCAFreeCodingKeys: String, CodingKey { case _0 = "cluster", like }
@@ -191,11 +218,18 @@ package enum Requirement: Hashable, Sendable, Codable {
         case .ciliumHealthy: .ciliumHealthy
         case .ciliumConfig: .ciliumConfig
         case .ciliumResources: .ciliumResources
+        case .commandLineFits, .versionSkew: .ciliumVersions
+        case .upgradeTurn: .ciliumUpgrade
+        case .kubeProxyCoherent: .kubeProxy
+        case .bgpEstablished: .bgpSessions
         case .datapathParity: .datapathParity
         case .clusterIDs: .clusterIDs
         case .meshCAFree, .meshCAShared: .meshCA
         case .clustermeshReady: .clustermeshReady
-        case .clustermeshConnected, .meshConnected: .clustermeshConnected
+        case .meshCertificates: .meshCertificates
+        case .meshEndpoints: .meshEndpoints
+        case .meshSynced: .meshSynced
+        case .clustermeshConnected, .meshConnected, .meshSteady: .clustermeshConnected
         case .connectivity: .connectivity
         case .terraformReady: .terraformReady
         case .stateLocked: .stateLocked
@@ -226,12 +260,14 @@ package enum Requirement: Hashable, Sendable, Codable {
     package var comparesConfiguration: Bool {
         switch self {
         case .bridgeCarries, .nodesRegistered, .gatewayBundle, .ciliumConfig, .ciliumResources, .datapathParity, .clusterIDs, .meshCAShared,
-            .clustermeshReady, .provisioned, .serviceDeployed, .podSecurity, .talosRelease, .kubePrism, .talosManifests:
+            .clustermeshReady, .provisioned, .serviceDeployed, .podSecurity, .talosRelease, .kubePrism, .talosManifests,
+            .kubeProxyCoherent, .versionSkew:
             true
         case .agentReady, .bootStable, .clockWithin, .kernelFit, .link, .address, .reaches, .diskIdentity, .diskUnused, .diskBlank,
             .diskWitness, .osdRetired, .blankProven, .wiperArmed, .warranted, .clustersDistinct, .kubeProxyAbsent, .ciliumHealthy,
             .meshCAFree, .clustermeshConnected, .meshConnected, .connectivity, .terraformReady, .stateLocked, .provisionSafe, .cephHealthy,
-            .teardownWarranted, .lossesWarranted, .gone, .hostClean, .serviceWorks, .serviceUnclaimed, .servingCertificates, .kernelTracing,
+            .teardownWarranted, .lossesWarranted, .gone, .hostClean, .commandLineFits, .upgradeTurn, .bgpEstablished, .meshCertificates,
+            .meshEndpoints, .meshSynced, .meshSteady, .serviceWorks, .serviceUnclaimed, .servingCertificates, .kernelTracing,
             .kernelModule, .machinesRunning, .etcdBootstrapped, .awaitingBootstrap, .etcdHealthy:
             false
         }
@@ -241,6 +277,9 @@ package enum Requirement: Hashable, Sendable, Codable {
     package var alsoAsks: [EvidenceKey] {
         if case .gone(let remnant, .some) = self { remnant.seenBy } else { [] }
     }
+
+    /// Whether it asks how long something has been so, which no single look can answer.
+    package var takesTime: Bool { if case .meshSteady = self { true } else { false } }
 
     /// The evidence it looks at.
     package var needs: [EvidenceKey] {
@@ -263,12 +302,14 @@ package enum Requirement: Hashable, Sendable, Codable {
         case .warranted, .teardownWarranted: []
         case .gone(let remnant, nil): remnant.seenBy
         case .gone(_, .some): [EvidenceKey(.mesh, .provision)]
-        case .clustersDistinct(let names), .datapathParity(let names), .clusterIDs(let names, _), .meshConnected(let names):
+        case .clustersDistinct(let names), .datapathParity(let names), .clusterIDs(let names, _), .meshConnected(let names),
+            .versionSkew(let names), .meshEndpoints(let names), .meshSynced(let names), .meshSteady(let names, _):
             names.map { EvidenceKey(.cluster($0), .cluster) }
         case .nodesRegistered(let name, _, _), .kubeProxyAbsent(let name), .gatewayBundle(let name, _), .ciliumHealthy(let name, _, _),
             .ciliumConfig(let name, _), .ciliumResources(let name, _), .clustermeshReady(let name, _), .clustermeshConnected(let name, _),
             .serviceDeployed(let name, _, _, _), .serviceWorks(let name, _), .serviceUnclaimed(let name, _), .podSecurity(let name, _, _),
-            .servingCertificates(let name), .cephHealthy(let name, _):
+            .servingCertificates(let name), .cephHealthy(let name, _), .commandLineFits(let name, _), .upgradeTurn(let name, _, _),
+            .kubeProxyCoherent(let name, _), .bgpEstablished(let name, _), .meshCertificates(let name, _):
             [EvidenceKey(.cluster(name), .cluster)]
         case .meshCAFree(let name, let like), .meshCAShared(let name, let like):
             name == like

@@ -51,6 +51,8 @@ package struct LabMeshFile: Hashable, Sendable {
         \(services.map { "    - " + $0.line }.joined(separator: "\n"))
           policy:
             evidence: { maxAge: 10m }
+            # A lab has no time for the minute that a mesh is to stay connected.
+            mesh: { steadyFor: 2s }
             warrants: { signatures: 1 }
 
         """

@@ -136,7 +136,7 @@ struct SpecReader {
 
     private func readPolicy(_ spec: Section) -> MeshSpec.Policy {
         var policy = MeshSpec.Policy()
-        guard let section = spec.section("policy", "\"policy\"", keys: ["evidence", "warrants", "wipes", "parallelism"]) else {
+        guard let section = spec.section("policy", "\"policy\"", keys: ["evidence", "warrants", "wipes", "parallelism", "mesh"]) else {
             return policy
         }
         let evidence = section.section("evidence", "\"evidence\"", keys: ["maxAge"])
@@ -144,6 +144,7 @@ struct SpecReader {
         if let wipes = section.section("wipes", "\"wipes\"", keys: ["witnesses", "readBack", "sample"]) { policy.wipes = readWipes(wipes) }
         policy.evidenceMaxAge = evidence?.optional("maxAge", .age) ?? policy.evidenceMaxAge
         policy.warrantSignatures = warrants?.optional("signatures", .integer(1...2)) ?? policy.warrantSignatures
+        policy.steadyFor = section.section("mesh", "\"mesh\"", keys: ["steadyFor"])?.optional("steadyFor", .steady)
         policy.parallelism = section.optional("parallelism", .integer(1...1024)) ?? policy.parallelism
         return policy
     }
@@ -168,6 +169,12 @@ extension Form where Value == Int {
 }
 
 extension Form where Value == TimeSpan {
+    fileprivate static var steady: Self {
+        Form(wanted: "\(TimeSpan.form), from 1s to 1h") { text, _ in
+            TimeSpan(text).flatMap { (.seconds(1) ... .seconds(3600)).contains($0.duration) ? $0 : nil }
+        }
+    }
+
     fileprivate static var age: Self {
         Form(wanted: "\(TimeSpan.form), longer than nothing") { text, _ in
             TimeSpan(text).flatMap { $0.duration > .zero ? $0 : nil }

@@ -197,6 +197,7 @@ extension YAMLWriter {
         if let wipes = spec.policy.wipes {
             line(2, "wipes: \(flow([("witnesses", wipes.witnesses), ("readBack", wipes.readBack), ("sample", wipes.sample)]))")
         }
+        if let steady = spec.policy.steadyFor { line(2, "mesh: \(flow([("steadyFor", steady)]))") }
         field(2, "parallelism", spec.policy.parallelism)
     }
 }

@@ -12,7 +12,8 @@ extension Planner {
     ) rethrows -> Plan {
         let build = try plan(spec, hash: hash, digest: digest)
         let steps = build.steps.compactMap { step -> Step? in
-            let all = step.done + (step.proof ?? [])
+            // A question is answered by one look.
+            let all = (step.done + (step.proof ?? [])).filter { !$0.takesTime }
             let questions = onlyConfiguration ? all.filter(\.comparesConfiguration) : all
             guard !questions.isEmpty else { return nil }
             let reads = questions.contains { $0.gate == .blankProven }

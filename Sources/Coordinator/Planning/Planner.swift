@@ -135,6 +135,7 @@ package struct Planner: Sendable {
         if spec.versions.gatewayAPI != nil { after.append(StepID(cluster.name.text, "gateway-api")) }
         var gates: [Requirement] = cluster.nodes.filter(\.hasAgent).flatMap { node in hostGates(node, cluster) }
         if cluster.cilium.kubeProxyReplacement { gates.append(.kubeProxyAbsent(cluster.name)) }
+        gates += releaseGates(cluster)
         let configured = talosConfiguration(cluster)
         return Step(
             id: StepID(cluster.name.text, "cilium"), title: "install or upgrade Cilium \(spec.versions.cilium)",
@@ -142,6 +143,7 @@ package struct Planner: Sendable {
             done: [
                 .ciliumHealthy(cluster.name, version: spec.versions.cilium, nodes: cluster.nodes.count),
                 .ciliumConfig(cluster.name, ciliumConfig(cluster)),
+                .kubeProxyCoherent(cluster.name, replaced: cluster.cilium.kubeProxyReplacement),
             ] + configured + readyEnds(cluster))
     }
 
@@ -156,7 +158,7 @@ package struct Planner: Sendable {
                 id: resourceStepID(cluster), title: "apply load balancer pools, L2 policies and BGP", place: .cluster(cluster.name),
                 action: .applyCiliumResources(cluster.name), after: [StepID(cluster.name.text, "cilium")],
                 gates: [.ciliumHealthy(cluster.name, version: spec.versions.cilium, nodes: cluster.nodes.count)],
-                done: [.ciliumResources(cluster.name, objects)], deadline: TimeSpan(.seconds(120)))
+                done: [.ciliumResources(cluster.name, objects)] + bgpEnds(cluster), deadline: TimeSpan(.seconds(120)))
         ]
     }
 
@@ -187,7 +189,7 @@ package struct Planner: Sendable {
     }
 
     /// The keys of ConfigMap cilium-config that the plan decides.
-    private func ciliumConfig(_ cluster: MeshSpec.Cluster) -> [String: String] {
+    func ciliumConfig(_ cluster: MeshSpec.Cluster) -> [String: String] {
         var config = [
             "cluster-name": cluster.name.text, "cluster-id": String(cluster.id), "routing-mode": cluster.cilium.routingMode.rawValue,
             "kube-proxy-replacement": String(cluster.cilium.kubeProxyReplacement),
@@ -274,15 +276,16 @@ package struct Planner: Sendable {
             action: .enableClustermesh(cluster.name), after: [StepID(cluster.name.text, "cilium")],
             gates: [
                 .ciliumHealthy(cluster.name, version: spec.versions.cilium, nodes: cluster.nodes.count),
-                .meshCAShared(cluster.name, like: spec.clusters[0].name),
+                .meshCAShared(cluster.name, like: spec.clusters[0].name), .commandLineFits(cluster.name, spec.versions.cilium),
             ],
-            done: [.clustermeshReady(cluster.name, nodePort: port)])
+            done: [.clustermeshReady(cluster.name, nodePort: port), .meshCertificates(cluster.name, domain: domain(of: cluster))])
     }
 
     /// `connect --connection-mode mesh` is one command for all; what it needs is proven node by node.
     private func meshStep() -> Step {
         var gates: [Requirement] = [
-            .clustersDistinct(names), .clusterIDs(names, ids: spec.clusters.map(\.id)), .datapathParity(names),
+            .clustersDistinct(names), .clusterIDs(names, ids: spec.clusters.map(\.id)), .datapathParity(names), .versionSkew(names),
+            .commandLineFits(names[0], spec.versions.cilium),
         ]
         gates += spec.clusters.dropFirst().map { .meshCAShared($0.name, like: spec.clusters[0].name) }
         for (index, cluster) in spec.clusters.enumerated() {
@@ -295,7 +298,13 @@ package struct Planner: Sendable {
         return Step(
             id: connectStep, title: "connect \(names.count) clusters", place: .mesh, action: .connectClustermesh(names),
             after: names.map { StepID($0.text, "clustermesh") }, gates: gates,
-            done: [.meshConnected(names)])
+            done: [.meshConnected(names), .meshSynced(names)] + (ported.count > 1 ? [.meshEndpoints(ported)] : []),
+            proof: [.meshSteady(names, steadyFor)], settling: TimeSpan(.seconds(240) + steadyFor.duration))
+    }
+
+    /// Reached through NodePorts; behind a load balancer the balancer chooses.
+    private var ported: [ClusterName] {
+        spec.clusters.filter { $0.cilium.clustermesh.serviceType == .nodePort }.map(\.name)
     }
 
     /// Every node proves the way to two nodes of each neighbour: the two clusters before and the two after it in a ring, so that the

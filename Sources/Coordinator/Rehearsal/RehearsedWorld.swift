@@ -28,6 +28,8 @@ package struct RehearsedWorld: Hashable, Sendable {
         package var gateway: SemanticVersion?
         package var authority: String?
         package var cilium = false
+        /// Another release than the planned one.
+        package var ciliumRelease: SemanticVersion?
         package var apiserver = false
         /// Pools, policies and BGP objects, by `kind/name`.
         package var resources: [String: HelmValue] = [:]
@@ -282,12 +284,16 @@ package struct RehearsedWorld: Hashable, Sendable {
             name: name, systemUID: "uid-of-\(name)",
             nodes: nodes.map { .init(name: $0.name.text, internalIP: $0.address, podCIDR: nil, ready: state.cilium) })
         fact.gatewayBundle = state.gateway
+        fact.cilium = CiliumFact(
+            commandLine: Self.commandLine, kubeProxy: cluster?.cilium.kubeProxyReplacement == false ? .init(desired: 1, ready: 1) : nil)
         fact.meshCA = state.authority.flatMap { Digest(Array(("ca:" + $0 + String(repeating: ".", count: 32)).utf8.prefix(32))) }
         if state.cilium, let cluster {
             fact.ciliumObjects = state.resources.mapValues { .init(spec: $0, isOurs: true) }
-            fact.releases["kube-system/cilium"] = .init(chart: "cilium", version: spec.versions.cilium.description, status: "deployed")
+            fact.releases["kube-system/cilium"] = .init(
+                chart: "cilium", version: (state.ciliumRelease ?? spec.versions.cilium).description, status: "deployed")
             fact.daemonSets["kube-system/cilium"] = .init(desired: nodes.count, ready: nodes.count)
             fact.ciliumErrors = []
+            fact.cilium = cilium(cluster, state)
             fact.ciliumConfig = [
                 "cluster-name": name.text, "cluster-id": String(cluster.id), "routing-mode": cluster.cilium.routingMode.rawValue,
                 "kube-proxy-replacement": String(cluster.cilium.kubeProxyReplacement),
@@ -319,6 +325,28 @@ package struct RehearsedWorld: Hashable, Sendable {
         return fact
     }
 
+    /// Everything that is asked of Cilium besides, in order.
+    private func cilium(_ cluster: MeshSpec.Cluster, _ state: ClusterState) -> CiliumFact {
+        var fact = CiliumFact(
+            commandLine: Self.commandLine, kubeProxy: cluster.cilium.kubeProxyReplacement ? nil : .init(desired: 1, ready: 1))
+        let leaf = CiliumFact.Leaf(
+            chains: true, servesServers: true, servesClients: true, dnsNames: ["*.mesh.cilium.io", "*.hubble-grpc.cilium.io"],
+            notAfter: Timestamp(seconds: 253_402_300_799))
+        fact.leaves = Dictionary(
+            (state.apiserver ? ["server", "admin", "remote", "local"] : []).map { ("clustermesh-apiserver-\($0)-cert", leaf) },
+            uniquingKeysWith: { first, _ in first })
+        let remotes = state.remotes.compactMap(spec.cluster)
+        fact.endpoints = Dictionary(
+            remotes.map { ($0.name.text, $0.nodes.map(\.address.description)) }, uniquingKeysWith: { first, _ in first })
+        fact.unsynced = Dictionary(remotes.map { ($0.name.text, []) }, uniquingKeysWith: { first, _ in first })
+        fact.sessions = (cluster.cilium.bgp?.peers ?? []).map {
+            CiliumFact.Session(node: cluster.nodes.first?.name.text ?? "", peer: $0.address.description, state: "established")
+        }
+        return fact
+    }
+
+    private static let commandLine = CiliumFact.CommandLine(version: SemanticVersion(0, 19, 7), madeFor: SemanticVersion(1, 19, 5))
+
     private func connectivity(_ name: ClusterName, _ state: ClusterState) -> [Fact] {
         spec.clusters.filter { $0.name != name }.map { other in
             .connectivity(
@@ -345,7 +373,9 @@ package struct RehearsedWorld: Hashable, Sendable {
         case .look: break
         case .installGatewayAPI(let name, let version): clusters[name]?.gateway = version
         case .seedMeshCA(let name): clusters[name]?.authority = "mesh"
-        case .installCilium(let name): clusters[name]?.cilium = true
+        case .installCilium(let name):
+            clusters[name]?.cilium = true
+            clusters[name]?.ciliumRelease = nil
         case .applyCiliumResources(let name):
             for case .ciliumResources(name, let objects) in step.done { clusters[name]?.resources = objects }
         case .enableClustermesh(let name): clusters[name]?.apiserver = true

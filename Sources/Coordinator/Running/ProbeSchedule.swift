@@ -78,6 +78,13 @@ extension RunMachine {
                 }
             }
             return requirement.needs + (owned ? (run?.plan.spec.clusters ?? []).map { EvidenceKey(.cluster($0.name), .cluster) } : [])
+        case .upgradeTurn(let name, let version, _):
+            // Others matter only to an upgrade.
+            guard case .cluster(let fact)? = evidence.newest[EvidenceKey(.cluster(name), .cluster)]?.facts.first,
+                let release = fact.releases["kube-system/cilium"], SemanticVersion(release.version) != version
+            else { return requirement.needs }
+            let earlier = (run?.plan.spec.clusters ?? []).map(\.name).prefix { $0 != name }
+            return requirement.needs + earlier.map { EvidenceKey(.cluster($0), .cluster) }
         default: return requirement.needs + requirement.alsoAsks
         }
     }

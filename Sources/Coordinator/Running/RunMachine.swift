@@ -115,7 +115,8 @@ package struct RunMachine: Sendable {
         guard known.bootID == new.bootID, known.says(sameAs: new) else { return [.evidenceTaken(new)] }
         let maxAge = run?.plan.spec.policy.evidenceMaxAge.duration ?? .seconds(600)
         let mustBeYounger = run?.newsFrom.map { known.takenAt.boot < $0.boot } ?? false
-        let isOld = new.takenAt.age(of: known.takenAt) > maxAge / 4
+        let age = new.takenAt.age(of: known.takenAt)
+        let isOld = age > maxAge / 4 || run?.pulse(of: new.key).map { age >= $0 } ?? false
         return mustBeYounger || isOld ? [.evidenceRenewed(key: new.key, takenAt: new.takenAt)] : []
     }
 

@@ -111,7 +111,23 @@ package struct RunStatus: Hashable, Sendable {
     }
 
     /// Evidence taken before this says nothing new to some step.
-    package var newsFrom: Moment? { plan.purpose.onlyLooks ? startedAt : newestReport }
+    package var newsFrom: Moment? {
+        if plan.purpose.onlyLooks { return startedAt }
+        // An attempt that was cut off has no report, and is looked into all the same.
+        let looks = steps.compactMap { if case .verifying(_, let since) = $0.status { since } else { nil } }
+        return (looks + [newestReport].compactMap(\.self)).max { $0.boot < $1.boot }
+    }
+
+    /// How often the same facts again are news, to a step that waits until they have been so for a while; `nil` when none does.
+    func pulse(of key: EvidenceKey) -> Duration? {
+        steps.flatMap { record -> [Duration] in
+            guard case .verifying = record.status else { return [] }
+            return (record.step.proof ?? []).compactMap { requirement in
+                guard case .meshSteady(_, let span) = requirement, requirement.needs.contains(key) else { return nil }
+                return min(.seconds(10), span.duration / 4)
+            }
+        }.min()
+    }
 
     package func predecessorsDone(_ step: Step) -> Bool {
         step.after.allSatisfy { self[$0]?.status.isDone ?? false }

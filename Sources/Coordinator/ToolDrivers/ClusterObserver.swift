@@ -36,6 +36,7 @@ struct ClusterObserver: Sendable {
             fact.overdueServingRequests = try await overdueServingRequests(client)
         }
         let seen = try await cilium
+        fact.cilium = seen.besides
         fact.ciliumErrors = seen.errors
         fact.clustermesh = seen.clustermesh
         fact.ciliumObjects = seen.objects
@@ -45,6 +46,7 @@ struct ClusterObserver: Sendable {
 
     /// What is seen of Cilium besides its ConfigMap.
     private struct CiliumView {
+        var besides: CiliumFact?
         var errors: [String]?
         var clustermesh: ClusterFact.Clustermesh?
         var objects: [String: ClusterFact.CiliumObject]?
@@ -55,17 +57,22 @@ struct ClusterObserver: Sendable {
         _ cluster: MeshSpec.Cluster, release: SemanticVersion, isInstalled: Bool, _ client: KubernetesClient
     ) async throws -> CiliumView {
         var view = CiliumView()
+        let observer = CiliumObserver(tools: tools, client: client, cluster: cluster)
         guard isInstalled else {
+            view.besides = try await observer.observe(status: nil, isInstalled: false)
             view.leftovers = try await CiliumLeftovers(tools: tools, client: client).look().removable.map(\.description).sorted()
             return view
         }
         let cilium = CiliumDriver(tools: tools)
-        async let errors = cilium.statusErrors(cluster)
+        async let asked = cilium.status(cluster)
         async let clustermesh = clustermesh(cluster, cilium, client)
         if !CiliumResources.of(cluster, cilium: release).isEmpty {
             view.objects = try await CiliumResourceDriver(client: client, release: release).observe()
         }
-        (view.errors, view.clustermesh) = (try await errors, try await clustermesh)
+        let status = try await asked
+        view.errors = status.flatMap(CiliumDriver.statusErrors)
+        view.besides = try await observer.observe(status: status, isInstalled: true)
+        view.clustermesh = try await clustermesh
         return view
     }
 
@@ -76,7 +83,8 @@ struct ClusterObserver: Sendable {
         let conditions = item["status", "conditions"]?.list ?? []
         return ClusterFact.RegisteredNode(
             name: name, internalIP: address.flatMap(IPAddress.init), podCIDR: item["spec", "podCIDR"]?.string.flatMap(CIDR.init),
-            ready: conditions.contains { $0["type"]?.string == "Ready" && $0["status"]?.string == "True" })
+            ready: conditions.contains { $0["type"]?.string == "Ready" && $0["status"]?.string == "True" },
+            cordoned: item["spec", "unschedulable"]?.bool == true ? true : nil)
     }
 
     private func daemonSets(_ client: KubernetesClient) async throws -> [String: ClusterFact.DaemonSet] {

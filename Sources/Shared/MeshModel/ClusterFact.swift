@@ -7,11 +7,14 @@ package struct ClusterFact: Hashable, Sendable, Codable {
         package var internalIP: IPAddress?
         package var podCIDR: CIDR?
         package var ready: Bool
-        package init(name: String, internalIP: IPAddress?, podCIDR: CIDR?, ready: Bool) {
+        /// Nothing new is put on it, as while it is drained; absent otherwise.
+        package var cordoned: Bool?
+        package init(name: String, internalIP: IPAddress?, podCIDR: CIDR?, ready: Bool, cordoned: Bool? = nil) {
             self.name = name
             self.internalIP = internalIP
             self.podCIDR = podCIDR
             self.ready = ready
+            self.cordoned = cordoned
         }
     }
     package struct DaemonSet: Hashable, Sendable, Codable {
@@ -96,6 +99,8 @@ package struct ClusterFact: Hashable, Sendable, Codable {
     package var releases: [String: Release]
     /// CephCluster health by `namespace/name`, as (health, OSDs up).
     package var ceph: [String: CephHealth]
+    /// Absent in evidence of earlier versions.
+    package var cilium: CiliumFact?
     /// By `kind/name`; absent where the spec has none, or Cilium's kinds are not there yet.
     package var ciliumObjects: [String: CiliumObject]?
     /// Definitions and certificates that a Cilium which is gone has left and nobody uses; absent while one is installed.

@@ -388,13 +388,17 @@ package struct MeshSpec: Hashable, Sendable, Codable {
         package var parallelism: Int
         /// How wipes are witnessed and proven; absent in plans of earlier versions.
         package var wipes: Wipes?
+        /// How long the clusters must stay connected before that counts; absent for a minute.
+        package var steadyFor: TimeSpan?
         package init(
-            evidenceMaxAge: TimeSpan = TimeSpan(.seconds(600)), warrantSignatures: Int = 1, parallelism: Int = 16, wipes: Wipes? = Wipes()
+            evidenceMaxAge: TimeSpan = TimeSpan(.seconds(600)), warrantSignatures: Int = 1, parallelism: Int = 16, wipes: Wipes? = Wipes(),
+            steadyFor: TimeSpan? = nil
         ) {
             self.evidenceMaxAge = evidenceMaxAge
             self.warrantSignatures = warrantSignatures
             self.parallelism = parallelism
             self.wipes = wipes
+            self.steadyFor = steadyFor
         }
     }
 

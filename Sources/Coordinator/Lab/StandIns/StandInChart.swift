@@ -108,6 +108,14 @@ struct StandInChart: Sendable {
             let job = "clustermesh-apiserver-generate-certs"
             let spec = Self.workload("Job", job, labels: ["k8s-app": .string(job)], images: ["certgen": "quay.io/cilium/certgen:v0.2.4"])
             list.append((.job(namespace, job), spec))
+            list.append(
+                (
+                    StandInPath(group: "apis/batch/v1", namespace: namespace, resource: "cronjobs", name: job),
+                    [
+                        "apiVersion": "batch/v1", "kind": "CronJob", "metadata": ["name": .string(job)],
+                        "spec": ["schedule": "0 0 1 */4 *", "jobTemplate": ["spec": spec["spec"] ?? .map([:])]],
+                    ]
+                ))
         }
         return list
     }
@@ -160,17 +168,5 @@ struct StandInChart: Sendable {
             "data": ["ca.crt": .string(StandInJSON.base64(certificate.pem)), "ca.key": .string(StandInJSON.base64(try key.pem))],
         ]
         return isOwned ? owned(secret, release: "cilium", namespace: "kube-system") : secret
-    }
-
-    /// The Secrets of the clustermesh API server. Their leaf certificates are not real; nothing in a lab speaks TLS with them.
-    static func meshCertificates(ca: HelmValue?) -> [HelmValue] {
-        ["server", "admin", "remote", "local"].map { role in
-            let name = "clustermesh-apiserver-\(role)-cert"
-            let text = HelmValue.string(StandInJSON.base64("stand-in for \(name)\n"))
-            return [
-                "apiVersion": "v1", "kind": "Secret", "type": "kubernetes.io/tls", "metadata": ["name": .string(name)],
-                "data": ["ca.crt": ca?["data", "ca.crt"] ?? "", "tls.crt": text, "tls.key": text],
-            ]
-        }
     }
 }

@@ -31,6 +31,8 @@ extension StandInCilium {
         for path: StandInPath in [
             .service(Self.namespace, "clustermesh-apiserver"), .deployment(Self.namespace, "clustermesh-apiserver"),
             .job(Self.namespace, "clustermesh-apiserver-generate-certs"),
+            .init(
+                group: "apis/batch/v1", namespace: Self.namespace, resource: "cronjobs", name: "clustermesh-apiserver-generate-certs"),
         ] { try await client.delete(path) }
         try await deploy(
             release.next(version: release.chartVersion, config: values), client, doing: "Unable to disable ClusterMesh")
@@ -91,7 +93,7 @@ extension StandInCilium {
     }
 
     /// What each agent (or KVStoreMesh) of this cluster would say of every cluster that it is configured to reach.
-    private func connectivity(
+    func connectivity(
         _ client: StandInClient, isKVStoreMesh: Bool, _ faults: StandInFaults
     ) async throws -> StandInConnectivity {
         let secret = isKVStoreMesh ? "cilium-kvstoremesh" : "cilium-clustermesh"

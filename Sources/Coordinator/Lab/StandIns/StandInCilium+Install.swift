@@ -102,6 +102,11 @@ extension StandInCilium {
                 }
             }
             try await registerKinds(client)
+            // The chart signs anew at every operation.
+            let ca = try await client.get(.secret(Self.namespace, "cilium-ca"))
+            for secret in StandInChart.hubbleCertificates(chart, ca: ca) {
+                try await client.put(secret, at: .secret(Self.namespace, secret["metadata", "name"]?.text ?? ""))
+            }
             if chart.usesAPIServer { try await issueByHelm(chart, client) }
             if arguments.has("--wait") { try await waitReady(chart, client) }
         } catch let failure as StandInFailure {
@@ -129,7 +134,9 @@ extension StandInCilium {
 
     private func issueByHelm(_ chart: StandInChart, _ client: StandInClient) async throws {
         guard chart.values["clustermesh", "apiserver", "tls", "auto", "method"]?.text != "cronJob" else { return }
-        for secret in StandInChart.meshCertificates(ca: try await client.get(.secret(Self.namespace, "cilium-ca"))) {
+        let name = chart.config["cluster-name"] ?? ""
+        let ca = try await client.get(.secret(Self.namespace, "cilium-ca"))
+        for secret in StandInChart.meshCertificates(cluster: name, ca: ca) {
             try await client.put(secret, at: .secret(Self.namespace, secret["metadata", "name"]?.text ?? ""))
         }
     }

@@ -19,7 +19,10 @@ extension StandInCilium {
                     "Unable to determine status:  timeout while waiting for status to become successful: context deadline exceeded")
             }
         }
-        if try await client.faults().ciliumStatusGarbage {
+        let faults = try await client.faults()
+        // What each agent knows of the other clusters; who is connected has received everything here.
+        if report.failures.isEmpty { report.mesh = try await connectivity(client, isKVStoreMesh: false, faults) }
+        if faults.ciliumStatusGarbage {
             call.say("I1123 08:40:01.000000  stand-in: {\"errors\": [truncated")
             return
         }
@@ -56,6 +59,7 @@ struct StandInCiliumReport: Sendable {
     }
 
     private(set) var parts: [Part] = []
+    var mesh: StandInConnectivity?
     /// Why it could not look; then the exit code is 1.
     private(set) var failures: [String] = []
     private var chartVersion: String?
@@ -115,10 +119,22 @@ struct StandInCiliumReport: Sendable {
         if let agents = parts.first, agents.ready > 0 {
             for pod in agents.pods {
                 json["cilium_status", pod] = ["cilium": ["state": "Ok", "msg": "stand-in of the Meshgate Lab"]]
+                if let mesh, !mesh.remotes.isEmpty {
+                    json["cilium_status", pod, "cluster-mesh", "clusters"] = .list(mesh.remotes.map(remote))
+                }
                 json["cilium_endpoints", pod] = []
             }
         }
         return json
+    }
+
+    /// As the agent's API has it; what is false is left out.
+    private func remote(_ name: String) -> HelmValue {
+        guard mesh?.connected.contains(name) == true else { return ["name": .string(name), "status": "0/1 configurations, not connected"] }
+        return [
+            "name": .string(name), "connected": true, "ready": true, "status": "ready",
+            "synced": ["nodes": true, "endpoints": true, "identities": true, "services": true],
+        ]
     }
 
     private var collectionErrors: [HelmValue] {

@@ -43,6 +43,7 @@ struct StandInCilium: Sendable {
         case ["clustermesh", "connect"]: try await connect()
         case ["clustermesh", "disconnect"]: try await disconnect()
         case ["sysdump"]: try await sysdump()
+        case ["bgp", "peers"]: try await bgpPeers()
         case ["connectivity", "test"]: try await testConnectivity()
         default: throw StandInFailure.error("unknown command \"\(words.joined(separator: " "))\" for \"cilium\"")
         }
@@ -57,6 +58,7 @@ struct StandInCilium: Sendable {
               cilium [install|upgrade|uninstall|status|version] [flags]
               cilium clustermesh [enable|disable|status|connect|disconnect] [flags]
               cilium connectivity test [flags]
+              cilium bgp peers [flags]
               cilium sysdump [flags]
             """)
     }
@@ -65,7 +67,7 @@ struct StandInCilium: Sendable {
         if let output = call.arguments.first(where: { $0.hasPrefix("-o") || $0.hasPrefix("--output") }) {
             throw StandInArguments.unknown(output)
         }
-        call.say("cilium-cli: stand-in of the Meshgate Lab, answers as v0.19.7 was recorded")
+        call.say("cilium-cli: v0.19.7 compiled with the stand-in of the Meshgate Lab")
         call.say("cilium image (default): v\(Self.defaultVersion)")
         call.say("cilium image (stable): unknown")
         if arguments.has("--client") { return }

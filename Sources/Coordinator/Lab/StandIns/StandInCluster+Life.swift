@@ -29,13 +29,25 @@ extension StandInCluster {
 
     /// What the chart's Job does once its pod has run: until then the Secrets do not exist.
     private func issueMeshCertificates() throws {
-        let job = store[.job("kube-system", "clustermesh-apiserver-generate-certs")]
-        guard job?["status", "succeeded"] == 1, !hasMeshCertificates else { return }
-        for secret in StandInChart.meshCertificates(ca: store[.secret("kube-system", "cilium-ca")]) {
+        let label = "clustermesh-apiserver-generate-certs"
+        let done = store.list(StandInPath(group: "apis/batch/v1", namespace: "kube-system", resource: "jobs")).filter { _, job in
+            job["metadata", "labels", "k8s-app"]?.text == label && job["status", "succeeded"] == 1
+                && job["metadata", "annotations", Self.issuedMark] == nil
+        }
+        guard !done.isEmpty else { return }
+        for (path, job) in done {
+            var marked = job
+            marked["metadata", "annotations", Self.issuedMark] = "true"
+            try store.save(marked, at: path)
+        }
+        for secret in StandInChart.meshCertificates(cluster: seed.cluster, ca: store[.secret("kube-system", "cilium-ca")]) {
             guard let name = secret["metadata", "name"]?.text else { continue }
             try store.save(secret, at: .secret("kube-system", name))
         }
     }
+
+    /// On a Job of which the certificates are there.
+    private static let issuedMark = "stand-in/issued"
 
     private func status(of object: HelmValue, at path: StandInPath, _ faults: StandInFaults) -> HelmValue? {
         switch path.resource {

@@ -21,6 +21,8 @@ package struct StandInFaults: Hashable, Sendable, Codable {
     package var ciliumExitZeroNotConnected = false
     /// `clustermesh status -o json` has no connectivity section, as recorded when pods cannot be asked.
     package var connectivityUnknown = false
+    /// No router answers.
+    package var bgpDown = false
     /// Failures in a connectivity test.
     package var connectivityFailures = 0
     /// At the first start: a Secret cilium-ca that is not the mesh's.
@@ -59,6 +61,7 @@ package struct StandInFaults: Hashable, Sendable, Codable {
         ciliumHang = try value(.ciliumHang, ciliumHang)
         ciliumExitZeroNotConnected = try value(.ciliumExitZeroNotConnected, ciliumExitZeroNotConnected)
         connectivityUnknown = try value(.connectivityUnknown, connectivityUnknown)
+        bgpDown = try value(.bgpDown, bgpDown)
         connectivityFailures = try value(.connectivityFailures, connectivityFailures)
         foreignCA = try value(.foreignCA, foreignCA)
         kubeProxy = try value(.kubeProxy, kubeProxy)

@@ -28,7 +28,7 @@ struct StandInHelm: Sendable {
             return call.say("The stand-in helm of the Meshgate Lab: upgrade --install NAME CHART, uninstall NAME, list, version.")
         }
         switch words[0] {
-        case "version": call.say("stand-in of the Meshgate Lab, as v3.19.0")
+        case "version": call.say("v3.19.0+stand-in-of-the-meshgate-lab")
         case "upgrade": try await upgrade()
         case "uninstall", "delete": try await uninstall()
         case "list", "ls": try await list()

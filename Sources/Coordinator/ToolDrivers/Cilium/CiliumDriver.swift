@@ -35,7 +35,11 @@ struct CiliumDriver: Sendable {
         let result = try await operation.run(on: [cluster]) {
             try await tools.run("cilium", arguments, step: step, deadline: deadline)
         }
-        return Outcome(result, command: "cilium clustermesh enable", done: "enabled")
+        let outcome = Outcome(result, command: "cilium clustermesh enable", done: "enabled")
+        guard case .succeeded(let words) = outcome, let renewal = try await MeshCertificates(tools: tools, cluster: cluster).renew() else {
+            return outcome
+        }
+        return .succeeded("\(words); \(renewal)")
     }
 
     /// The CLI's own time-out is none; the deadline is ours. The JUnit report is kept, whatever the exit code says, and a sysdump when
@@ -63,14 +67,14 @@ struct CiliumDriver: Sendable {
         return outcome
     }
 
-    /// Errors listed by `cilium status -o json`, or `nil` when it gave no report. Disabled parts do not count.
-    func statusErrors(_ cluster: MeshSpec.Cluster) async throws -> [String]? {
+    /// The report of `cilium status -o json`, or `nil` when it gave none.
+    func status(_ cluster: MeshSpec.Cluster) async throws -> HelmValue? {
         let result = try await tools.run(
             "cilium", global(cluster) + ["status", "-o", "json"], deadline: .seconds(60), outputLimit: JSON.longest)
-        return JSON.decode(result.standardOutput).flatMap(Self.statusErrors)
+        return JSON.decode(result.standardOutput)
     }
 
-    /// `nil` when this is not a report: JSON that lists nothing says nothing.
+    /// The errors that a report lists; disabled parts do not count. `nil` when this is not a report: JSON that lists nothing says nothing.
     static func statusErrors(in json: HelmValue) -> [String]? {
         guard case .map? = json["errors"] else { return nil }
         var errors = errors(in: json["errors"]).sorted() + (json["config_errors"]?.list ?? []).compactMap(\.string)

@@ -30,6 +30,7 @@ struct ChartDriver: Sendable {
     func install(
         _ service: MeshSpec.Service, _ chart: ChartReference, on cluster: MeshSpec.Cluster, step: StepID, deadline: Duration
     ) async throws -> Outcome {
+        if let obstacle = try await versionObstacle(deadline: deadline) { return obstacle }
         let archive = chart.isArchive ? try await fetched(chart, service) : nil
         let values = try ServiceValues(service: service, tools: tools).complete()
         // 0600, and gone when Helm has read it: secrets are in no argument and in no file that stays.
@@ -55,6 +56,31 @@ struct ChartDriver: Sendable {
         }
         try tools.files.remove(file)
         return Outcome(result, command: "helm upgrade --install", done: "\(chart.name) \(chart.version) deployed")
+    }
+
+    /// Helm 3 from 3.8 on, which can use registries. What another major does with the same arguments nobody has looked at.
+    private func versionObstacle(deadline: Duration) async throws -> Outcome? {
+        let key = tools.identity(of: "helm").map { "helm \($0)" }
+        if let key, tools.claims.answer(key) != nil { return nil }
+        var call = Toolbox.Call()
+        call.changes = false
+        let result = try await tools.run("helm", ["version", "--short"], deadline: min(deadline, .seconds(20)), call: call)
+        guard result.succeeded else { return Outcome(result, command: "helm version", done: "") }
+        guard let version = Self.version(in: result.outputText) else {
+            return .failed("helm is of no version that can be read (\(result.lastWords.prefix(80))); 3.8 or a newer 3 is wanted")
+        }
+        guard version.major == 3, version.minor >= 8 else {
+            throw DriverError.unsupported(tool: "helm", found: "\(version)", supported: "3.8 or a newer 3")
+        }
+        if let key { tools.claims.remember("\(version)", as: key) }
+        return nil
+    }
+
+    /// `v3.19.0+g3d8990f`, as `helm version --short` prints it.
+    static func version(in text: String) -> SemanticVersion? {
+        text.split(whereSeparator: \.isNewline).lazy.compactMap { line in
+            SemanticVersion(String(line.prefix { $0 != "+" && !$0.isWhitespace }))
+        }.first
     }
 
     /// An archive of the admin's own, or one from the web, which is taken only with the digest that mesh.yaml names.

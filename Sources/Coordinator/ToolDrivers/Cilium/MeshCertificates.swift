@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import MeshModel
+
+/// Has the certificates of one cluster's clustermesh API server issued anew where they no longer do.
+///
+/// With the method `cronJob` the chart's Job is named after its own content, so that an upgrade with the same values runs no new one: a CA that
+/// was replaced, or a CronJob that never ran, leaves the old certificates in place. Its CronJob can be run by hand, which is done here.
+struct MeshCertificates: Sendable {
+    let tools: Toolbox
+    let cluster: MeshSpec.Cluster
+
+    private static let jobs = "/apis/batch/v1/namespaces/kube-system/jobs"
+    private static let template = "/apis/batch/v1/namespaces/kube-system/cronjobs/clustermesh-apiserver-generate-certs"
+    private static let leastLeft = Duration.seconds(30 * 86_400)
+
+    /// Words about what was begun; `nil` when there was nothing to do, or nobody to do it.
+    func renew() async throws -> String? {
+        let client = try tools.client(for: cluster)
+        let now = tools.now().wall
+        let spent = try await CiliumObserver(tools: tools, client: client, cluster: cluster).leaves().filter { name, leaf in
+            name.hasPrefix("clustermesh-apiserver-") && (!leaf.chains || leaf.notAfter - now < Self.leastLeft)
+        }
+        guard !spent.isEmpty, let spec = try await client.get(Self.template)?["spec", "jobTemplate", "spec"] else { return nil }
+        // Kubernetes removes it by its time to live where the chart sets one, and it is of no harm where not.
+        let job: HelmValue = .map([
+            "apiVersion": .string("batch/v1"), "kind": .string("Job"),
+            "metadata": .map([
+                "name": .string("clustermesh-apiserver-certs-\(now.seconds)"), "namespace": .string("kube-system"),
+                "labels": .map([
+                    "k8s-app": .string("clustermesh-apiserver-generate-certs"), "app.kubernetes.io/managed-by": .string("meshgate"),
+                ]),
+            ]),
+            "spec": spec,
+        ])
+        try await client.create(job, in: Self.jobs)
+        return "\(spent.count) certificates are issued anew"
+    }
+}
