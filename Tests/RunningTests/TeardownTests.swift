@@ -40,6 +40,7 @@ struct TeardownTests {
         var spec = spec
         spec.provision = .init(
             terraformDirectory: "tf", phases: [.init(name: "network", addresses: ["module.net"]), .init(name: "machines")])
+        spec.secrets = .init(dopplerProject: "homelab", dopplerConfig: "dev")
         var play = Play(plan: Planner.plan(spec) { _ in .zero })
         play.start()
         play.apply(run: try #require(RunID("run-1")))
@@ -59,9 +60,15 @@ struct TeardownTests {
         let play = try takeDown(.everything, world)
         #expect(play.machine.run?.ending == .succeeded)
         #expect(play.world.provisioned.isEmpty)
-        #expect(play.plan.steps.suffix(2).map(\.id.text) == ["mesh/provision/machines/undo", "mesh/provision/network/undo"])
+        #expect(
+            play.plan.steps.filter { $0.terraform != nil }.map(\.id.text) == [
+                "mesh/provision/machines/undo", "mesh/provision/network/undo",
+            ])
         let ends = play.transcript.filter { $0.hasSuffix(" done") }.compactMap { $0.split(separator: " ").dropFirst().first }
-        #expect(ends.suffix(2) == ["mesh/provision/machines/undo", "mesh/provision/network/undo"])
+        #expect(ends.suffix(4).prefix(2) == ["mesh/provision/machines/undo", "mesh/provision/network/undo"])
+        #expect(Set(ends.suffix(2)) == ["mesh/secrets/undo", "mesh/contexts/undo"])
+        #expect(play.world.contextsGone && !kept.world.contextsGone)
+        #expect(world.secrets == Set(SecretNames.planned(world.spec)) && play.world.secrets.isEmpty && kept.world.secrets == world.secrets)
         // Machines that go are not rebooted first.
         #expect(!play.plan.steps.contains { $0.id.text.contains("host-state") })
 
@@ -69,6 +76,29 @@ struct TeardownTests {
         let again = try takeDown(.everything, play.world, signing: false)
         #expect(again.machine.run?.ending == .succeeded)
         #expect(again.machine.run?.changed == 0)
+    }
+
+    @Test("what a hypervisor has left of the mesh is named with the command, and the teardown waits until it is gone")
+    func orphans() throws {
+        var spec = try machines().spec
+        let host = MeshSpec.Hypervisor(name: try #require(NodeID("pve1")), address: try #require(IPAddress("10.0.0.2")))
+        spec.hypervisors = [host]
+        for cluster in spec.clusters.indices {
+            for node in spec.clusters[cluster].nodes.indices { spec.clusters[cluster].nodes[node].hypervisor = host.name }
+        }
+        var world = RehearsedWorld(spec: spec)
+        world.provisioned = ["network", "machines"]
+        let left = try #require(spec.members.first { !$0.node.disks.isEmpty }?.node.name)
+        world.orphans = [left]
+        var play = try takeDown(.machines, world)
+        let step = StepID("mesh", "orphans", "undo")
+        guard case .held(let verdict, _) = play.machine.run?[step]?.status else { return #expect(Bool(false), "not held") }
+        #expect(verdict.reasons.map(\.gate) == [.orphans])
+        #expect(verdict.reasons.first?.detail.contains(" \(left) is still on ") == true)
+        #expect(play.machine.run?.steps.allSatisfy { $0.step.id == step || $0.status.isDone } == true)
+        play.world.orphans = []
+        for _ in 0..<60 where play.machine.run?.isOver != true { play.tick() }
+        #expect(play.machine.run?.ending == .succeeded)
     }
 
     @Test("clusters that do not answer hold the teardown while their machines stand, and the machines alone can be destroyed")

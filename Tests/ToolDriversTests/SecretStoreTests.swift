@@ -13,7 +13,7 @@ import Testing
 @Suite("Stores of secrets")
 struct SecretStoreTests {
     /// A Doppler of our own over real HTTP. Its token decides how it behaves.
-    private static let server = #"""
+    static let server = #"""
         import http.server, json, sys
         from urllib.parse import urlparse, parse_qs
         store, calls = {"OTHER": "x"}, {}

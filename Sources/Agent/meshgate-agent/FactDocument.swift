@@ -48,6 +48,8 @@ struct FactDocument: Encodable {
             case .terraform(let value): try put("terraform", value)
             case .provision(let value): try put("provision", value)
             case .destruction(let value): try put("destruction", value)
+            case .secrets(let value): try put("secrets", value)
+            case .contexts(let value): try put("contexts", value)
             case .connectivity(let value): try put("connectivity", value)
             case .talos(let value): try put("talos", value)
             case .unavailable(let reason):

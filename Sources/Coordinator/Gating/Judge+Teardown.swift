@@ -39,6 +39,9 @@ extension Judge {
     func gone(_ remnant: Remnant, _ found: Found, _ say: Findings) -> Verdict {
         switch remnant {
         case .machines(let directory, let phase): return machinesGone(directory, phase, found, say)
+        case .secrets(let names): return secretsGone(names, found, say)
+        case .contexts(let names): return contextsGone(names, found, say)
+        case .orphans(let guests): return noOrphans(guests, found, say)
         case .service(let service, let name):
             return absent(name, found, say) { fact in
                 // What Meshgate itself brings has no release of its own name.

@@ -20,7 +20,16 @@ package enum Remnant: Hashable, Sendable, Codable {
     case gatewayAPI(ClusterName)
     /// What Terraform made in a directory, or in one phase of it: machines, disks, networks.
     case machines(directory: String, phase: String? = nil)
+    /// The clusters' credentials in the store of secrets, by exact names.
+    case secrets([String])
+    /// The contexts of these clusters in the coordinator's kubeconfig.
+    case contexts([ClusterName])
+    /// What hypervisors still have of these machines. Found and named; removed by a person.
+    case orphans([PlannedGuest])
 
+    private enum SecretsCodingKeys: String, CodingKey { case _0 = "names" }
+    private enum ContextsCodingKeys: String, CodingKey { case _0 = "clusters" }
+    private enum OrphansCodingKeys: String, CodingKey { case _0 = "guests" }
     private enum ServiceCodingKeys: String, CodingKey { case _0 = "service", _1 = "cluster" }
     private enum ConnectionsCodingKeys: String, CodingKey { case _0 = "clusters" }
     private enum MembershipCodingKeys: String, CodingKey { case _0 = "cluster", of }
@@ -39,6 +48,9 @@ package enum Remnant: Hashable, Sendable, Codable {
         case .hostState: "talosctl"
         case .meshCA, .ciliumResources, .gatewayAPI: "kubernetes"
         case .machines: "terraform"
+        case .secrets: "doppler"
+        case .contexts: "kubeconfig"
+        case .orphans: "you"
         }
     }
 
@@ -47,7 +59,9 @@ package enum Remnant: Hashable, Sendable, Codable {
         switch self {
         case .service(let name, _): ServiceCatalogue.service(name)?.holdsData ?? false
         case .machines: true
-        case .connections, .membership, .clustermesh, .cilium, .hostState, .meshCA, .ciliumResources, .gatewayAPI: false
+        case .connections, .membership, .clustermesh, .cilium, .hostState, .meshCA, .ciliumResources, .gatewayAPI, .secrets, .contexts,
+            .orphans:
+            false
         }
     }
 
@@ -61,6 +75,24 @@ package enum Remnant: Hashable, Sendable, Codable {
         case .membership(let name, let others): ([name] + others).map { EvidenceKey(.cluster($0), .cluster) }
         case .hostState(_, let nodes): nodes.map { EvidenceKey(.node($0), .links) }
         case .machines: [EvidenceKey(.mesh, .provision)]
+        case .secrets: [EvidenceKey(.mesh, .secrets)]
+        case .contexts: [EvidenceKey(.mesh, .contexts)]
+        case .orphans(let guests): Set(guests.map(\.hypervisor)).sorted().map { EvidenceKey(.node($0), .virtualDisks) }
         }
+    }
+}
+
+/// A machine as the plan puts it on a hypervisor.
+package struct PlannedGuest: Hashable, Sendable, Codable {
+    package var name: NodeID
+    package var hypervisor: NodeID
+    /// Proxmox' number of the machine, where the plan has one.
+    package var vmid: Int?
+    package var serials: [String]
+    package init(name: NodeID, hypervisor: NodeID, vmid: Int?, serials: [String]) {
+        self.name = name
+        self.hypervisor = hypervisor
+        self.vmid = vmid
+        self.serials = serials
     }
 }

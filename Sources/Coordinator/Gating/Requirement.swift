@@ -93,6 +93,16 @@ package enum Requirement: Hashable, Sendable, Codable {
     case teardownWarranted(StepID)
     /// What Terraform would take away in this step is nothing, or exactly what a person has signed for.
     case lossesWarranted(StepID, directory: String, phase: String? = nil)
+    /// The kubeconfig's context of the cluster is private, pinned to it, and does not end soon.
+    case credentialsFit(ClusterName)
+    /// The store answers, and shows these names where it has them.
+    case secretsReadable([String])
+    /// Read back, each is what the coordinator works with.
+    case secretsStored([String])
+    /// None of these names is in the store.
+    case secretsGone([String])
+    /// No hypervisor has any of these machines, nor a disk of theirs.
+    case noOrphans([PlannedGuest])
     /// Nothing of it is there any more. `with`: the Terraform directory whose machines it was on, where they go, too: once they are gone it
     /// went with them, and no cluster is left to be asked.
     case gone(Remnant, with: String? = nil)
@@ -155,6 +165,11 @@ package enum Requirement: Hashable, Sendable, Codable {
     private enum TalosManifestsCodingKeys: String, CodingKey { case _0 = "cluster", _1 = "nodes", proxy }
     private enum TeardownWarrantedCodingKeys: String, CodingKey { case _0 = "step" }
     private enum LossesWarrantedCodingKeys: String, CodingKey { case _0 = "step", directory, phase }
+    private enum CredentialsFitCodingKeys: String, CodingKey { case _0 = "cluster" }
+    private enum SecretsReadableCodingKeys: String, CodingKey { case _0 = "names" }
+    private enum SecretsStoredCodingKeys: String, CodingKey { case _0 = "names" }
+    private enum SecretsGoneCodingKeys: String, CodingKey { case _0 = "names" }
+    private enum NoOrphansCodingKeys: String, CodingKey { case _0 = "guests" }
     private enum GoneCodingKeys: String, CodingKey { case _0 = "remnant", with }
     private enum HostCleanCodingKeys: String, CodingKey { case _0 = "node" }
     private enum CephHealthyCodingKeys: String, CodingKey { case _0 = "cluster", osds }
@@ -250,6 +265,11 @@ package enum Requirement: Hashable, Sendable, Codable {
         case .kubePrism: .kubePrism
         case .talosManifests: .talosManifests
         case .teardownWarranted, .lossesWarranted: .teardownWarrant
+        case .credentialsFit: .credentials
+        case .secretsReadable: .secretsReadable
+        case .secretsStored: .secretsStored
+        case .secretsGone: .secretsGone
+        case .noOrphans: .orphans
         case .gone: .remnantGone
         case .hostClean: .hostClean
         }
@@ -261,12 +281,13 @@ package enum Requirement: Hashable, Sendable, Codable {
         switch self {
         case .bridgeCarries, .nodesRegistered, .gatewayBundle, .ciliumConfig, .ciliumResources, .datapathParity, .clusterIDs, .meshCAShared,
             .clustermeshReady, .provisioned, .serviceDeployed, .podSecurity, .talosRelease, .kubePrism, .talosManifests,
-            .kubeProxyCoherent, .versionSkew:
+            .kubeProxyCoherent, .versionSkew, .secretsStored:
             true
         case .agentReady, .bootStable, .clockWithin, .kernelFit, .link, .address, .reaches, .diskIdentity, .diskUnused, .diskBlank,
             .diskWitness, .osdRetired, .blankProven, .wiperArmed, .warranted, .clustersDistinct, .kubeProxyAbsent, .ciliumHealthy,
             .meshCAFree, .clustermeshConnected, .meshConnected, .connectivity, .terraformReady, .stateLocked, .provisionSafe, .cephHealthy,
-            .teardownWarranted, .lossesWarranted, .gone, .hostClean, .commandLineFits, .upgradeTurn, .bgpEstablished, .meshCertificates,
+            .teardownWarranted, .lossesWarranted, .credentialsFit, .secretsReadable, .secretsGone, .noOrphans, .gone, .hostClean,
+            .commandLineFits, .upgradeTurn, .bgpEstablished, .meshCertificates,
             .meshEndpoints, .meshSynced, .meshSteady, .serviceWorks, .serviceUnclaimed, .servingCertificates, .kernelTracing,
             .kernelModule, .machinesRunning, .etcdBootstrapped, .awaitingBootstrap, .etcdHealthy:
             false
@@ -300,6 +321,8 @@ package enum Requirement: Hashable, Sendable, Codable {
                 EvidenceKey(.cluster(cluster), .cluster),
             ]
         case .warranted, .teardownWarranted: []
+        case .secretsReadable, .secretsStored, .secretsGone: [EvidenceKey(.mesh, .secrets)]
+        case .noOrphans(let guests): Remnant.orphans(guests).seenBy
         case .gone(let remnant, nil): remnant.seenBy
         case .gone(_, .some): [EvidenceKey(.mesh, .provision)]
         case .clustersDistinct(let names), .datapathParity(let names), .clusterIDs(let names, _), .meshConnected(let names),
@@ -308,7 +331,7 @@ package enum Requirement: Hashable, Sendable, Codable {
         case .nodesRegistered(let name, _, _), .kubeProxyAbsent(let name), .gatewayBundle(let name, _), .ciliumHealthy(let name, _, _),
             .ciliumConfig(let name, _), .ciliumResources(let name, _), .clustermeshReady(let name, _), .clustermeshConnected(let name, _),
             .serviceDeployed(let name, _, _, _), .serviceWorks(let name, _), .serviceUnclaimed(let name, _), .podSecurity(let name, _, _),
-            .servingCertificates(let name), .cephHealthy(let name, _), .commandLineFits(let name, _), .upgradeTurn(let name, _, _),
+            .servingCertificates(let name), .cephHealthy(let name, _), .credentialsFit(let name), .commandLineFits(let name, _), .upgradeTurn(let name, _, _),
             .kubeProxyCoherent(let name, _), .bgpEstablished(let name, _), .meshCertificates(let name, _):
             [EvidenceKey(.cluster(name), .cluster)]
         case .meshCAFree(let name, let like), .meshCAShared(let name, let like):

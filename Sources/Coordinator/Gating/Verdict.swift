@@ -129,9 +129,14 @@ package enum GateID: String, Hashable, Sendable, Codable, CaseIterable, Comparab
     case serviceDeployed = "G-D2-01"
     case serviceWorks = "G-D2-02"
     case serviceUnclaimed = "G-D2-03"
+    case secretsStored = "G-SEC-01"
+    case credentials = "G-SEC-02"
+    case secretsGone = "G-SEC-03"
+    case secretsReadable = "G-SEC-04"
     case teardownWarrant = "G-UND-01"
     case remnantGone = "G-UND-02"
     case hostClean = "G-UND-03"
+    case orphans = "G-UND-05"
 
     package static func < (left: Self, right: Self) -> Bool { left.rawValue < right.rawValue }
 
@@ -152,6 +157,11 @@ package enum GateID: String, Hashable, Sendable, Codable, CaseIterable, Comparab
         case .wiperArmed: "the node's wiper is armed"
         case .diskBlank: "the disk is blank, or serves its storage cluster"
         case .diskUnused: "nothing uses the disk"
+        case .secretsStored: "the stored credentials are those that the coordinator works with"
+        case .credentials: "the kubeconfig is private, pinned, and good for another 30 days"
+        case .secretsGone: "no credential is stored of a cluster that is gone"
+        case .secretsReadable: "the store shows every secret to this token"
+        case .orphans: "no hypervisor has a machine or disk of the mesh's left"
         case .teardownWarrant: "a person has signed a warrant for what is lost"
         case .remnantGone: "what the step undoes is gone"
         case .hostClean: "nothing of Cilium is left on the node"

@@ -133,6 +133,28 @@ package struct KubeconfigDocument {
         return true
     }
 
+    /// One context with its cluster and user, as a kubeconfig of its own; `nil` when there is none. What points to files beside it is refused.
+    package func alone(_ name: String, file: String) throws -> String? {
+        guard let entry = find("contexts", name), let cluster = cluster(of: entry) else { return nil }
+        let user = user(of: entry)
+        let files =
+            ["certificate-authority"].filter { cluster["cluster"]?[$0] != nil }
+            + ["client-certificate", "client-key", "tokenFile"].filter { user?["user"]?[$0] != nil }
+        guard files.isEmpty else {
+            throw Kubeconfig.Fault(
+                file: file,
+                problem:
+                    "context \(name) names files beside it (\(files.joined(separator: ", "))); `kubectl config view --flatten` puts them in"
+            )
+        }
+        var root: Node.Mapping = ["apiVersion": Node("v1"), "kind": Node("Config")]
+        root["clusters"] = .sequence(Node.Sequence([cluster]))
+        root["users"] = .sequence(Node.Sequence(user.map { [$0] } ?? []))
+        root["contexts"] = .sequence(Node.Sequence([entry]))
+        root["current-context"] = ConfigNode.text(of: name)
+        return try ConfigNode.text(root)
+    }
+
     // MARK: pins
 
     /// What the cluster of a context was, when its credentials were fetched.
@@ -162,6 +184,8 @@ package struct KubeconfigDocument {
     // MARK: entries
 
     private static func inner(_ key: String) -> String { String(key.dropLast()) }
+
+    func names(_ key: String) -> Set<String> { Set(entries(key).compactMap { $0["name"]?.string }) }
 
     private func entries(_ key: String) -> [Node] { root[key]?.sequence.map(Array.init) ?? [] }
 

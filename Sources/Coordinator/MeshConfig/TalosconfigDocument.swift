@@ -51,6 +51,17 @@ package struct TalosconfigDocument {
         return merged
     }
 
+    /// One context, as a talosconfig of its own; `nil` when there is none.
+    package func alone(_ name: String) throws -> String? {
+        guard let entry = contexts[name] else { return nil }
+        var all: Node.Mapping = [:]
+        all[name] = entry
+        var root: Node.Mapping = [:]
+        root["context"] = ConfigNode.text(of: name)
+        root["contexts"] = .mapping(all)
+        return try ConfigNode.text(root)
+    }
+
     /// Takes a context out. False when there is none.
     package mutating func remove(context name: String) -> Bool {
         var all = contexts

@@ -117,6 +117,8 @@ package enum Action: Hashable, Sendable, Codable {
     case connectClustermesh([ClusterName])
     case testConnectivity(from: ClusterName, to: ClusterName)
     case installService(String, ClusterName)
+    /// The clusters' credentials, under these names.
+    case storeSecrets([String])
     /// Nothing is done: the step is the question whether its `done` is true.
     case look
     /// Undoes what another step did, when it is this mesh's own and nothing stands on it any more.
@@ -134,6 +136,7 @@ package enum Action: Hashable, Sendable, Codable {
     private enum WipeCodingKeys: String, CodingKey { case _0 = "node", _1 = "disk", _2 = "method", through }
     private enum EnableClustermeshCodingKeys: String, CodingKey { case _0 = "cluster" }
     private enum ConnectClustermeshCodingKeys: String, CodingKey { case _0 = "clusters" }
+    private enum StoreSecretsCodingKeys: String, CodingKey { case _0 = "names" }
     private enum UndoCodingKeys: String, CodingKey { case _0 = "remnant" }
     private enum InstallServiceCodingKeys: String, CodingKey { case _0 = "service", _1 = "cluster" }
 
@@ -146,6 +149,7 @@ package enum Action: Hashable, Sendable, Codable {
         case .installCilium, .enableClustermesh, .connectClustermesh, .testConnectivity: "cilium"
         case .wipe(_, _, _, let route): route == .talosAPI ? "talosctl" : "agent"
         case .installService: "helm/kubectl/ansible"
+        case .storeSecrets: "doppler"
         case .look: "look"
         case .undo(let remnant): remnant.driver
         }

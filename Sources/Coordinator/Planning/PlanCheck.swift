@@ -29,7 +29,9 @@ package enum PlanCheck {
     private static func belongs(_ action: Action, _ purpose: Purpose) -> Bool {
         switch (action, purpose) {
         case (.look, _): purpose.onlyLooks
-        case (.undo(.machines), .teardown(let scope, _)): scope == .everything || scope == .machines
+        case (.undo(.machines), .teardown(let scope, _)), (.undo(.secrets), .teardown(let scope, _)),
+            (.undo(.orphans), .teardown(let scope, _)), (.undo(.contexts), .teardown(let scope, _)):
+            scope == .everything || scope == .machines
         case (.undo, .teardown): true
         case (.undo, _), (_, .teardown), (_, .verify), (_, .drift): false
         case (_, .build): true

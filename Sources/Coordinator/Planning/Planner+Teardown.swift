@@ -50,6 +50,39 @@ private struct Teardown {
                 steps.append(host)
             }
         }
+        return steps + afterMachines(steps.last?.id)
+    }
+
+    /// What is only in the way, or only a copy, as long as machines stand.
+    private func afterMachines(_ last: StepID?) -> [Step] {
+        guard scope == .everything || scope == .machines, let last else { return [] }
+        var steps: [Step] = []
+        let guests = spec.members.compactMap { _, node in
+            node.hypervisor.map {
+                PlannedGuest(name: node.name, hypervisor: $0, vmid: node.vmid, serials: node.disks.compactMap(\.serial).sorted())
+            }
+        }
+        if !guests.isEmpty {
+            // Found and named; nothing is removed here, so the gate is the whole step.
+            steps.append(
+                Step(
+                    id: StepID("mesh", "orphans", "undo"), title: "see that no hypervisor has a machine or disk of the mesh's left",
+                    place: .mesh, action: .undo(.orphans(guests)), after: [last], gates: [.noOrphans(guests)], done: [.noOrphans(guests)]))
+        }
+        let contexts = Remnant.contexts(spec.clusters.map(\.name))
+        steps.append(
+            Step(
+                id: StepID("mesh", "contexts", "undo"), title: title(contexts), place: .mesh, action: .undo(contexts), after: [last],
+                done: [.gone(contexts)], deadline: TimeSpan(.seconds(60))))
+        if spec.secrets != nil {
+            let names = SecretNames.planned(spec)
+            steps.append(
+                Step(
+                    id: StepID("mesh", "secrets", "undo"), title: "remove the clusters' credentials from the store of secrets",
+                    place: .mesh,
+                    action: .undo(.secrets(names)), after: [last], gates: [.secretsReadable(names)], done: [.secretsGone(names)],
+                    deadline: TimeSpan(.seconds(600))))
+        }
         return steps
     }
 
@@ -106,7 +139,7 @@ private struct Teardown {
         case .seedMeshCA(let name): .meshCA(name)
         case .installGatewayAPI(let name, _): .gatewayAPI(name)
         case .provision(let directory, let phase): .machines(directory: directory, phase: phase)
-        case .bootstrapTalos, .awaitTalos, .awaitNodes, .upgradeTalos, .wipe, .testConnectivity, .look, .undo: nil
+        case .storeSecrets, .bootstrapTalos, .awaitTalos, .awaitNodes, .upgradeTalos, .wipe, .testConnectivity, .look, .undo: nil
         }
     }
 
@@ -163,6 +196,9 @@ private struct Teardown {
         case .ciliumResources: "remove load balancer pools, L2 policies and BGP"
         case .meshCA: "remove the mesh's Cilium CA"
         case .gatewayAPI: "remove the Gateway API CRDs, when no object needs them"
+        case .secrets: "remove the clusters' credentials from the store of secrets"
+        case .contexts: "remove the clusters' contexts from the kubeconfig"
+        case .orphans: "see that no hypervisor has a machine or disk of the mesh's left"
         case .machines(let directory, let phase):
             "destroy \(phase.map { "phase \($0)" } ?? "machines") with Terraform in \(directory)"
         }

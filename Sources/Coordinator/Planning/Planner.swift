@@ -54,6 +54,7 @@ package struct Planner: Sendable {
             steps += connectivitySteps()
         }
         steps += serviceSteps()
+        steps += secretsSteps()
         return steps
     }
 
@@ -106,6 +107,20 @@ package struct Planner: Sendable {
         return gates
     }
 
+    /// Once the machines answer to them.
+    private func secretsSteps() -> [Step] {
+        guard let secrets = spec.secrets else { return [] }
+        let names = SecretNames.planned(spec)
+        return [
+            Step(
+                id: StepID("mesh", "secrets"),
+                title: "keep the clusters' credentials in Doppler \(secrets.dopplerProject)/\(secrets.dopplerConfig)", place: .mesh,
+                action: .storeSecrets(names), after: self.names.map { StepID($0.text, "nodes") },
+                gates: spec.clusters.map { .credentialsFit($0.name) } + [.secretsReadable(names)], done: [.secretsStored(names)],
+                deadline: TimeSpan(.seconds(600)))
+        ]
+    }
+
     // MARK: Cilium
 
     private func gatewaySteps(_ cluster: MeshSpec.Cluster) -> [Step] {
@@ -114,7 +129,8 @@ package struct Planner: Sendable {
             Step(
                 id: StepID(cluster.name.text, "gateway-api"), title: "install Gateway API CRDs \(version)", place: .cluster(cluster.name),
                 action: .installGatewayAPI(cluster.name, version), after: [groundStepID(cluster)],
-                gates: [.clustersDistinct(neighbours(of: cluster.name))], done: [.gatewayBundle(cluster.name, version)])
+                gates: [.credentialsFit(cluster.name), .clustersDistinct(neighbours(of: cluster.name))],
+                done: [.gatewayBundle(cluster.name, version)])
         ]
     }
 
@@ -126,7 +142,9 @@ package struct Planner: Sendable {
         return Step(
             id: StepID(cluster.name.text, "cilium-ca"), title: "seed the mesh's one Cilium CA", place: .cluster(cluster.name),
             action: .seedMeshCA(cluster.name), after: after,
-            gates: [.clustersDistinct(neighbours(of: cluster.name)), .meshCAFree(cluster.name, like: first)],
+            gates: [
+                .credentialsFit(cluster.name), .clustersDistinct(neighbours(of: cluster.name)), .meshCAFree(cluster.name, like: first),
+            ],
             done: [.meshCAShared(cluster.name, like: first)], deadline: TimeSpan(.seconds(120)))
     }
 

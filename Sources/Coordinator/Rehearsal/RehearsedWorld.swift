@@ -58,6 +58,14 @@ package struct RehearsedWorld: Hashable, Sendable {
     package var provisioned: Set<String> = []
     /// Whether Terraform is asked what it would destroy, as a teardown asks, and not what it would make.
     package var takesDown = false
+    /// Names in the store of secrets.
+    package var secrets: Set<String> = []
+    /// Whether the clusters' contexts were taken out of the kubeconfig.
+    package var contextsGone = false
+    /// Whether the machines were destroyed.
+    package var unplugged = false
+    /// Guests that hypervisors have left although their machines are gone.
+    package var orphans: Set<NodeID> = []
     package var lies: [StepID: Lie] = [:]
     /// Nodes that have not come to their cluster yet.
     package var unregistered: Set<NodeID> = []
@@ -97,6 +105,15 @@ package struct RehearsedWorld: Hashable, Sendable {
                 default: connectivity(name, state)
                 }
             return Evidence(subject: order.key.subject, probe: order.key.probe, bootID: nil, takenAt: now, facts: facts)
+        case .mesh where order.key.probe == .contexts:
+            let fact = ContextsFact(file: "kubeconfig", present: contextsGone ? [] : spec.clusters.map(\.name))
+            return Evidence(subject: .mesh, probe: .contexts, bootID: nil, takenAt: now, facts: [.contexts(fact)])
+        case .mesh where order.key.probe == .secrets:
+            let planned = SecretNames.planned(spec)
+            let fact = SecretsFact(
+                store: "the rehearsed store", present: planned.filter(secrets.contains),
+                differing: takesDown ? nil : planned.filter { !secrets.contains($0) })
+            return Evidence(subject: .mesh, probe: .secrets, bootID: nil, takenAt: now, facts: [.secrets(fact)])
         case .mesh:
             let directory = spec.provision?.terraformDirectory ?? ""
             let provisionFacts =
@@ -193,7 +210,7 @@ package struct RehearsedWorld: Hashable, Sendable {
 
     /// The disks of the guests that the spec puts on this hypervisor.
     private func virtualDisks(of hypervisor: NodeID) -> [Fact] {
-        spec.members.filter { $0.node.hypervisor == hypervisor }.enumerated().flatMap { index, member in
+        spec.members.filter { $0.node.hypervisor == hypervisor && stands($0.node.name) }.enumerated().flatMap { index, member in
             member.node.disks.enumerated().map { number, disk in
                 let content = machines[member.node.name]?.contents[disk.serial ?? disk.name]
                 return .virtualDisk(
@@ -206,6 +223,8 @@ package struct RehearsedWorld: Hashable, Sendable {
             }
         }
     }
+
+    private func stands(_ node: NodeID) -> Bool { !unplugged || orphans.contains(node) }
 
     private func planned(_ node: NodeID) -> MeshSpec.Node {
         guard let member = spec.members.first(where: { $0.node.name == node }) else { preconditionFailure("\(node) is not in the spec") }
@@ -286,6 +305,7 @@ package struct RehearsedWorld: Hashable, Sendable {
         fact.gatewayBundle = state.gateway
         fact.cilium = CiliumFact(
             commandLine: Self.commandLine, kubeProxy: cluster?.cilium.kubeProxyReplacement == false ? .init(desired: 1, ready: 1) : nil)
+        fact.credentials = .init(hasAuthority: true, mode: 0o600)
         fact.meshCA = state.authority.flatMap { Digest(Array(("ca:" + $0 + String(repeating: ".", count: 32)).utf8.prefix(32))) }
         if state.cilium, let cluster {
             fact.ciliumObjects = state.resources.mapValues { .init(spec: $0, isOurs: true) }
@@ -371,6 +391,7 @@ package struct RehearsedWorld: Hashable, Sendable {
             for case .talosRelease(_, let nodes, let wanted) in step.done { talos[name]?.upgrade(nodes, to: wanted.version) }
         case .awaitTalos(let name), .awaitNodes(let name): unregistered.subtract((spec.cluster(name)?.nodes ?? []).map(\.name))
         case .look: break
+        case .storeSecrets(let names): secrets.formUnion(names)
         case .installGatewayAPI(let name, let version): clusters[name]?.gateway = version
         case .seedMeshCA(let name): clusters[name]?.authority = "mesh"
         case .installCilium(let name):
@@ -410,7 +431,9 @@ package struct RehearsedWorld: Hashable, Sendable {
         case .ciliumResources(let name): clusters[name]?.resources = [:]
         case .meshCA(let name): clusters[name]?.authority = nil
         case .gatewayAPI(let name): clusters[name]?.gateway = nil
-        case .hostState: break
+        case .hostState, .orphans: break
+        case .secrets(let names): secrets.subtract(names)
+        case .contexts: contextsGone = true
         case .machines(_, let phase):
             provisioned.remove(phase ?? "")
             if provisioned.isEmpty { unplug() }
@@ -419,6 +442,7 @@ package struct RehearsedWorld: Hashable, Sendable {
 
     /// The machines are gone, and with them whatever was on them.
     private mutating func unplug() {
+        unplugged = true
         for member in spec.members { machines[member.node.name]?.online = false }
         for cluster in spec.clusters {
             clusters[cluster.name] = ClusterState()

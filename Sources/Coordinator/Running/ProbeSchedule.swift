@@ -155,7 +155,7 @@ private struct ProbeSubjects {
         case .kernel: .kernel
         case .blankness: checks[node].map { .blankness($0, seed: seed) }
         case .virtualDisks: .virtualDisks(serials: (serials[node] ?? []).sorted())
-        case .cluster, .provision, .connectivity, .talos, .wipe: nil
+        case .cluster, .provision, .connectivity, .talos, .secrets, .contexts, .wipe: nil
         }
     }
 }

@@ -21,6 +21,8 @@ struct ClusterObserver: Sendable {
         // The CLI takes seconds to ask every agent; the API server is read meanwhile.
         async let cilium = lookAtCilium(cluster, release: release, isInstalled: config != nil, client)
         fact.systemUID = try await client.get("/api/v1/namespaces/kube-system")?["metadata", "uid"]?.string
+        if fact.systemUID != nil { try ContextsDriver.remember(client.access, of: cluster.name, tools) }
+        fact.credentials = client.access.seen(as: fact, kubeconfig: tools.kubeconfig)
         fact.nodes = try await client.list("/api/v1/nodes").compactMap(Self.node)
         fact.daemonSets = try await daemonSets(client)
         fact.meshCA = try await meshCA(client)

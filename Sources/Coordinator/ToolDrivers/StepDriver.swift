@@ -81,6 +81,7 @@ package struct StepDriver: Sendable {
             }
             return try await ServiceDriver(tools: tools, spec: plan.spec)
                 .install(found, on: cluster(name), step: step.id, deadline: deadline)
+        case .storeSecrets: return try await SecretsDriver(tools: tools, spec: plan.spec).store()
         case .look: return .refused("a question is not carried out")
         case .undo: return .refused("what is undone may need a warrant in hand and is not done here")
         }
@@ -158,6 +159,12 @@ package struct StepDriver: Sendable {
             let terraform = TerraformDriver(tools: tools, provision: provision)
             if case .teardown = plan.purpose { return try await terraform.observeDestruction() }
             return try await terraform.observe()
+        case (.contexts, _): return [.contexts(try ContextsDriver(tools: tools, spec: plan.spec).observe())]
+        case (.secrets, _):
+            guard plan.spec.secrets != nil else { return [] }
+            var isTeardown = false
+            if case .teardown = plan.purpose { isTeardown = true }
+            return [.secrets(try await SecretsDriver(tools: tools, spec: plan.spec).observe(comparing: !isTeardown))]
         case (.cluster, .cluster(let name)):
             guard let cluster = plan.spec.cluster(name) else { return [] }
             return [

@@ -39,6 +39,18 @@ package struct Toolbox: Sendable {
     package var progress: @Sendable (StepID, String) -> Void
     /// Called with how far a step has come, by drivers whose tools tell.
     package var advanced: @Sendable (StepID, StepProgress) -> Void = { _, _ in }
+    /// Opens the mesh's store of secrets.
+    package var secretStore: @Sendable (MeshSpec.Secrets) throws -> any SecretStore = { _ in
+        throw DriverError.unreadable(what: "a store of secrets", where: "this program")
+    }
+    /// A cluster's credentials as the coordinator itself uses them, as a file of their own.
+    package var credential: @Sendable (SecretNames.Kind, MeshSpec.Cluster) throws -> Secret = { _, _ in
+        throw DriverError.unreadable(what: "credentials", where: "this program")
+    }
+    /// Takes contexts out of the kubeconfig and returns where its old content is kept.
+    package var removeContexts: @Sendable ([String]) async throws -> String = { _ in
+        throw DriverError.unreadable(what: "contexts", where: "this program")
+    }
     /// How often API servers are asked again.
     package var patience: KubernetesPatience
     /// Credential plugins and what they answered.

@@ -91,6 +91,9 @@ struct Coordinator: Sendable {
             }
             feed.tell(FeedProgress(step: step, node: nil, at: moment.wall, progress: shown))
         }
+        tools.secretStore = { [http = tools.http] in try StoredCredentials.store($0, http: http) }
+        tools.credential = { try StoredCredentials.read($0, of: $1, kubeconfig: settings.kubeconfig, files: files) }
+        tools.removeContexts = { try await StoredCredentials.remove($0, from: settings.kubeconfig, files: files) }
         let signers: @Sendable () throws -> AllowedSigners = { try settings.signers(files) }
         let driver = StepDriver(tools: tools, signers: signers)
         let hands = FleetHands(

@@ -19,11 +19,14 @@ enum KubeconfigFile {
     /// - Parameter file: relative paths start beside it.
     static func contexts(parsing text: String, file: String, files: some FileStore) throws -> [String: Access] {
         let directory = file.split(separator: "/", omittingEmptySubsequences: false).dropLast().joined(separator: "/")
+        let document = try KubeconfigDocument(parsing: text, file: file)
         var result: [String: Access] = [:]
         for context in try Kubeconfig(parsing: text, file: file).contexts {
             let place = Place(context: context.name, directory: directory, files: files)
             do {
-                result[context.name] = .success(try place.access(context))
+                var access = try place.access(context)
+                access.pin = document.pin(of: context.name).map { .init(apiCA: $0.apiCA, systemUID: $0.systemUID) }
+                result[context.name] = .success(access)
             } catch let error as DriverError {
                 result[context.name] = .failure(error)
             } catch {

@@ -51,6 +51,28 @@ package struct ClusterFact: Hashable, Sendable, Codable {
             self.errors = errors
         }
     }
+    /// What the coordinator comes with, as its kubeconfig has it.
+    package struct Credentials: Hashable, Sendable, Codable {
+        /// True when the context carries the CA that its server is judged by; false where the system's roots would count.
+        package var hasAuthority: Bool
+        /// The server is this very machine.
+        package var isLocal: Bool
+        /// Why the cluster is not the one that the context was pinned to; absent when it is, and when it was never pinned.
+        package var mismatch: String?
+        /// When the client certificate ends; absent where there is none.
+        package var certificateEnds: Timestamp?
+        /// Permissions of the kubeconfig, such as 0o600; absent when there is no such file.
+        package var mode: Int?
+        package init(
+            hasAuthority: Bool, isLocal: Bool = false, mismatch: String? = nil, certificateEnds: Timestamp? = nil, mode: Int? = nil
+        ) {
+            self.hasAuthority = hasAuthority
+            self.isLocal = isLocal
+            self.mismatch = mismatch
+            self.certificateEnds = certificateEnds
+            self.mode = mode
+        }
+    }
     /// An object of Cilium's own kinds: a pool, a policy, a part of BGP.
     package struct CiliumObject: Hashable, Sendable, Codable {
         package var spec: HelmValue
@@ -103,6 +125,8 @@ package struct ClusterFact: Hashable, Sendable, Codable {
     package var cilium: CiliumFact?
     /// By `kind/name`; absent where the spec has none, or Cilium's kinds are not there yet.
     package var ciliumObjects: [String: CiliumObject]?
+    /// Absent in facts of an earlier version.
+    package var credentials: Credentials?
     /// Definitions and certificates that a Cilium which is gone has left and nobody uses; absent while one is installed.
     package var ciliumLeftovers: [String]?
     package struct CephHealth: Hashable, Sendable, Codable {

@@ -55,6 +55,10 @@ package enum ProbeKind: String, Hashable, Sendable, Codable, CaseIterable, Compa
     case virtualDisks
     // asked by the coordinator's drivers of a cluster or of the mesh
     case cluster, provision, connectivity, talos
+    /// What the store of secrets holds of the mesh's.
+    case secrets
+    /// Which contexts of the kubeconfig are the mesh's.
+    case contexts
     /// The account of a wipe. It comes with the report of the order, and nobody asks for it.
     case wipe
 
@@ -63,7 +67,7 @@ package enum ProbeKind: String, Hashable, Sendable, Codable, CaseIterable, Compa
     package var diesWithBoot: Bool {
         switch self {
         case .host, .disks, .links, .reach, .clock, .kernel, .blankness, .virtualDisks, .wipe: true
-        case .cluster, .provision, .connectivity, .talos: false
+        case .cluster, .provision, .connectivity, .talos, .secrets, .contexts: false
         }
     }
 }
@@ -123,6 +127,8 @@ package enum Fact: Hashable, Sendable, Codable {
     case terraform(TerraformFact)
     case provision(ProvisionFact)
     case destruction(DestructionFact)
+    case secrets(SecretsFact)
+    case contexts(ContextsFact)
     case connectivity(ConnectivityFact)
     case talos(TalosFact)
     /// The probe ran and could not answer; the text says why. It never satisfies a gate.

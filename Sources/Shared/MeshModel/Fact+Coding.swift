@@ -4,7 +4,7 @@
 extension Fact {
     private enum Kind: String, CodingKey, CaseIterable {
         case host, disk, wiper, blankness, wipe, virtualDisk, link, route, reach, clock, kernel, cluster, terraform, provision,
-            destruction, connectivity, talos, unavailable
+            destruction, secrets, contexts, connectivity, talos, unavailable
     }
 
     package init(from decoder: any Decoder) throws {
@@ -31,6 +31,8 @@ extension Fact {
         case .terraform: self = .terraform(try container.decode(TerraformFact.self, forKey: kind))
         case .provision: self = .provision(try container.decode(ProvisionFact.self, forKey: kind))
         case .destruction: self = .destruction(try container.decode(DestructionFact.self, forKey: kind))
+        case .secrets: self = .secrets(try container.decode(SecretsFact.self, forKey: kind))
+        case .contexts: self = .contexts(try container.decode(ContextsFact.self, forKey: kind))
         case .connectivity: self = .connectivity(try container.decode(ConnectivityFact.self, forKey: kind))
         case .talos: self = .talos(try container.decode(TalosFact.self, forKey: kind))
         case .unavailable: self = .unavailable(try container.decode(String.self, forKey: kind))
@@ -55,6 +57,8 @@ extension Fact {
         case .terraform(let fact): try container.encode(fact, forKey: .terraform)
         case .provision(let fact): try container.encode(fact, forKey: .provision)
         case .destruction(let fact): try container.encode(fact, forKey: .destruction)
+        case .secrets(let fact): try container.encode(fact, forKey: .secrets)
+        case .contexts(let fact): try container.encode(fact, forKey: .contexts)
         case .connectivity(let fact): try container.encode(fact, forKey: .connectivity)
         case .talos(let fact): try container.encode(fact, forKey: .talos)
         case .unavailable(let words): try container.encode(words, forKey: .unavailable)

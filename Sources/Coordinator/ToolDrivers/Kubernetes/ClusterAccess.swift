@@ -12,6 +12,20 @@ package struct ClusterAccess: Sendable, CustomStringConvertible, CustomReflectab
     /// The roots that count, PEM; absent for the system's.
     package var authority: [UInt8]?
     package var credential: Credential
+    /// The cluster that the context was pinned to; absent when it never was.
+    package var pin: Pin?
+
+    /// Which cluster it was when its credentials were fetched.
+    package struct Pin: Hashable, Sendable {
+        /// SHA-256 of the API server's CA, hex.
+        package var apiCA: String
+        /// The uid of namespace kube-system, where it could be asked.
+        package var systemUID: String?
+        package init(apiCA: String, systemUID: String?) {
+            self.apiCA = apiCA
+            self.systemUID = systemUID
+        }
+    }
 
     /// Who we are to the server. A certificate and a token may go together; a plugin is asked when there is no token.
     package struct Credential: Sendable, CustomReflectable {

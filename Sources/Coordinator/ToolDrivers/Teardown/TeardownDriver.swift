@@ -75,6 +75,9 @@ package struct TeardownDriver: Sendable {
             return .succeeded("removed \(try await driver.removeOurs())")
         case .meshCA(let name): return try await removeCA(tools.client(for: cluster(name)))
         case .gatewayAPI(let name): return try await GatewayAPIRemoval(client: tools.client(for: cluster(name))).remove()
+        case .secrets(let names): return try await SecretsDriver(tools: tools, spec: spec).remove(names)
+        case .contexts(let names): return try await ContextsDriver(tools: tools, spec: spec).remove(names)
+        case .orphans: return .refused("what is left on a hypervisor is removed by a person")
         case .machines(let directory, let phase):
             guard let provision = spec.provision, let permitted else {
                 throw DriverError.unreadable(what: "the provisioning of \(directory)", where: "the plan")

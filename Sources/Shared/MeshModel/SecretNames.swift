@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package import MeshModel
-
 /// The names under which each cluster's credentials are stored, and which of a store's names belong to clusters that are gone. Pure.
 package enum SecretNames {
     /// What is stored for each cluster.
@@ -21,6 +19,14 @@ package enum SecretNames {
         let ours = Kind.allCases.map { prefix(mesh) + $0.rawValue + "_" }
         return names.filter { name in ours.contains { name.hasPrefix($0) && name.utf8.count > $0.utf8.count } && !living.contains(name) }
     }
+
+    /// Every name that a mesh's plan stores under: Talos clusters have two files, the others one.
+    package static func planned(_ spec: MeshSpec, clusters: [MeshSpec.Cluster]? = nil) -> [String] {
+        (clusters ?? spec.clusters).flatMap { cluster in kinds(of: cluster).map { name($0, of: cluster.name, mesh: spec.name) } }.sorted()
+    }
+
+    /// What there is to store of a cluster.
+    package static func kinds(of cluster: MeshSpec.Cluster) -> [Kind] { cluster.kind == .talos ? Kind.allCases : [.kubeconfig] }
 
     private static func prefix(_ mesh: String) -> String { "MESHGATE_" + upper(mesh) + "_" }
     private static func upper(_ text: String) -> String { String(text.uppercased().map { $0 == "-" ? "_" : $0 }) }
