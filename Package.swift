@@ -133,8 +133,9 @@ let package = Package(
         .executableTarget(
             name: "meshgate-bench",
             dependencies: [
-                "MeshModel", "MeshConfig", "Linting", "TreeLinting", "Gating", "Planning", "Running", "JournalSQLite", "FleetGateway",
-                "FeedExport", "MeshWire", "MeshTrust", "MeshSystem", "DiskWipe", "MeshTesting", nioCore, nioPosix, nioTLS, nioSSL, logging,
+                "MeshModel", "MeshConfig", "Linting", "TreeLinting", "Gating", "Planning", "Running", "Rehearsal", "JournalSQLite",
+                "FleetGateway", "ToolDrivers", "MeshHTTP", "FeedExport", "MeshWire", "MeshTrust", "MeshSystem", "DiskWipe", "MeshTesting",
+                nioCore, nioPosix, nioTLS, nioSSL, logging,
                 .product(name: "Yams", package: "Yams"),
             ],
             path: "Benchmarks/meshgate-bench", swiftSettings: strict),

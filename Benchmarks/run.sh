@@ -3,7 +3,7 @@
 #
 # Builds for release and measures; prints the tables of RESULTS.md. Without names it runs everything but `build`.
 #
-#   Benchmarks/run.sh [plan] [tree] [intake] [journal] [fleet] [agent] [disks] [sizes] [build]
+#   Benchmarks/run.sh [plan] [tree] [steps] [watch] [intake] [journal] [fleet] [agent] [disks] [sizes] [build]
 #
 #   BENCH_BIN=DIR        programs that are built already, in place of a build of our own
 #   BENCH_DIR=DIR        where the journal and disk images lie; a directory on a real disk (not tmpfs) with 7 GiB of room
@@ -16,12 +16,12 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 parts=("$@")
-[ ${#parts[@]} -gt 0 ] || parts=(plan tree intake journal fleet agent disks sizes)
+[ ${#parts[@]} -gt 0 ] || parts=(plan tree steps watch intake journal fleet agent disks sizes)
 for part in "${parts[@]}"; do
     case "$part" in
-    plan | tree | intake | journal | fleet | agent | disks | sizes | build) ;;
+    plan | tree | steps | watch | intake | journal | fleet | agent | disks | sizes | build) ;;
     *)
-        echo "run.sh: there is no part \"$part\"; known are plan, tree, intake, journal, fleet, agent, disks, sizes, build" >&2
+        echo "run.sh: there is no part \"$part\"; known are plan, tree, steps, watch, intake, journal, fleet, agent, disks, sizes, build" >&2
         exit 64
         ;;
     esac
@@ -30,7 +30,7 @@ wants() { [[ " ${parts[*]} " == *" $1 "* ]]; }
 
 work=$(mktemp -d "${BENCH_DIR:-$PWD}/.bench.XXXXXX")
 trap 'rm -rf "$work"' EXIT
-if wants journal || wants fleet || wants disks; then
+if wants journal || wants fleet || wants disks || wants steps; then
     [ "$(stat -f -c %T "$work")" != tmpfs ] || {
         echo "run.sh: $work is in memory, where nothing is durable; set BENCH_DIR to a directory on a disk" >&2
         exit 64
@@ -86,6 +86,28 @@ if wants tree; then
             peer=$((($(date +%s%N) - begun) / 1000000))
         fi
         "$bench" tree "$lines" "$peer"
+    done
+fi
+
+if wants steps; then
+    printf '\n### steps: a whole run of tools that only take their time\n\n'
+    head_of clusters steps "tool ms" "last cluster, times" "sum of tools s" "longest chain s" "steps in it" "run s" "run / chain" \
+        "added ms per step" range load
+    for times in 1 3; do
+        for clusters in 2 5; do "$bench" steps "$clusters" 500 "$times" "$work"; done
+    done
+fi
+
+if wants watch; then
+    printf '\n### watch\n\n'
+    head_of objects changes "idle RSS MiB" "peak RSS MiB" "RSS after MiB" "private after MiB" "wall s" "CPU us per object" load
+    for objects in 1000 10000; do
+        exec {pods}< <(exec python3 Benchmarks/pods.py "$objects")
+        server=$!
+        read -r port <&"$pods"
+        "$bench" watch "$objects" "http://127.0.0.1:$port"
+        kill "$server"
+        exec {pods}<&-
     done
 fi
 

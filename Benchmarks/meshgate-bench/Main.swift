@@ -10,6 +10,8 @@ struct Bench {
         meshgate-bench tree LINES PEER-MS             lint a tree of about so many lines; what a peer took is only printed
         meshgate-bench tree-write LINES DIRECTORY     that tree, for the peer
         meshgate-bench intake CLUSTERS NODES          evidence through the run's one loop while a run of that size is going
+        meshgate-bench steps CLUSTERS MS TIMES DIRECTORY   a whole run of tools that take MS each, TIMES longer on the last cluster
+        meshgate-bench watch OBJECTS URL              follow a collection of that size of an API server
         meshgate-bench journal DIRECTORY              durable appends beside plain write and fdatasync
         meshgate-bench identities COUNT DIRECTORY     a mesh authority and COUNT agents, for the next three
         meshgate-bench fleet DIRECTORY SESSIONS ROUNDS SIZE JOURNAL|-
@@ -29,6 +31,11 @@ struct Bench {
             case ("tree", 3): try TreeBench(lines: number(words[1])).run(peer: words[2])
             case ("tree-write", 3): try TreeBench(lines: number(words[1])).write(to: words[2])
             case ("intake", 3): try await IntakeBench(clusters: number(words[1]), nodes: number(words[2])).run()
+            case ("steps", 5):
+                try await StepsBench(
+                    clusters: number(words[1]), toolTime: number(words[2]), slowness: number(words[3]), directory: words[4]
+                ).run()
+            case ("watch", 3): try await WatchBench(objects: number(words[1]), server: words[2]).run()
             case ("journal", 2): try await JournalBench(directory: words[1]).run()
             case ("identities", 3): try BenchMesh.make(agents: number(words[1]), in: words[2])
             case ("fleet", 6):

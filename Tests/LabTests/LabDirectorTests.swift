@@ -23,6 +23,16 @@ struct LabDirectorTests {
         #expect(director.react(to: held(wipe, "G-DSK-06", "needsWarrant")).isEmpty)
     }
 
+    @Test("what a coordinator that came back asks again is signed again")
+    func signsAgain() {
+        var director = LabDirector(.killedAtEveryStep)
+        #expect(director.react(to: held(wipe, "G-DSK-06", "needsWarrant")).contains(.approve(wipe)))
+        #expect(director.react(to: .note("\(LabDirector.backAgain), epoch 7")) == [.tell("the coordinator is back, epoch 7", .plain)])
+        #expect(director.react(to: held(wipe, "G-DSK-06", "needsWarrant")) == [.approve(wipe)])
+        _ = director.react(to: .ended(ending: "succeeded", changed: 0))
+        #expect(director.missing.isEmpty)
+    }
+
     @Test("nobody approves a wipe in a story that has no dirty disks")
     func leavesAlone() {
         var director = LabDirector(.happy)
@@ -120,7 +130,7 @@ struct LabDirectorTests {
     func plans(scenario: LabScenario) throws {
         let topology = try LabTopology(try scenario.plan(directory: "/lab"))
         let dirty = topology.nodes.compactMap(\.disk).filter { $0.content != .blank }
-        #expect(dirty.isEmpty == !(scenario == .tour || scenario == .dirtyDisks))
+        #expect(dirty.isEmpty == !(scenario == .tour || scenario == .dirtyDisks || scenario == .killedAtEveryStep))
         #expect(LabScenario(rawValue: scenario.rawValue) == scenario)
         #expect(!scenario.summary.isEmpty)
     }

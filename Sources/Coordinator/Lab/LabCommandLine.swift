@@ -13,10 +13,12 @@ package struct LabCommandLine: LabProduct {
     private let program: String
     private let paths: LabPaths
     private let processes: LabProcesses
-    private let runner: any CommandRunner
+    let runner: any CommandRunner
     /// HOST:PORT for agents.
     private let listen: String
     private static let coordinator = "coordinator"
+    /// What `meshgate` ends with when nobody answers (sysexits.h, EX_UNAVAILABLE).
+    private static let unavailable: Int32 = 69
     /// A story that takes longer is stuck.
     private static let longestRun = Duration.seconds(1200)
 
@@ -47,6 +49,15 @@ package struct LabCommandLine: LabProduct {
         guard process.waitForEnd(.seconds(5)) else {
             throw LabError.noAnswer(doing: "kill the coordinator", waited: .seconds(5), remedy: "see \(paths.log(Self.coordinator))")
         }
+    }
+
+    /// SIGKILL, without waiting for the end.
+    func strike() { processes.find(Self.coordinator)?.signal(SIGKILL) }
+
+    /// A process that was killed is dead in a moment: nobody mistakes it for one that goes on.
+    var isCoordinatorAlive: Bool {
+        guard let process = processes.find(Self.coordinator) else { return false }
+        return !process.waitForEnd(.milliseconds(100))
     }
 
     package func invite(_ node: NodeID) async throws -> String {
@@ -103,9 +114,16 @@ package struct LabCommandLine: LabProduct {
         return try decode(Status.self, text, "the status").http
     }
 
+    /// A coordinator that was killed is back in a moment, and is asked again until then.
     @discardableResult
-    private func call(_ arguments: [String]) async throws -> String {
-        let result = try await attempt(arguments)
+    func call(_ arguments: [String]) async throws -> String {
+        let clock = ContinuousClock()
+        let end = clock.now.advanced(by: .seconds(20))
+        var result = try await attempt(arguments)
+        while result.exit == .exited(Self.unavailable), clock.now < end {
+            try await clock.sleep(for: .milliseconds(100))
+            result = try await attempt(arguments)
+        }
         guard result.succeeded else {
             throw LabError.tool(
                 command: (["meshgate"] + arguments).joined(separator: " "), exit: result.exit.description,
@@ -118,7 +136,7 @@ package struct LabCommandLine: LabProduct {
         try await runner.run(invocation(arguments, deadline: .seconds(30)))
     }
 
-    private func invocation(_ arguments: [String], deadline: Duration) -> Invocation {
+    func invocation(_ arguments: [String], deadline: Duration) -> Invocation {
         Invocation(
             program, arguments + ["--state-dir", paths.coordinatorState],
             environment: processes.environment.merging(["NO_COLOR": "1"]) { $1 },

@@ -21,6 +21,8 @@ package struct LabDirector: Hashable, Sendable {
     package static let knownCodes = ["missing", "stale", "rebooted", "unreachable", "skewed", "mismatch", "needsWarrant"]
     /// The gate that compares the clusters' Cilium CAs.
     package static let meshCAGate = "G-CM-02"
+    /// How `meshgate apply` says that a coordinator has come back.
+    package static let backAgain = "the coordinator is back"
     /// Evidence that is still on its way.
     private static let passing = Set(knownCodes.prefix(3))
 
@@ -28,6 +30,7 @@ package struct LabDirector: Hashable, Sendable {
     private let order: LabOrder
     private let tellsUnchanged: Bool
     private var unchanged = 0
+    private var hasApproved = false
     private var done: Set<Act> = []
     private var shown: [StepID: String] = [:]
     /// Held by a gate at least once; what the story promised to show.
@@ -44,7 +47,7 @@ package struct LabDirector: Hashable, Sendable {
 
     package mutating func react(to event: LabEvent) -> [Act] {
         switch event {
-        case .note(let text): [.tell(text, .plain)]
+        case .note(let text): note(text)
         case .ended(let ending, let changed): end(ending, changed)
         case .step(let step, let state, let reasons, let detail): move(step, state, reasons, detail)
         }
@@ -56,7 +59,7 @@ package struct LabDirector: Hashable, Sendable {
         if ending != "succeeded" { missing.append("the run ended \(ending.map { "as \"\($0)\"" } ?? "without saying how")") }
         guard order == .apply else { return missing }
         func wants(_ condition: Bool, _ act: Act, _ words: String) { if condition, !done.contains(act) { missing.append(words) } }
-        if scenario.hasDirtyDisks, !done.contains(where: { if case .approve = $0 { true } else { false } }) {
+        if scenario.hasDirtyDisks, !hasApproved {
             missing.append("no wipe was held for a warrant")
         }
         wants(scenario.losesVLAN, .repairVLAN, "the missing VLAN held no step")
@@ -64,6 +67,14 @@ package struct LabDirector: Hashable, Sendable {
         wants(scenario.hasForeignCA, .removeForeignCA, "the foreign CA held no step")
         wants(scenario.killsCoordinator, .killCoordinator, "the coordinator was never killed")
         return missing
+    }
+
+    /// A coordinator that was killed in the middle of an attempt has used its warrant up: the person signs again where it asks again.
+    private mutating func note(_ text: String) -> [Act] {
+        if text.hasPrefix(Self.backAgain) {
+            done = done.filter { if case .approve = $0 { false } else { true } }
+        }
+        return [.tell(text, .plain)]
     }
 
     private mutating func end(_ ending: String, _ changed: Int) -> [Act] {
@@ -99,7 +110,10 @@ package struct LabDirector: Hashable, Sendable {
         var acts: [Act] = []
         let line = "held      \(step): \(reason.detail) [\(reason.gate)]"
         if shown.updateValue(line, forKey: step) != line { acts.append(.tell(line, .held)) }
-        for answer in answers(step, reasons) where once(answer) { acts += once(.explain(step)) ? [.explain(step), answer] : [answer] }
+        for answer in answers(step, reasons) where once(answer) {
+            if case .approve = answer { hasApproved = true }
+            acts += once(.explain(step)) ? [.explain(step), answer] : [answer]
+        }
         return acts
     }
 

@@ -16,6 +16,8 @@ package protocol LabProduct: Sendable {
     func planSummary() async throws -> String
     /// Gives the order, or follows the run of it that is going on. Returns when the command ends; throws nothing when it lost the coordinator.
     func carryOut(_ order: LabOrder, onEvent: @escaping @Sendable (LabEvent) -> Void) async throws
+    /// Kills the coordinator at every N-th boundary of the run that begins now, and starts it again each time, until that run is over or `isDone`.
+    func killAtBoundaries(every: Int, upTo isDone: @escaping @Sendable () -> Bool) async throws -> LabDeaths
     /// What `meshgate explain STEP` says.
     func explain(_ step: StepID) async throws -> String
     /// The canonical text of a warrant for the step, for a person to read and sign.
@@ -24,6 +26,13 @@ package protocol LabProduct: Sendable {
     func submitWarrant(_ step: StepID, text: String, signature: String) async throws
     /// Where metrics and the event feed are, as a URL.
     func feedAddress() async throws -> String
+}
+
+/// How often a coordinator died in one run.
+package struct LabDeaths: Hashable, Sendable {
+    /// Entries that moved a step or the run, each counted once.
+    package var boundaries: Int
+    package var deaths: Int
 }
 
 /// What a person tells the product to do with the whole mesh.

@@ -11,19 +11,23 @@ package struct LabRunner: Sendable {
     private let runner: any CommandRunner
     private let meshgate: String
     private let builder: LabBuilder
+    /// In a story that kills at every boundary: at every N-th only.
+    private let every: Int
     /// Why this cannot be a whole lab.
     private let obstacles: [LabPreflight.Finding]
 
     /// `meshgate` is the absolute path of the coordinator's binary; the agent's lies beside it.
     package init(
         _ scenario: LabScenario, directory: String, meshgate: String, story: LabStory, prefix: String = LabPlan.defaultPrefix,
-        clusters: Int? = nil, runner: any CommandRunner = ProcessCommandRunner()
+        clusters: Int? = nil, services: LabPlan.Services? = nil, every: Int = 1, runner: any CommandRunner = ProcessCommandRunner()
     ) throws {
         self.scenario = scenario
         self.story = story
         self.runner = runner
         self.meshgate = meshgate
+        self.every = every
         var plan = try scenario.plan(directory: directory, prefix: prefix, clusters: clusters)
+        if let services { plan.services = services }
         obstacles = LabPreflight(plan: plan).findings.filter(\.concernsRights)
         if !obstacles.isEmpty {
             plan.mode = .loopback
@@ -69,6 +73,9 @@ package struct LabRunner: Sendable {
         story.tell(try await crew.product.planSummary(), .quote)
         if builder.plan.mode == .loopback { return try await checkFiles(crew) }
         let before = try LabWorldState(builder.topology, builder.paths)
+        if scenario == .killedAtEveryStep {
+            return try await LabResilience(crew, builder, story, every: every).prove(from: before, carryOut)
+        }
         story.chapter("apply")
         var director = LabDirector(scenario)
         try await carryOut(.apply, crew, &director)

@@ -14,6 +14,8 @@ package enum LabScenario: String, Hashable, Sendable, CaseIterable {
     case catalogue
     /// The same in a mesh of five clusters.
     case five
+    /// The coordinator dies at every boundary of an apply and of a teardown; both are then done undisturbed, and the ends are compared.
+    case killedAtEveryStep = "killed-at-every-step"
     /// Dirty disks, a missing VLAN and a killed coordinator in one run: what `make demo` shows.
     case tour
 
@@ -28,12 +30,14 @@ package enum LabScenario: String, Hashable, Sendable, CaseIterable {
         case .caMismatch: "the second cluster already has a Cilium CA of its own: nothing is installed over it"
         case .catalogue: "every service of the catalogue on two clusters, then verified, and taken down again"
         case .five: "the same with five clusters"
+        case .killedAtEveryStep:
+            "the coordinator is killed at every boundary of a step, in an apply and in a teardown, and comes to the same end"
         case .tour: "dirty disks, a missing VLAN and a killed coordinator in one run"
         }
     }
 
     /// Wipes begin to be needed only where something is on the disks.
-    var hasDirtyDisks: Bool { self == .dirtyDisks || self == .tour }
+    var hasDirtyDisks: Bool { self == .dirtyDisks || self == .tour || self == .killedAtEveryStep }
     var losesVLAN: Bool { self == .missingVLAN || self == .tour }
     var killsCoordinator: Bool { self == .coordinatorKilled || self == .tour }
     var skewsClock: Bool { self == .clockSkew }

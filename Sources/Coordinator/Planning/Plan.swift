@@ -119,6 +119,8 @@ package enum Action: Hashable, Sendable, Codable {
     case installService(String, ClusterName)
     /// The clusters' credentials, under these names.
     case storeSecrets([String])
+    /// Requests across clusters that show what a service's policies allow and deny.
+    case proveService(String, [ClusterName])
     /// Nothing is done: the step is the question whether its `done` is true.
     case look
     /// Undoes what another step did, when it is this mesh's own and nothing stands on it any more.
@@ -139,6 +141,7 @@ package enum Action: Hashable, Sendable, Codable {
     private enum StoreSecretsCodingKeys: String, CodingKey { case _0 = "names" }
     private enum UndoCodingKeys: String, CodingKey { case _0 = "remnant" }
     private enum InstallServiceCodingKeys: String, CodingKey { case _0 = "service", _1 = "cluster" }
+    private enum ProveServiceCodingKeys: String, CodingKey { case _0 = "service", _1 = "clusters" }
 
     /// The tool that carries it out.
     package var driver: String {
@@ -150,6 +153,7 @@ package enum Action: Hashable, Sendable, Codable {
         case .wipe(_, _, _, let route): route == .talosAPI ? "talosctl" : "agent"
         case .installService: "helm/kubectl/ansible"
         case .storeSecrets: "doppler"
+        case .proveService: "kubectl"
         case .look: "look"
         case .undo(let remnant): remnant.driver
         }

@@ -384,6 +384,7 @@ package struct Planner: Sendable {
                 steps.append(step)
                 last[name] = step.id
             }
+            steps += proofSteps(service)
         }
         return steps
     }
@@ -402,6 +403,20 @@ package struct Planner: Sendable {
             deadline: TimeSpan(.seconds(1800)), settling: TimeSpan(.seconds(1800)))
     }
 
+    /// Once the service is on all its clusters: policies across clusters show only where there are several.
+    private func proofSteps(_ service: MeshSpec.Service) -> [Step] {
+        guard service.known?.probe == .policyProof, service.clusters.count > 1 else { return [] }
+        return [
+            Step(
+                id: StepID("mesh", "prove-" + service.name), title: "prove that the policies of \(service.name) hold across clusters",
+                place: .mesh, action: .proveService(service.name, service.clusters),
+                after: [connectStep] + service.clusters.map { StepID($0.text, "service-" + service.name) },
+                gates: [.meshConnected(service.clusters)]
+                    + service.clusters.map { .serviceDeployed($0, service: service.name, version: nil) },
+                done: service.clusters.map { .serviceWorks($0, service: service.name) }, deadline: TimeSpan(.seconds(300)))
+        ]
+    }
+
     /// What is true of a service that is installed: as planned, admitted, and working.
     private func ends(of service: MeshSpec.Service, on name: ClusterName) -> [Requirement] {
         var ends: [Requirement] = []
@@ -411,11 +426,16 @@ package struct Planner: Sendable {
                 .serviceDeployed(
                     name, service: service.name, version: service.pinnedVersion, release: service.home + "/" + service.release))
         case .manifest, .playbook: ends.append(.serviceDeployed(name, service: service.name, version: nil))
-        case .builtIn: break
+        case .builtIn:
+            // Hubble is part of Cilium's release, which has gates of its own.
+            if service.known?.probe == .policyProof { ends.append(.serviceDeployed(name, service: service.name, version: nil)) }
         }
         if let level = service.known?.podSecurity { ends.append(.podSecurity(name, namespace: service.home, level: level)) }
         // Ceph has a gate of its own, which knows how many disks there are to be.
-        if let known = service.known, known.probe != .ceph { ends.append(.serviceWorks(name, service: service.name)) }
+        // What policies do is asked in a step of its own, when every cluster has the service.
+        if let known = service.known, known.probe != .ceph, known.probe != .policyProof {
+            ends.append(.serviceWorks(name, service: service.name))
+        }
         return ends
     }
 

@@ -390,7 +390,7 @@ package struct RehearsedWorld: Hashable, Sendable {
         case .upgradeTalos(let name):
             for case .talosRelease(_, let nodes, let wanted) in step.done { talos[name]?.upgrade(nodes, to: wanted.version) }
         case .awaitTalos(let name), .awaitNodes(let name): unregistered.subtract((spec.cluster(name)?.nodes ?? []).map(\.name))
-        case .look: break
+        case .look, .proveService: break
         case .storeSecrets(let names): secrets.formUnion(names)
         case .installGatewayAPI(let name, let version): clusters[name]?.gateway = version
         case .seedMeshCA(let name): clusters[name]?.authority = "mesh"

@@ -48,6 +48,10 @@ package struct CiliumValues {
         if spec.services.contains(where: { $0.name == "hubble-ui" && $0.clusters.contains(cluster.name) }) {
             values["hubble"] = .map(["relay": .map(["enabled": .bool(true)]), "ui": .map(["enabled": .bool(true)])])
         }
+        // The proof asks Hubble of each cluster, through its relay, what became of a request.
+        if spec.services.contains(where: { $0.known?.probe == .policyProof && $0.clusters.contains(cluster.name) }) {
+            values = Self.merge(values, ["hubble": .map(["relay": .map(["enabled": .bool(true)])])])
+        }
         if cluster.kind == .talos { values.merge(talos) { _, new in new } }
         values = Self.merge(values, kept)
         return Self.merge(values, cilium.values)

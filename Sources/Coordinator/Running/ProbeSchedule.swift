@@ -30,6 +30,7 @@ extension RunMachine {
         guard let run, !run.isOver else { return [] }
         let maxAge = run.plan.spec.policy.evidenceMaxAge.duration
         var dueAfter: [EvidenceKey: Duration] = [:]
+        var newsFrom: [EvidenceKey: Moment] = [:]
         var subjects = ProbeSubjects()
         let withoutAgent = Set(run.plan.spec.members.filter { !$0.node.hasAgent }.map(\.node.name))
         for record in run.steps where !record.status.isOver {
@@ -38,11 +39,15 @@ extension RunMachine {
                 for key in asks(requirement) {
                     let limit = patience(record, key: key, ready: run.predecessorsDone(record.step), maxAge: maxAge)
                     dueAfter[key] = min(dueAfter[key] ?? limit, limit)
+                    // What was seen before the attempt had ended does not show what it did: the next look is not put off for it.
+                    if case .verifying(_, let since) = record.status, key.probe != .blankness {
+                        newsFrom[key] = newsFrom[key].map { $0.boot > since.boot ? $0 : since } ?? since
+                    }
                 }
                 subjects.take(requirement, evidence)
             }
         }
-        return dueAfter.filter { isDue($0.key, after: $0.value, now: now) }.keys.sorted().compactMap { key in
+        return dueAfter.filter { isDue($0.key, after: $0.value, newsFrom: newsFrom[$0.key], now: now) }.keys.sorted().compactMap { key in
             guard case .node(let node) = key.subject else { return ProbeOrder(key: key, probe: nil) }
             // What a machine without an agent can say comes through the coordinator's own tools.
             if key.probe == .disks, withoutAgent.contains(node) { return ProbeOrder(key: key, probe: nil) }
@@ -106,8 +111,8 @@ extension RunMachine {
         }
     }
 
-    private func isDue(_ key: EvidenceKey, after limit: Duration, now: Moment) -> Bool {
-        switch evidence.standing(key, now: now, maxAge: limit, notBefore: nil) {
+    private func isDue(_ key: EvidenceKey, after limit: Duration, newsFrom: Moment?, now: Moment) -> Bool {
+        switch evidence.standing(key, now: now, maxAge: limit, notBefore: newsFrom) {
         case .fresh: false
         case .missing, .stale, .otherBoot: true
         }

@@ -100,15 +100,33 @@ package final class RunController: Sendable {
     /// Wakes the loop so that time can pass: evidence ages, probes come due. Call it about once a second.
     package func tick() async throws {
         try await submit(.tick)
-        let machine = snapshot
+        await ask(snapshot, seed: try seed())
+    }
+
+    // MARK: private
+
+    private func ask(_ machine: RunMachine, seed: Digest) async {
         guard let run = machine.run, !run.isOver else { return }
         let moment = now()
-        let orders = machine.probesDue(now: moment, seed: try seed())
+        let orders = machine.probesDue(now: moment, seed: seed)
         guard !orders.isEmpty else { return }
         await hands.observe(orders, context: HandsContext(plan: run.plan, run: run.id, epoch: machine.epoch, now: moment))
     }
 
-    // MARK: private
+    /// Whether an entry raises questions that were not due before: a step has moved, or an answer was under way when it did and came too early
+    /// to count. Answers of agents are quick and many; what they leave open waits for the next tick.
+    private static func raisesQuestions(_ entry: JournalEntry) -> Bool {
+        switch entry {
+        case .runStarted, .stepReported, .stepFinished, .stepSkipped, .stepUnsettled, .stepReturned: true
+        case .evidenceTaken(let evidence): isOwnLook(evidence.key)
+        case .evidenceRenewed(let key, _): isOwnLook(key)
+        case .coordinatorStarted, .warrantTaken, .overrideGranted, .stepHeld, .stepStarted, .stepFailed, .runFinished, .bootSeen,
+            .agentEnrolled, .agentRevoked, .alarm:
+            false
+        }
+    }
+
+    private static func isOwnLook(_ key: EvidenceKey) -> Bool { if case .node = key.subject { false } else { true } }
 
     private func work(_ batch: [Submission], into machine: inout RunMachine) async throws {
         let moment = now()
@@ -126,6 +144,8 @@ package final class RunController: Sendable {
             submission.answer.resume(returning: refusals[index].map { .failure($0) } ?? .success(head))
         }
         await act(on: entries, machine)
+        // Not left to the next tick, which may be a second away. Without a seed the tick says what is wrong with it.
+        if entries.contains(where: Self.raisesQuestions), let seed = try? seed() { await ask(machine, seed: seed) }
     }
 
     private func commit(_ inputs: [Input], into machine: inout RunMachine) async throws {

@@ -9,9 +9,11 @@ import Rendering
 struct ClusterObserver: Sendable {
     let tools: Toolbox
 
-    /// - Parameter services: those of the plan that are meant for this cluster.
+    /// - Parameters:
+    ///   - services: those of the plan that are meant for this cluster.
+    ///   - plan: the build whose proofs count.
     func observe(
-        _ cluster: MeshSpec.Cluster, cilium release: SemanticVersion, services: [MeshSpec.Service]
+        _ cluster: MeshSpec.Cluster, cilium release: SemanticVersion, services: [MeshSpec.Service], plan: Digest
     ) async throws -> ClusterFact {
         let client = try tools.client(for: cluster)
         var fact = ClusterFact(name: cluster.name)
@@ -31,7 +33,8 @@ struct ClusterObserver: Sendable {
         fact.configuredRemotes = try await configuredRemotes(client)
         let releases = try await HelmReleases(client: client).all()
         fact.releases = releases.mapValues(\.release)
-        let observer = ServiceObserver(tools: tools, client: client, nodes: fact.nodes.map(\.name), releases: releases)
+        let observer = ServiceObserver(
+            tools: tools, client: client, cluster: cluster.name, nodes: fact.nodes.map(\.name), releases: releases, plan: plan)
         fact.services = try await observer.observe(services)
         if services.contains(where: { $0.known?.podSecurity != nil }) { fact.podSecurity = try await podSecurity(client) }
         if services.contains(where: { $0.known?.needs.contains(.servingCertificates) == true }) {
@@ -187,7 +190,10 @@ struct ClusterObserver: Sendable {
         mesh.serviceType = service["spec", "type"]?.string ?? mesh.serviceType
         mesh.nodePort = service["spec", "ports"]?.list.first { $0["port"]?.integer == 2379 }?["nodePort"]?.integer
         let wanted = deployment?["spec", "replicas"]?.integer ?? 1
-        mesh.apiserverReady = deployment != nil && (deployment?["status", "readyReplicas"]?.integer ?? 0) >= wanted
+        let isReady = deployment != nil && (deployment?["status", "readyReplicas"]?.integer ?? 0) >= wanted
+        // Objects alone may be what an upgrade that was cut off has left; the next upgrade would take them away again.
+        let isKept = try await HelmReleases(client: client).keepsClustermesh()
+        mesh.apiserverReady = isReady && isKept
         return mesh
     }
 }

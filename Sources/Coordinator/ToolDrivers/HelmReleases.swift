@@ -67,6 +67,12 @@ struct HelmReleases: Sendable {
         try await revisions(of: release, in: namespace).last.flatMap { Self.unpack($0.secret)?["config"] }
     }
 
+    /// Whether Cilium's release, as it is deployed, has the clustermesh API server in its values. True where Helm has no part in Cilium.
+    func keepsClustermesh() async throws -> Bool {
+        guard let newest = try await revisions(of: "cilium", in: "kube-system").last else { return true }
+        return newest.status == "deployed" && Self.unpack(newest.secret)?["config", "clustermesh", "useAPIServer"]?.bool == true
+    }
+
     /// Removes the newest revision when an operation that was cut off left it pending: Helm would refuse every further operation.
     func clearPending(_ release: String, in namespace: String) async throws {
         guard let newest = try await revisions(of: release, in: namespace).last, newest.status.hasPrefix("pending-") else { return }

@@ -75,6 +75,9 @@ package struct StepDriver: Sendable {
         case .testConnectivity(let from, let to):
             return try await cilium.testConnectivity(
                 from: cluster(from), to: cluster(to), plan: plan.digest, step: step.id, deadline: deadline)
+        case .proveService(_, let names):
+            return try await PolicyProof(tools: tools).run(
+                among: names.map(cluster), plan: plan.buildDigest, step: step.id, deadline: deadline)
         case .installService(let service, let name):
             guard let found = plan.spec.services.first(where: { $0.name == service }) else {
                 throw DriverError.unreadable(what: "service \(service)", where: "the plan")
@@ -170,7 +173,8 @@ package struct StepDriver: Sendable {
             return [
                 .cluster(
                     try await ClusterObserver(tools: tools).observe(
-                        cluster, cilium: plan.spec.versions.cilium, services: plan.spec.services.filter { $0.clusters.contains(name) }))
+                        cluster, cilium: plan.spec.versions.cilium, services: plan.spec.services.filter { $0.clusters.contains(name) },
+                        plan: plan.buildDigest))
             ]
         case (.talos, .cluster(let name)):
             guard let cluster = plan.spec.cluster(name) else { return [] }

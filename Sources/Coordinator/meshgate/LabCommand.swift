@@ -48,7 +48,12 @@ struct LabCommand: AsyncParsableCommand {
         @Argument(help: "The scenario.") var scenario: String
         @OptionGroup var place: Place
         @Option(help: "How many clusters, instead of the scenario's own number.") var clusters: Int?
+        @Flag(help: "Every service of the catalogue, in place of storage and metrics.") var catalogue = false
+        @Option(help: "With killed-at-every-step: die at every N-th boundary only.") var every: Int = 1
         @Flag(help: "Leave the lab up at the end.") var keep = false
+        func validate() throws {
+            guard every > 0 else { throw ValidationError("--every is a number from 1 on") }
+        }
         func run() async throws {
             try await labReporting {
                 let scenario = try LabCommand.scenarioNamed(scenario)
@@ -59,7 +64,7 @@ struct LabCommand: AsyncParsableCommand {
                 if LabPreflight(plan: plan).possibleMode == .full { try LabCommand.check(plan) }
                 let runner = try LabRunner(
                     scenario, directory: place.directory, meshgate: try LabBuilder.ownProgram(), story: story, prefix: place.prefix,
-                    clusters: clusters)
+                    clusters: clusters, services: catalogue ? .catalogue : nil, every: every)
                 let wentWell = try await LabCommand.untilInterrupted(prefix: place.prefix) { try await runner.run(keep: keep) }
                 guard wentWell else { throw Exit.no.code }
             }

@@ -19,7 +19,10 @@ struct RunFollower {
         while true {
             do {
                 let status = try await client.status()
-                if lostSince != nil { printer.note("the coordinator is back, epoch \(status.epoch)") }
+                if lostSince != nil {
+                    printer.note("the coordinator is back, epoch \(status.epoch)")
+                    printer.showOpenAgain()
+                }
                 lostSince = nil
                 guard let current = status.run, current.id == run else {
                     printer.note("another run has taken over")

@@ -37,6 +37,11 @@ final class RunPrinter: Sendable {
         }
     }
 
+    /// After a restart a step may be held as before and yet anew: its warrant was used up by the attempt that was cut off.
+    func showOpenAgain() {
+        state.withLock { state in state.shown = state.shown.filter { $0.value.hasPrefix("done") || $0.value.hasPrefix("unchanged") } }
+    }
+
     func show(_ run: RunReply) {
         if redraws { return redraw(run) }
         let changes = state.withLock { state -> [StepReply] in

@@ -5,7 +5,7 @@ package enum ServiceCatalogue {
     /// In alphabetical order.
     package static let all: [CatalogueService] = [
         groundcover, honeycomb, hubbleUI, inspektorGadget, kubeletCSRApprover, kubescape, metricsServer, ollama, olm, robusta, rookCeph,
-        tetragon,
+        starWars, tetragon,
     ]
 
     private static let byName = Dictionary(uniqueKeysWithValues: all.map { ($0.name, $0) })
@@ -121,6 +121,10 @@ package enum ServiceCatalogue {
             "/apis/ceph.rook.io/v1/cephobjectstores", "/apis/ceph.rook.io/v1/cephfilesystems", "/apis/ceph.rook.io/v1/cephblockpools",
             "/apis/ceph.rook.io/v1/cephclusters",
         ], holdsData: true)
+
+    private static let starWars = CatalogueService(
+        "star-wars", "a demonstration that policies hold across clusters", .builtIn, namespace: "star-wars", podSecurity: .baseline,
+        workloads: [.init(.deployments, "deathstar"), .init(.deployments, "tiefighter"), .init(.deployments, "xwing")], probe: .policyProof)
 
     private static let tetragon = CatalogueService(
         "tetragon", "what processes do, seen and enforced by eBPF",

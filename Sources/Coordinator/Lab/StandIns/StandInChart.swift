@@ -73,13 +73,11 @@ struct StandInChart: Sendable {
             ),
         ]
         if usesAPIServer { list += apiServer(namespace, tag) }
-        if values["hubble", "ui", "enabled"]?.truth == true {
-            for name in ["hubble-ui", "hubble-relay"] {
-                let workload = Self.workload(
-                    "Deployment", name, labels: ["k8s-app": .string(name)], images: [name: "quay.io/cilium/\(name)"])
-                list.append((.deployment(namespace, name), workload))
-                list.append((.service(namespace, name), StandInService.service(80)))
-            }
+        for part in ["ui", "relay"] where values["hubble", part, "enabled"]?.truth == true {
+            let name = "hubble-" + part
+            let workload = Self.workload("Deployment", name, labels: ["k8s-app": .string(name)], images: [name: "quay.io/cilium/\(name)"])
+            list.append((.deployment(namespace, name), workload))
+            list.append((.service(namespace, name), StandInService.service(80)))
         }
         list.append((.secret(namespace, "cilium-clustermesh"), remoteSecret("cilium-clustermesh")))
         list.append((.secret(namespace, "cilium-kvstoremesh"), remoteSecret("cilium-kvstoremesh")))

@@ -124,12 +124,15 @@ extension StandInCilium {
         ] {
             let definition = StandInDefinition.make(
                 kind: kind, group: "cilium.io", version: kind == "CiliumL2AnnouncementPolicy" ? "v2alpha1" : "v2", isNamespaced: false)
-            try await client.apply(
-                definition,
-                at: .init(
-                    group: "apis/apiextensions.k8s.io/v1", resource: "customresourcedefinitions",
-                    name: "\(StandInKinds.plural(kind)).cilium.io"), manager: "cilium-operator")
+            try await register(definition, client)
         }
+        try await register(
+            StandInDefinition.make(kind: "CiliumNetworkPolicy", group: "cilium.io", version: "v2", isNamespaced: true), client)
+    }
+
+    private func register(_ definition: HelmValue, _ client: StandInClient) async throws {
+        try await client.apply(
+            definition, at: StandInPath.definitions.named(definition["metadata", "name"]?.text ?? ""), manager: "cilium-operator")
     }
 
     private func issueByHelm(_ chart: StandInChart, _ client: StandInClient) async throws {

@@ -31,6 +31,8 @@ package struct StandInFaults: Hashable, Sendable, Codable {
     package var kubeProxy = false
     /// Megabytes of chatter that every tool prints first.
     package var chatter = 0
+    /// Policies are there and nobody heeds them.
+    package var ignoresPolicies = false
     /// Helm operations get stuck between "pending" and "deployed".
     package var hangsWhilePending = false
     /// At the first start: the Talos that the machines run.
@@ -65,6 +67,7 @@ package struct StandInFaults: Hashable, Sendable, Codable {
         connectivityFailures = try value(.connectivityFailures, connectivityFailures)
         foreignCA = try value(.foreignCA, foreignCA)
         kubeProxy = try value(.kubeProxy, kubeProxy)
+        ignoresPolicies = try value(.ignoresPolicies, ignoresPolicies)
         hangsWhilePending = try value(.hangsWhilePending, hangsWhilePending)
         chatter = try value(.chatter, chatter)
         talosVersion = try value(.talosVersion, talosVersion)

@@ -9,8 +9,9 @@ struct StandInKubectl: Sendable {
 
     init(_ call: StandInCall) throws {
         self.call = call
+        // What comes after `--` is another program's.
         arguments = try StandInArguments(
-            call.arguments,
+            call.arguments.split(separator: "--", maxSplits: 1).first.map(Array.init) ?? [],
             valued: ["--kubeconfig", "--context", "--namespace", "--filename", "--output", "--field-manager", "--selector"],
             switches: ["--server-side", "--force-conflicts", "--all-namespaces", "--ignore-not-found", "--client", "--help", "--wait"],
             short: [
@@ -30,6 +31,7 @@ struct StandInKubectl: Sendable {
         case "apply": try await apply(client)
         case "get": try await get(client)
         case "delete": try await delete(client)
+        case "exec": try await StandInExec(call, client).run(words: arguments.words, namespace: arguments["--namespace"] ?? "default")
         case "version": call.say("Client Version: stand-in of the Meshgate Lab, as v1.34.1\nServer Version: v1.34.1")
         default: throw StandInFailure.plain("error: unknown command \"\(arguments.words[0])\" for \"kubectl\"")
         }

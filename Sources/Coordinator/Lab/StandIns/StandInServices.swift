@@ -92,7 +92,10 @@ struct StandInService: Sendable {
     }
 
     static func service(_ port: Int) -> HelmValue {
-        ["apiVersion": "v1", "kind": "Service", "spec": ["type": "ClusterIP", "ports": [["port": .count(port), "protocol": "TCP"]]]]
+        [
+            "apiVersion": "v1", "kind": "Service",
+            "spec": ["type": "ClusterIP", "clusterIP": "10.96.0.80", "ports": [["port": .count(port), "protocol": "TCP"]]],
+        ]
     }
 }
 

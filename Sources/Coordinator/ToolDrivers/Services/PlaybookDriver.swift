@@ -80,7 +80,8 @@ struct PlaybookDriver: Sendable {
         environment["ANSIBLE_LOCAL_TEMP"] = home
         environment["ANSIBLE_CALLBACK_PLUGINS"] = home
         environment["ANSIBLE_STDOUT_CALLBACK"] = PlaybookCallback.name
-        environment["ANSIBLE_CALLBACKS_ENABLED"] = ""
+        // A list with something in it: of an empty text newer versions make the name of a callback, and end.
+        environment["ANSIBLE_CALLBACKS_ENABLED"] = PlaybookCallback.name
         environment["ANSIBLE_DISPLAY_ARGS_TO_STDOUT"] = "0"
         environment["ANSIBLE_LOG_PATH"] = "/dev/null"
         environment["ANSIBLE_VERBOSITY"] = "0"

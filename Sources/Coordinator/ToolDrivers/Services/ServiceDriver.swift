@@ -27,6 +27,11 @@ struct ServiceDriver: Sendable {
         case .playbook(let path):
             return try await PlaybookDriver(tools: tools, spec: spec).play(service, path, on: cluster, step: step, deadline: deadline)
         case .builtIn:
+            if service.known?.probe == .policyProof {
+                return try await ManifestDriver(tools: tools).install(
+                    service, try StarWars.manifest(clusters: service.clusters), source: "meshgate", on: cluster, step: step,
+                    deadline: deadline)
+            }
             // The one service that is part of Cilium's own release: its values bring it.
             return try await CiliumDriver(tools: tools).install(cluster, spec: spec, step: step, deadline: deadline)
         }

@@ -8,10 +8,13 @@ import MeshTrust
 struct ServiceObserver: Sendable {
     let tools: Toolbox
     let client: KubernetesClient
+    let cluster: ClusterName
     /// The nodes that are registered with the cluster.
     let nodes: [String]
     /// What Helm has installed, read once for all services.
     let releases: [String: HelmReleases.Newest]
+    /// The build whose proofs count.
+    let plan: Digest
 
     /// Asked a few at a time: each answer is a round trip or two, and an API server has other work.
     private static let atOnce = 4
@@ -44,8 +47,20 @@ struct ServiceObserver: Sendable {
                 works: false, detail: "\(unready.workload.kind.rawValue) \(service.home)/\(unready.workload.name) is not ready",
                 differences: differences, owners: owners)
         }
+        if service.known?.probe == .policyProof {
+            let (works, detail) = try policies()
+            return ServiceFact(works: works, detail: detail, differences: differences, owners: owners)
+        }
         let (works, detail) = try await ServiceProbe(client: client, nodes: nodes, home: service.home).ask(service.known?.probe)
         return ServiceFact(works: works, detail: detail, differences: differences, owners: owners)
+    }
+
+    /// What the last proof found, when it ran for this plan.
+    private func policies() throws -> (Bool, String) {
+        guard let problems = try PolicyReport(tools: tools, cluster: cluster).problems(plan: plan) else {
+            return (false, "no proof has run for this plan yet")
+        }
+        return problems.isEmpty ? (true, "policies allow and deny what they should") : (false, problems.joined(separator: "; "))
     }
 
     private typealias Found = (workload: CatalogueService.Workload, json: HelmValue)
@@ -112,7 +127,10 @@ struct ServiceObserver: Sendable {
         case .playbook(let path):
             guard let mark else { return [] }
             return try PlaybookDriver.content(service, path, tools: tools) == mark.content ? [] : ["another content of \(path) was played"]
-        case .builtIn: return []
+        case .builtIn:
+            guard service.known?.probe == .policyProof, let mark else { return [] }
+            let wanted = Digest.sha256(try StarWars.manifest(clusters: service.clusters)).hex
+            return mark.content == wanted ? [] : ["another content was applied"]
         }
     }
 

@@ -101,53 +101,6 @@ func oneKubeProxy(_ view: TreeView) -> [LocatedFinding] {
     }
 }
 
-/// L-CIDR-1
-func podRangesOfModules(_ view: TreeView) -> [LocatedFinding] {
-    let texts = Dictionary(grouping: view.embedded) { $0.file.path }
-    let byDirectory = Dictionary(view.modules.map { ($0.directory, $0) }, uniquingKeysWith: { first, _ in first })
-    return view.modules.flatMap { module -> [LocatedFinding] in
-        let clusters = module.calls.compactMap { call -> (call: TerraformBlock, range: CIDR, isDefault: Bool)? in
-            guard let source = call.body.attribute("source")?.value.plainText, source.hasPrefix("."),
-                let inner = joined(module.directory, source).flatMap({ byDirectory[$0] }),
-                !inner.blocks("data", "talos_machine_configuration").isEmpty
-            else { return nil }
-            let own = podSubnets((texts[call.file.path] ?? []).filter { $0.owner.block.offset == call.block.offset })
-            let given = Set(call.body.attributes.map(\.name))
-            let defaults = podSubnets(inner.files.flatMap { texts[$0.path] ?? [] }.filter { !given.contains($0.owner.name) })
-            // A range that the module makes of a variable is what the caller gives.
-            let variable = call.body.attributes.first {
-                tokens($0.name).contains { $0.contains("cidr") || $0.contains("subnets") } && CIDR($0.value.plainText ?? "") != nil
-            }
-            let isUsed = variable.map { name in inner.blocks.flatMap(\.references).contains { $0.path == "var.\(name.name)" } } ?? false
-            let range = own ?? (isUsed ? variable.flatMap { CIDR($0.value.plainText ?? "") } : nil) ?? defaults
-            guard let range = range ?? CIDR("10.244.0.0/16") else { return nil }
-            return (call, range, own == nil && !isUsed && defaults == nil)
-        }
-        guard clusters.count > 1 else { return [] }
-        var found: [LocatedFinding] = []
-        for (index, cluster) in clusters.enumerated() {
-            if let other = clusters[..<index].first(where: { $0.range.overlaps(cluster.range) }) {
-                let note = cluster.isDefault ? ", which is the default because none was set" : ""
-                found.append(
-                    finding(
-                        "L-CIDR-1", .error, cluster.call.spot,
-                        "pod range \(cluster.range) of \"\(cluster.call.name)\" overlaps \(other.range) of \"\(other.call.name)\"\(note)"))
-            } else if cluster.isDefault {
-                found.append(
-                    finding(
-                        "L-CIDR-1", .warning, cluster.call.spot,
-                        "pod range of \"\(cluster.call.name)\" is \(cluster.range) because none was set; the next cluster without one overlaps it"
-                    ))
-            }
-        }
-        return found
-    }
-}
-
-private func podSubnets(_ texts: [EmbeddedYAML]) -> CIDR? {
-    texts.flatMap(\.documents).compactMap { $0["cluster", "network", "podSubnets"]?.elements.first?.text.flatMap { CIDR($0) } }.first
-}
-
 /// L-EP-1
 func endpointsOutliveNodes(_ view: TreeView) -> [LocatedFinding] {
     view.modules.flatMap { module in
