@@ -94,7 +94,8 @@ struct ServeRunTests {
         #expect(reasonless.code == 1 && reasonless.errors.contains("an override needs a reason"), "\(reasonless.all)")
         let strange = try await stage.ask("override", "east/cilium", "--gate", "G-CM-08", "--reason", "x")
         #expect(
-            strange.code == 1 && strange.errors.contains("east/cilium has no gate G-CM-08 before it; it has: G-HST-03"), "\(strange.all)"
+            strange.code == 1 && strange.errors.contains("east/cilium has no gate G-CM-08 before it; it has: G-CIL-03, G-CIL-10, G-HST-03"),
+            "\(strange.all)"
         )
         let long = try await stage.ask("override", "east/cilium", "--gate", "G-HST-03", "--reason", "x", "--for", "25h")
         #expect(long.code == 1 && long.errors.contains("counts for 24h at most"), "\(long.all)")

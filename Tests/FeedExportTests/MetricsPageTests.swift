@@ -42,7 +42,7 @@ struct MetricsPageTests {
         for line in [
             #"meshgate_build_info{version="0.1.0",commit="a\"b\\c\nd"} 1"#, "meshgate_epoch 3", #"meshgate_steps{state="held"} 1"#,
             #"meshgate_steps{state="failed"} 0"#,
-            #"meshgate_gate_held{step="talos-east/nodes",gate="G-HST-01",verdict="unknown"} 1"#, "meshgate_sessions 1",
+            #"meshgate_gate_held{step="talos-east/bootstrap",gate="G-HST-01",verdict="unknown"} 1"#, "meshgate_sessions 1",
             #"meshgate_node_silence_seconds{node="wrk-e-1"} 1.5"#, #"meshgate_evidence_oldest_age_seconds{probe="host"} 2.5"#,
             "meshgate_journal_entries 42", "meshgate_journal_appends_total 12", "meshgate_feed_lost_events_total 0",
             #"meshgate_run_info{mesh="home",run="run-1",plan="000000000000",ending="none"} 1"#,

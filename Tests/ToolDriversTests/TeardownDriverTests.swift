@@ -52,6 +52,8 @@ struct TeardownDriverTests {
             var stage = try await Stage(world, spec)
             for step in stage.bench.plan.steps {
                 if case .wipe = step.action { continue }
+                // As a run does: what is true already is not carried out.
+                if await stage.bench.verdict(on: step).passes { continue }
                 guard case .succeeded = await stage.bench.driver.carryOut(step, plan: stage.bench.plan) else {
                     Issue.record("\(step.id) was not built")
                     return

@@ -331,7 +331,8 @@ package enum Requirement: Hashable, Sendable, Codable {
         case .nodesRegistered(let name, _, _), .kubeProxyAbsent(let name), .gatewayBundle(let name, _), .ciliumHealthy(let name, _, _),
             .ciliumConfig(let name, _), .ciliumResources(let name, _), .clustermeshReady(let name, _), .clustermeshConnected(let name, _),
             .serviceDeployed(let name, _, _, _), .serviceWorks(let name, _), .serviceUnclaimed(let name, _), .podSecurity(let name, _, _),
-            .servingCertificates(let name), .cephHealthy(let name, _), .credentialsFit(let name), .commandLineFits(let name, _), .upgradeTurn(let name, _, _),
+            .servingCertificates(let name), .cephHealthy(let name, _), .credentialsFit(let name), .commandLineFits(let name, _),
+            .upgradeTurn(let name, _, _),
             .kubeProxyCoherent(let name, _), .bgpEstablished(let name, _), .meshCertificates(let name, _):
             [EvidenceKey(.cluster(name), .cluster)]
         case .meshCAFree(let name, let like), .meshCAShared(let name, let like):

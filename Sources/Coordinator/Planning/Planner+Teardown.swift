@@ -139,7 +139,8 @@ private struct Teardown {
         case .seedMeshCA(let name): .meshCA(name)
         case .installGatewayAPI(let name, _): .gatewayAPI(name)
         case .provision(let directory, let phase): .machines(directory: directory, phase: phase)
-        case .storeSecrets, .bootstrapTalos, .awaitTalos, .awaitNodes, .upgradeTalos, .wipe, .testConnectivity, .proveService, .look, .undo: nil
+        case .storeSecrets, .bootstrapTalos, .awaitTalos, .awaitNodes, .upgradeTalos, .wipe, .testConnectivity, .proveService, .look, .undo:
+            nil
         }
     }
 

@@ -39,8 +39,7 @@ extension RunMachine {
                 for key in asks(requirement) {
                     let limit = patience(record, key: key, ready: run.predecessorsDone(record.step), maxAge: maxAge)
                     dueAfter[key] = min(dueAfter[key] ?? limit, limit)
-                    // What was seen before the attempt had ended does not show what it did: the next look is not put off for it.
-                    if case .verifying(_, let since) = record.status, key.probe != .blankness {
+                    if let since = news(record, run), key.probe != .blankness {
                         newsFrom[key] = newsFrom[key].map { $0.boot > since.boot ? $0 : since } ?? since
                     }
                 }
@@ -52,6 +51,16 @@ extension RunMachine {
             // What a machine without an agent can say comes through the coordinator's own tools.
             if key.probe == .disks, withoutAgent.contains(node) { return ProbeOrder(key: key, probe: nil) }
             return subjects.probe(key.probe, of: node, now: now, seed: seed).map { ProbeOrder(key: key, probe: $0) }
+        }
+    }
+
+    /// What was seen before the attempt had ended does not show what it did, and what was seen before the preceding step had ended says nothing
+    /// of the next: a look that only answers for then does not put off the next one.
+    private func news(_ record: RunStatus.StepRecord, _ run: RunStatus) -> Moment? {
+        switch record.status {
+        case .verifying(_, let since): since
+        case .waiting, .held: run.predecessorsDone(record.step) ? run.notBefore(record.step) : nil
+        case .running, .done, .failed: nil
         }
     }
 
