@@ -5,7 +5,7 @@ import MeshSystem
 import MeshTrust
 
 /// What stays on a cluster when Cilium's release is gone: the definitions that its operator made, and the certificates that a Job issued for
-/// the clustermesh API server. Neither belongs to the release, so that Helm does not know them.
+/// the clustermesh API server and for Hubble. Neither belongs to the release, so that Helm does not know them.
 ///
 /// A definition takes all its objects with it, so that one with objects of people (policies, pools) stays. A certificate is ours when this
 /// mesh's CA issued it.
@@ -32,7 +32,9 @@ struct CiliumLeftovers: Sendable {
     private static let secrets = "/api/v1/namespaces/kube-system/secrets/"
     /// Of these only Cilium itself makes objects; they say nothing once it is gone.
     private static let bookkeeping: Set<String> = ["ciliumnodes", "ciliumendpoints", "ciliumendpointslices", "ciliumidentities"]
-    private static let certificates = ["server", "admin", "client", "remote", "local"].map { "clustermesh-apiserver-\($0)-cert" }
+    private static let certificates =
+        ["server", "admin", "client", "remote", "local"].map { "clustermesh-apiserver-\($0)-cert" }
+        + ["server", "relay-server", "relay-client", "ui-client", "metrics-server"].map { "hubble-\($0)-certs" }
 
     func look() async throws -> Found {
         var found = Found()
