@@ -16,6 +16,8 @@ final class RehearsedTools: Hands {
 
     private let world: Mutex<RehearsedWorld>
     private let time: @Sendable (Step) -> Duration
+    /// What was true already is not among them.
+    let carriedOut = Mutex<Set<StepID>>([])
     private let jobs: AsyncStream<Job>
     private let queue: AsyncStream<Job>.Continuation
 
@@ -52,6 +54,7 @@ final class RehearsedTools: Hands {
                 try await controller.submit(.evidence(evidence))
             }
         case .step(let step, let attempt, let context):
+            carriedOut.withLock { _ = $0.insert(step.id) }
             try await Task.sleep(for: time(step))
             guard let outcome = world.withLock({ $0.carryOut(step, warrant: nil) }) else { return }
             try await controller.submit(.outcome(run: context.run, step: step.id, attempt: attempt, outcome))

@@ -148,4 +148,15 @@ struct AuthorityTests {
         let second = try CiliumAuthority.open(directory: directory, files: files, now: now)
         #expect(first.certificate == second.certificate && first.key == second.key)
     }
+
+    @Test("the Cilium CA is one also for those who ask for it at the same time")
+    func ciliumAuthorityAtOnce() async throws {
+        let certificates = try await withThrowingTaskGroup(of: String.self) { [directory, files, now] group in
+            for _ in 0..<32 {
+                group.addTask { try CiliumAuthority.open(directory: directory, files: files, now: now).certificate }
+            }
+            return try await group.reduce(into: Set<String>()) { $0.insert($1) }
+        }
+        #expect(certificates.count == 1)
+    }
 }

@@ -3,14 +3,21 @@
 package import MeshModel
 package import MeshSystem
 import MeshTrust
+import Synchronization
 
 /// The one CA that every Cilium of the mesh shares. It is not ours to speak with: it only has to be the same everywhere, before Cilium is
 /// installed anywhere.
 package enum CiliumAuthority {
     private static let life = Duration.seconds(10 * 365 * 86_400)
+    /// Steps and looks ask at the same time: nobody may see half of a pair, and no two may be made.
+    private static let turn = Mutex(())
 
     /// Certificate and key, PEM; made at the first call.
     package static func open(directory: String, files: any FileStore, now: Timestamp) throws -> (certificate: String, key: String) {
+        try turn.withLock { _ in try openAlone(directory: directory, files: files, now: now) }
+    }
+
+    private static func openAlone(directory: String, files: any FileStore, now: Timestamp) throws -> (certificate: String, key: String) {
         let keyPath = directory + "/cilium-ca.key"
         let certificatePath = directory + "/cilium-ca.crt"
         do {
