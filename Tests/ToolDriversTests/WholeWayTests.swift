@@ -20,6 +20,8 @@ struct WholeWayTests {
             let bench = try Bench(world, spec)
             for step in bench.plan.steps {
                 if case .wipe = step.action { continue }
+                // The machines come with the planned release, and a run would not carry the step out.
+                if case .upgradeTalos = step.action, await bench.verdict(on: step).passes { continue }
                 let outcome = await bench.driver.carryOut(step, plan: bench.plan)
                 guard case .succeeded = outcome else {
                     Issue.record("\(step.id): \(outcome)")
