@@ -66,8 +66,49 @@ struct KubeconfigSurgeryTests {
     @Test("what cannot be cut out line by line is refused, and so is a context that is not there")
     func refused() throws {
         #expect(throws: Kubeconfig.Fault.self) { try KubeconfigSurgery.removing("north", from: text, file: "k") }
-        let flow = #"{"clusters":[{"name":"a","cluster":{}}],"users":[],"contexts":[{"name":"a","context":{"cluster":"a"}}]}"#
+        let flow = "clusters: [{name: a, cluster: {}}]\nusers: []\ncontexts: [{name: a, context: {cluster: a}}]\n"
         #expect(throws: Kubeconfig.Fault.self) { try KubeconfigSurgery.removing("a", from: flow, file: "k") }
+        let almost = "{clusters: [{name: a, cluster: {insecure-skip-tls-verify: yes}}], users: [], contexts: [{name: b, context: {}}]}"
+        #expect(throws: Kubeconfig.Fault.self) { try KubeconfigSurgery.removing("b", from: almost, file: "k") }
+    }
+
+    @Test("a file that is JSON stays JSON, with every value as it was")
+    func json() throws {
+        let text = #"""
+            {"clusters":[{"name":"a","cluster":{"server":"https://a\/\n\"\u00e9\u0007"}},{"name":"b","cluster":{"server":"https://b"}}],
+             "users":[{"name":"u","user":{"token":"007"}}],"preferences":{"colors":true,"n":5,"none":null},
+             "contexts":[{"name":"a","context":{"cluster":"a","user":"u"}},{"name":"b","context":{"cluster":"b","user":"u"}}],"current-context":"b"}
+            """#
+        let left = try KubeconfigSurgery.removing("b", from: text, file: "k")
+        let wanted = #"{"clusters":[{"name":"a","cluster":{"server":"https://a/\n\"é\u0007"}}],"users":[{"name":"u","user":{"token":"007"}}],"#
+            + #""preferences":{"colors":true,"n":5,"none":null},"contexts":[{"name":"a","context":{"cluster":"a","user":"u"}}],"current-context":""}"#
+        #expect(left == wanted + "\n")
+    }
+
+    @Test("the same in a talosconfig: a context goes with its key, and every other line stays")
+    func talos() throws {
+        let text = """
+            # mine
+            context: east
+            contexts:
+                east:   # old
+                    endpoints: [10.1.0.11]
+                    ca: QQ==
+                # west is not ours
+                west:
+                    endpoints:
+                        - 10.2.0.11
+                    ca: Qg==
+
+            """
+        let left = try TalosconfigSurgery.removing("east", from: text, file: "t")
+        #expect(left == text.replacing("    east:   # old\n        endpoints: [10.1.0.11]\n        ca: QQ==\n", with: "")
+            .replacing("context: east", with: "context: \"\""))
+        #expect(try TalosconfigSurgery.removing("west", from: left, file: "t").hasSuffix("contexts: {}\n    # west is not ours\n"))
+        #expect(throws: Kubeconfig.Fault.self) { try TalosconfigSurgery.removing("north", from: text, file: "t") }
+        #expect(throws: Kubeconfig.Fault.self) { try TalosconfigSurgery.removing("a", from: "contexts: {a: {ca: QQ==}}\n", file: "t") }
+        #expect(try TalosconfigSurgery.removing("a", from: #"{"context":"b","contexts":{"a":{},"b":{"ca":"QQ=="}}}"#, file: "t")
+            == #"{"context":"b","contexts":{"b":{"ca":"QQ=="}}}"# + "\n")
     }
 
     @Test("one context alone is a kubeconfig of its own; one that points to files is refused")

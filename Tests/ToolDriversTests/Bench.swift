@@ -70,10 +70,12 @@ struct Bench: Sendable {
                         ClusterAccess(context: $0.context, server: world.servers[$0.name.text] ?? "", authority: nil))
                 )
             })
-        tools = Toolbox(
+        var tools = Toolbox(
             runner: runner ?? world.runner, http: try CurlHTTPClient(), files: files, now: SystemClock.now, searchPath: searchPath,
             kubeconfig: world.kubeconfig, baseDirectory: world.directory, workDirectory: work, environment: [:], contexts: { access },
             meshCA: { pair }, progress: { _, _ in })
+        tools.meshCertificate = { pair.certificate }
+        self.tools = tools
         driver = StepDriver(tools: tools, signers: Self.nobody)
         plan = try Self.plan(spec)
     }

@@ -144,9 +144,11 @@ struct AuthorityTests {
 
     @Test("the Cilium CA is made once")
     func ciliumAuthority() throws {
+        #expect(try CiliumAuthority.certificate(directory: directory, files: files) == nil, "a look makes nothing")
         let first = try CiliumAuthority.open(directory: directory, files: files, now: now)
         let second = try CiliumAuthority.open(directory: directory, files: files, now: now)
         #expect(first.certificate == second.certificate && first.key == second.key)
+        #expect(try CiliumAuthority.certificate(directory: directory, files: files) == first.certificate)
     }
 
     @Test("the Cilium CA is one also for those who ask for it at the same time")

@@ -81,12 +81,16 @@ extension Judge {
 
     func contextsGone(_ names: [ClusterName], _ found: Found, _ say: Findings) -> Verdict {
         for case .contexts(let fact) in found.facts[EvidenceKey(.mesh, .contexts)] ?? [] {
-            return say.pass(
-                unless: fact.present.filter(names.contains).map {
+            func reasons(_ present: [ClusterName], _ file: String, _ command: String) -> [Reason] {
+                present.filter(names.contains).map {
                     say.reason(
-                        .cluster($0), .inUse, "\(fact.file) still has the context of \($0)",
-                        "the plan's step removes it; by hand, `meshgate kubeconfig --remove CONTEXT`")
-                })
+                        .cluster($0), .inUse, "\(file) still has the context of \($0)",
+                        "the plan's step removes it; by hand, `meshgate \(command) --remove CONTEXT`")
+                }
+            }
+            return say.pass(
+                unless: reasons(fact.present, fact.file, "kubeconfig")
+                    + (fact.talosconfig.map { reasons($0.present, $0.file, "talosconfig") } ?? []))
         }
         return say.nothing(about: "the kubeconfig", .mesh)
     }

@@ -22,7 +22,7 @@ package enum Remnant: Hashable, Sendable, Codable {
     case machines(directory: String, phase: String? = nil)
     /// The clusters' credentials in the store of secrets, by exact names.
     case secrets([String])
-    /// The contexts of these clusters in the coordinator's kubeconfig.
+    /// The contexts of these clusters in the coordinator's kubeconfig and talosconfig.
     case contexts([ClusterName])
     /// What hypervisors still have of these machines. Found and named; removed by a person.
     case orphans([PlannedGuest])
@@ -49,7 +49,7 @@ package enum Remnant: Hashable, Sendable, Codable {
         case .meshCA, .ciliumResources, .gatewayAPI: "kubernetes"
         case .machines: "terraform"
         case .secrets: "doppler"
-        case .contexts: "kubeconfig"
+        case .contexts: "contexts"
         case .orphans: "you"
         }
     }

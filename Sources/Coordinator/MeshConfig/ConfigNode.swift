@@ -29,6 +29,59 @@ enum ConfigNode {
         try Yams.serialize(node: .mapping(mapping), width: -1, allowUnicode: true)
     }
 
+    /// The same as JSON, for a file that was JSON. Nothing is returned that would be read as anything else.
+    static func json(_ mapping: Node.Mapping, file: String) throws(Kubeconfig.Fault) -> String {
+        var text = ""
+        write(.mapping(mapping), to: &text)
+        guard try self.mapping(text, file: file) == mapping else {
+            throw Kubeconfig.Fault(file: file, problem: "it is neither JSON nor YAML of one entry after the other")
+        }
+        return text + "\n"
+    }
+
+    private static func write(_ node: Node, to text: inout String) {
+        switch node {
+        case .scalar(let scalar):
+            text += scalar.style == .plain && isBare(scalar.string) ? scalar.string : quoted(scalar.string)
+        case .sequence(let items):
+            text += "["
+            for (index, item) in items.enumerated() {
+                if index > 0 { text += "," }
+                write(item, to: &text)
+            }
+            text += "]"
+        case .mapping(let entries):
+            text += "{"
+            for (index, entry) in entries.enumerated() {
+                if index > 0 { text += "," }
+                text += quoted(entry.key.string ?? "") + ":"
+                write(entry.value, to: &text)
+            }
+            text += "}"
+        case .alias: text += "null"
+        }
+    }
+
+    /// What JSON writes without quotes. Other plain words of YAML become texts, which the comparison finds.
+    private static func isBare(_ word: String) -> Bool {
+        ["true", "false", "null"].contains(word) || Int64(word).map { String($0) == word } ?? false
+    }
+
+    private static func quoted(_ string: String) -> String {
+        var text = "\""
+        for scalar in string.unicodeScalars {
+            switch scalar {
+            case "\"", "\\": text += "\\" + String(scalar)
+            case "\n": text += "\\n"
+            case ..<" ":
+                let hex = String(scalar.value, radix: 16)
+                text += "\\u" + String(repeating: "0", count: 4 - hex.count) + hex
+            default: text.unicodeScalars.append(scalar)
+            }
+        }
+        return text + "\""
+    }
+
     /// A text that is never taken for a number, a boolean or nothing.
     static func text(of string: String) -> Node { Node(string, Tag(.str), .doubleQuoted) }
 

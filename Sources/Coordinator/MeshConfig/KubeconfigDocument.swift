@@ -34,6 +34,9 @@ package struct KubeconfigDocument {
 
     package func text() throws -> String { try ConfigNode.text(root) }
 
+    /// As JSON, which is YAML too and which some readers insist on: a file that is JSON stays JSON.
+    func json(file: String) throws(Kubeconfig.Fault) -> String { try ConfigNode.json(root, file: file) }
+
     /// In the order of the file.
     package var contextNames: [String] { entries("contexts").compactMap { $0["name"]?.string } }
 

@@ -18,6 +18,12 @@ package struct TalosconfigDocument {
 
     package func text() throws -> String { try ConfigNode.text(root) }
 
+    /// See `KubeconfigDocument.json`.
+    func json(file: String) throws(Kubeconfig.Fault) -> String { try ConfigNode.json(root, file: file) }
+
+    /// The context that talosctl uses when none is named.
+    package var current: String? { root["context"]?.string.flatMap { $0.isEmpty ? nil : $0 } }
+
     package var contextNames: [String] { contexts.compactMap { $0.key.string } }
 
     /// Base64 of PEM.

@@ -198,7 +198,7 @@ private struct Teardown {
         case .meshCA: "remove the mesh's Cilium CA"
         case .gatewayAPI: "remove the Gateway API CRDs, when no object needs them"
         case .secrets: "remove the clusters' credentials from the store of secrets"
-        case .contexts: "remove the clusters' contexts from the kubeconfig"
+        case .contexts: "remove the clusters' contexts from kubeconfig and talosconfig"
         case .orphans: "see that no hypervisor has a machine or disk of the mesh's left"
         case .machines(let directory, let phase):
             "destroy \(phase.map { "phase \($0)" } ?? "machines") with Terraform in \(directory)"

@@ -60,7 +60,7 @@ package struct RehearsedWorld: Hashable, Sendable {
     package var takesDown = false
     /// Names in the store of secrets.
     package var secrets: Set<String> = []
-    /// Whether the clusters' contexts were taken out of the kubeconfig.
+    /// Whether the clusters' contexts were taken out of kubeconfig and talosconfig.
     package var contextsGone = false
     /// Whether the machines were destroyed.
     package var unplugged = false
@@ -106,7 +106,10 @@ package struct RehearsedWorld: Hashable, Sendable {
                 }
             return Evidence(subject: order.key.subject, probe: order.key.probe, bootID: nil, takenAt: now, facts: facts)
         case .mesh where order.key.probe == .contexts:
-            let fact = ContextsFact(file: "kubeconfig", present: contextsGone ? [] : spec.clusters.map(\.name))
+            let left = contextsGone ? [] : spec.clusters
+            let fact = ContextsFact(
+                file: "kubeconfig", present: left.map(\.name),
+                talosconfig: .init(file: "talosconfig", present: left.filter { $0.kind == .talos }.map(\.name)))
             return Evidence(subject: .mesh, probe: .contexts, bootID: nil, takenAt: now, facts: [.contexts(fact)])
         case .mesh where order.key.probe == .secrets:
             let planned = SecretNames.planned(spec)

@@ -178,7 +178,10 @@ package struct StepDriver: Sendable {
             ]
         case (.talos, .cluster(let name)):
             guard let cluster = plan.spec.cluster(name) else { return [] }
-            return await TalosObserver(tools: tools, cluster: cluster).observe()
+            let facts = await TalosObserver(tools: tools, cluster: cluster).observe()
+            let answered = facts.contains { if case .talos(let fact) = $0, case .machine = fact.answer { true } else { false } }
+            if answered { try ContextsDriver.rememberTalos(name, tools) }
+            return facts
         case (.connectivity, .cluster(let name)):
             let pairs = plan.steps.flatMap(\.done).compactMap { requirement -> (from: ClusterName, to: ClusterName)? in
                 if case .connectivity(let from, let to) = requirement, from == name { (from, to) } else { nil }

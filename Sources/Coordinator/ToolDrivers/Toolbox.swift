@@ -31,6 +31,8 @@ package struct Toolbox: Sendable {
     package var contexts: @Sendable () throws -> [String: Result<ClusterAccess, DriverError>]
     /// The CA that every Cilium of the mesh shares: certificate and key, PEM.
     package var meshCA: @Sendable () throws -> (certificate: String, key: String)
+    /// Its certificate, when there is one: for looks, which make nothing.
+    package var meshCertificate: @Sendable () throws -> String? = { nil }
     /// A variable of the coordinator's own environment, for secrets that mesh.yaml says are kept there. Tools do not get it.
     package var variable: @Sendable (String) -> String? = { _ in nil }
     /// The documents of a YAML file that others wrote. JSON only, which is YAML too, unless a reader of all YAML is handed in.
@@ -47,8 +49,10 @@ package struct Toolbox: Sendable {
     package var credential: @Sendable (SecretNames.Kind, MeshSpec.Cluster) throws -> Secret = { _, _ in
         throw DriverError.unreadable(what: "credentials", where: "this program")
     }
-    /// Takes contexts out of the kubeconfig and returns where its old content is kept.
-    package var removeContexts: @Sendable ([String]) async throws -> String = { _ in
+    /// Reads the talosconfig anew; `nil` where there is none.
+    package var talosconfig: @Sendable () throws -> TalosContexts? = { nil }
+    /// Takes contexts out of a kubeconfig or talosconfig and returns where its old content is kept.
+    package var removeContexts: @Sendable (SecretNames.Kind, [String]) async throws -> String = { _, _ in
         throw DriverError.unreadable(what: "contexts", where: "this program")
     }
     /// How often API servers are asked again.

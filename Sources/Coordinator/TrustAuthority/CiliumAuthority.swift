@@ -17,6 +17,17 @@ package enum CiliumAuthority {
         try turn.withLock { _ in try openAlone(directory: directory, files: files, now: now) }
     }
 
+    /// The certificate; `nil` when none was made yet.
+    package static func certificate(directory: String, files: any FileStore) throws -> String? {
+        try turn.withLock { _ in
+            do {
+                return try files.read(directory + "/cilium-ca.crt", limit: 64 << 10).map { String(decoding: $0, as: UTF8.self) }
+            } catch {
+                throw AuthorityError.unreadable(path: directory, cause: error)
+            }
+        }
+    }
+
     private static func openAlone(directory: String, files: any FileStore, now: Timestamp) throws -> (certificate: String, key: String) {
         let keyPath = directory + "/cilium-ca.key"
         let certificatePath = directory + "/cilium-ca.crt"

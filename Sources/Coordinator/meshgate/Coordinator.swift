@@ -82,6 +82,7 @@ struct Coordinator: Sendable {
             contexts: { try KubeconfigFile.contexts(settings.kubeconfig, files: files) },
             meshCA: { try CiliumAuthority.open(directory: settings.state.authority, files: files, now: now().wall) },
             progress: { step, line in log.debug("tool", metadata: ["step": "\(step)", "line": "\(line)"]) })
+        tools.meshCertificate = { try CiliumAuthority.certificate(directory: settings.state.authority, files: files) }
         tools.variable = { environment($0) }
         tools.readYAML = { try readForeignYAML(String(decoding: $0, as: UTF8.self), file: "the manifest") }
         tools.advanced = { step, news in
@@ -93,7 +94,8 @@ struct Coordinator: Sendable {
         }
         tools.secretStore = { [http = tools.http] in try StoredCredentials.store($0, http: http) }
         tools.credential = { try StoredCredentials.read($0, of: $1, kubeconfig: settings.kubeconfig, files: files) }
-        tools.removeContexts = { try await StoredCredentials.remove($0, from: settings.kubeconfig, files: files) }
+        tools.talosconfig = { try StoredCredentials.talosContexts(files) }
+        tools.removeContexts = { try await StoredCredentials.remove($0, $1, kubeconfig: settings.kubeconfig, files: files) }
         let signers: @Sendable () throws -> AllowedSigners = { try settings.signers(files) }
         let driver = StepDriver(tools: tools, signers: signers)
         let hands = FleetHands(

@@ -18,12 +18,26 @@ enum StoredCredentials {
             }
             return Secret(alone)
         case .talosconfig:
-            let path = environment("TALOSCONFIG") ?? absolute("~/.talos/config")
+            let path = talosconfig
             guard let alone = try TalosconfigDocument(parsing: try load(path, files), file: path).alone(cluster.name.text) else {
                 throw Failure(.configuration, "\(path) has no context \(cluster.name)")
             }
             return Secret(alone)
         }
+    }
+
+    /// As talosctl itself looks for it.
+    private static var talosconfig: String { environment("TALOSCONFIG") ?? absolute("~/.talos/config") }
+
+    /// `nil` where there is no such file.
+    static func talosContexts(_ files: some FileStore) throws -> TalosContexts? {
+        let path = resolved(talosconfig)
+        guard let bytes = try files.read(path, limit: CredentialFile.longest) else { return nil }
+        let document = try TalosconfigDocument(parsing: String(decoding: bytes, as: UTF8.self), file: path)
+        return TalosContexts(
+            file: path,
+            authorities: Dictionary(
+                document.contextNames.map { ($0, document.authority(of: $0) ?? "") }, uniquingKeysWith: { first, _ in first }))
     }
 
     private static func load(_ path: String, _ files: some FileStore) throws -> String {
@@ -39,19 +53,29 @@ enum StoredCredentials {
         return try DopplerStore(http: http, token: Secret(token), project: place.dopplerProject, config: place.dopplerConfig)
     }
 
-    /// Takes contexts out of a kubeconfig, all or none; the old content stays in a file of its own, whose path is returned.
-    static func remove(_ contexts: [String], from kubeconfig: String, files: some FileStore) async throws -> String {
-        let path = resolved(kubeconfig)
+    /// Takes contexts out of a file, all or none; the old content stays in a file of its own, whose path is returned.
+    static func remove(_ kind: SecretNames.Kind, _ contexts: [String], kubeconfig: String, files: some FileStore) async throws -> String {
+        let path = resolved(kind == .kubeconfig ? kubeconfig : talosconfig)
         return try await CredentialTools.locked(path) {
             let file = CredentialFile(path, files: files)
             guard let old = try file.read() else { throw Failure(.configuration, "there is no file \(path)") }
             var text = String(decoding: old, as: UTF8.self)
-            for context in contexts { text = try KubeconfigSurgery.removing(context, from: text, file: path) }
+            for context in contexts {
+                switch kind {
+                case .kubeconfig: text = try KubeconfigSurgery.removing(context, from: text, file: path)
+                case .talosconfig: text = try TalosconfigSurgery.removing(context, from: text, file: path)
+                }
+            }
             let kept = path + ".before-teardown"
             try files.write(old, to: kept)
             try await file.replace(with: Array(text.utf8)) { written in
-                let document = try KubeconfigDocument(parsing: String(decoding: written, as: UTF8.self), file: path)
-                guard Set(document.contextNames).isDisjoint(with: contexts) else {
+                let text = String(decoding: written, as: UTF8.self)
+                let left =
+                    switch kind {
+                    case .kubeconfig: try KubeconfigDocument(parsing: text, file: path).contextNames
+                    case .talosconfig: try TalosconfigDocument(parsing: text, file: path).contextNames
+                    }
+                guard Set(left).isDisjoint(with: contexts) else {
                     throw Failure(.io, "\(path) still has what was taken out")
                 }
             }

@@ -18,16 +18,30 @@ package struct SecretsFact: Hashable, Sendable, Codable {
     }
 }
 
-/// Which contexts of the coordinator's kubeconfig lead to the plan's clusters.
+/// Which contexts of the coordinator's kubeconfig and talosconfig lead to the plan's clusters.
 package struct ContextsFact: Hashable, Sendable, Codable {
+    /// What is in the talosconfig.
+    package struct Talosconfig: Hashable, Sendable, Codable {
+        package var file: String
+        /// Clusters whose context is there and is theirs by name and CA.
+        package var present: [ClusterName]
+        package init(file: String, present: [ClusterName]) {
+            self.file = file
+            self.present = present
+        }
+    }
+    /// The kubeconfig.
     package var file: String
     /// Clusters whose context is there and is theirs by name, server and CA.
     package var present: [ClusterName]
     /// Contexts of a planned name that lead elsewhere, or of which nobody knows where they lead: each with the reason.
     package var foreign: [String]
-    package init(file: String, present: [ClusterName], foreign: [String] = []) {
+    /// Absent where there is none.
+    package var talosconfig: Talosconfig?
+    package init(file: String, present: [ClusterName], foreign: [String] = [], talosconfig: Talosconfig? = nil) {
         self.file = file
         self.present = present
         self.foreign = foreign
+        self.talosconfig = talosconfig
     }
 }

@@ -26,8 +26,8 @@ struct ContextsDriverTests {
                 let all = Dictionary(uniqueKeysWithValues: contexts.map { ($0.context, Result<ClusterAccess, DriverError>.success($0)) })
                 var tools = try bench.tools
                 tools.contexts = { all }
-                tools.removeContexts = { names in
-                    removed.withLock { $0 += names }
+                tools.removeContexts = { kind, names in
+                    removed.withLock { $0 += names.map { (kind == .talosconfig ? "talos " : "") + $0 } }
                     return "kept"
                 }
                 return ContextsDriver(tools: tools, spec: spec)
@@ -52,6 +52,25 @@ struct ContextsDriverTests {
                 words.contains("removed \(east.context) from") && words.contains("kept") && words.contains("left alone: \(west.context)"))
             #expect(removed.withLock { $0 } == [east.context])
             #expect(try await driver().remove([east.name]) == .succeeded("none was there"))
+
+            func talos(_ authorities: [String: String]) throws -> ContextsDriver {
+                let plain = try driver()
+                var tools = plain.tools
+                tools.talosconfig = { TalosContexts(file: "t", authorities: authorities) }
+                return ContextsDriver(tools: tools, spec: spec)
+            }
+            let both = [east.name.text: "one", west.name.text: "two", "other": "x"]
+            #expect(try talos(both).observe().talosconfig?.present == [])
+            try ContextsDriver.rememberTalos(east.name, talos(both).tools)
+            try ContextsDriver.rememberTalos(west.name, talos([west.name.text: "before"]).tools)
+            let seen = try talos(both).observe()
+            #expect(seen.talosconfig == .init(file: "t", present: [east.name]))
+            #expect(seen.foreign == ["\(west.name) in t: its CA is another than when machines answered last"])
+            removed.withLock { $0 = [] }
+            let end = try await talos(both).remove([east.name, west.name])
+            guard case .succeeded(let said) = end else { return #expect(Bool(false), "\(end)") }
+            #expect(said.contains("removed \(east.name) from t") && said.contains("left alone: \(west.name) in t"))
+            #expect(removed.withLock { $0 } == ["talos \(east.name)"])
         }
     }
 }

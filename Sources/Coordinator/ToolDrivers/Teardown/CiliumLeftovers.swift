@@ -51,7 +51,7 @@ struct CiliumLeftovers: Sendable {
             }
         }
         // Without a CA of our own no certificate is ours.
-        let authority = try? Certificate(pem: tools.meshCA().certificate).spkiDigest
+        let authority = try tools.meshCertificate().map { try Certificate(pem: $0).spkiDigest }
         for name in Self.certificates {
             guard let secret = try await client.get(Self.secrets + name), let item = Self.item("Secret", secret, below: Self.secrets) else {
                 continue

@@ -106,10 +106,10 @@ package struct TeardownDriver: Sendable {
     private func removeCA(_ client: KubernetesClient) async throws -> Outcome {
         let path = "/api/v1/namespaces/kube-system/secrets/cilium-ca"
         guard let secret = try await client.get(path) else { return .succeeded("there was none") }
-        let own = try Certificate(pem: tools.meshCA().certificate).spkiDigest
+        let own = try tools.meshCertificate().map { try Certificate(pem: $0).spkiDigest }
         let found = secret["data", "ca.crt"]?.string.flatMap(JSON.unbase64)
             .flatMap { try? Certificate(pem: String(decoding: $0, as: UTF8.self)).spkiDigest }
-        guard found == own else {
+        guard let own, found == own else {
             return .failed(
                 "Secret kube-system/cilium-ca holds another CA than this mesh's; it was left alone. Delete it yourself if nobody needs it")
         }
