@@ -80,7 +80,8 @@ struct KubeconfigSurgeryTests {
              "contexts":[{"name":"a","context":{"cluster":"a","user":"u"}},{"name":"b","context":{"cluster":"b","user":"u"}}],"current-context":"b"}
             """#
         let left = try KubeconfigSurgery.removing("b", from: text, file: "k")
-        let wanted = #"{"clusters":[{"name":"a","cluster":{"server":"https://a/\n\"é\u0007"}}],"users":[{"name":"u","user":{"token":"007"}}],"#
+        let wanted =
+            #"{"clusters":[{"name":"a","cluster":{"server":"https://a/\n\"é\u0007"}}],"users":[{"name":"u","user":{"token":"007"}}],"#
             + #""preferences":{"colors":true,"n":5,"none":null},"contexts":[{"name":"a","context":{"cluster":"a","user":"u"}}],"current-context":""}"#
         #expect(left == wanted + "\n")
     }
@@ -102,13 +103,16 @@ struct KubeconfigSurgeryTests {
 
             """
         let left = try TalosconfigSurgery.removing("east", from: text, file: "t")
-        #expect(left == text.replacing("    east:   # old\n        endpoints: [10.1.0.11]\n        ca: QQ==\n", with: "")
-            .replacing("context: east", with: "context: \"\""))
+        #expect(
+            left
+                == text.replacing("    east:   # old\n        endpoints: [10.1.0.11]\n        ca: QQ==\n", with: "")
+                .replacing("context: east", with: "context: \"\""))
         #expect(try TalosconfigSurgery.removing("west", from: left, file: "t").hasSuffix("contexts: {}\n    # west is not ours\n"))
         #expect(throws: Kubeconfig.Fault.self) { try TalosconfigSurgery.removing("north", from: text, file: "t") }
         #expect(throws: Kubeconfig.Fault.self) { try TalosconfigSurgery.removing("a", from: "contexts: {a: {ca: QQ==}}\n", file: "t") }
-        #expect(try TalosconfigSurgery.removing("a", from: #"{"context":"b","contexts":{"a":{},"b":{"ca":"QQ=="}}}"#, file: "t")
-            == #"{"context":"b","contexts":{"b":{"ca":"QQ=="}}}"# + "\n")
+        #expect(
+            try TalosconfigSurgery.removing("a", from: #"{"context":"b","contexts":{"a":{},"b":{"ca":"QQ=="}}}"#, file: "t")
+                == #"{"context":"b","contexts":{"b":{"ca":"QQ=="}}}"# + "\n")
     }
 
     @Test("one context alone is a kubeconfig of its own; one that points to files is refused")
