@@ -80,9 +80,7 @@ package struct LabCommandLine: LabProduct {
     }
 
     package func carryOut(_ order: LabOrder, onEvent: @escaping @Sendable (LabEvent) -> Void) async throws {
-        let confirmed = order == .destroy ? ["--confirm", LabMeshFile.meshName] : []
-        let invocation = invocation(
-            [order.rawValue, "--mesh", paths.mesh, "--output", "json"] + confirmed, deadline: Self.longestRun)
+        let invocation = invocation(order.words + ["--mesh", paths.mesh, "--output", "json"], deadline: Self.longestRun)
         let result = try await runner.run(invocation) { line in
             guard line.stream == .standardOutput, let event = LabEventLine.parse(line.text) else { return }
             onEvent(event)

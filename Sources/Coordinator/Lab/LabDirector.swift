@@ -128,7 +128,7 @@ package struct LabDirector: Hashable, Sendable {
             answers.append(.removeForeignCA)
         }
         // In a teardown the person signs for what is lost; of an apply, only a story with dirty disks has something to sign.
-        if scenario.hasDirtyDisks || order == .destroy, codes.contains("needsWarrant") { answers.append(.approve(step)) }
+        if scenario.hasDirtyDisks || order.takesAway, codes.contains("needsWarrant") { answers.append(.approve(step)) }
         return answers
     }
 

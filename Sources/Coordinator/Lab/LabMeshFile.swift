@@ -111,6 +111,20 @@ package struct LabMeshFile: Hashable, Sendable {
         return String(decoding: try encoder.encode(file), as: UTF8.self) + "\n"
     }
 
+    /// One context per cluster, called like it; the stand-in talosctl looks at nothing else.
+    package var talosconfig: String {
+        let contexts = topology.clusters.map { cluster in
+            let endpoints = topology.nodes.filter { $0.cluster == cluster.name && $0.role == .controlPlane }.map(\.address.description)
+            return """
+                    \(cluster.name):
+                        endpoints: [\(endpoints.joined(separator: ", "))]
+                        ca: "stand-in of \(cluster.name)"
+
+                """
+        }
+        return "context: \"\(topology.clusters.first?.name.text ?? "")\"\ncontexts:\n" + contexts.joined()
+    }
+
     /// One machine resource per node, enough for Terraform's stand-in to have something to plan.
     package var terraform: String {
         "# The machines of the lab; its Terraform is a stand-in that counts resources.\n"

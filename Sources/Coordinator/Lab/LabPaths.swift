@@ -18,6 +18,8 @@ package struct LabPaths: Hashable, Sendable {
     package var approver: String { directory + "/approver" }
     package var mesh: String { directory + "/mesh.yaml" }
     package var kubeconfig: String { directory + "/kubeconfig" }
+    /// Where talosctl looks in the home of the coordinator.
+    package var talosconfig: String { directory + "/.talos/config" }
     package var terraform: String { directory + "/terraform" }
     package var manifests: String { directory + "/manifests" }
     /// What Proxmox keeps in /etc/pve.
@@ -33,7 +35,7 @@ package struct LabPaths: Hashable, Sendable {
     package var all: [String] {
         [
             directory, disks, logs, processes, bin, world, coordinatorState, agents, approver, terraform, manifests, hypervisor,
-            hypervisor + "/qemu-server",
+            hypervisor + "/qemu-server", directory + "/.talos",
         ]
     }
 }

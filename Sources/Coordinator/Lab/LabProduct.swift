@@ -36,8 +36,23 @@ package struct LabDeaths: Hashable, Sendable {
 }
 
 /// What a person tells the product to do with the whole mesh.
-package enum LabOrder: String, Hashable, Sendable, CaseIterable {
+package enum LabOrder: String, Hashable, Sendable, CaseIterable, CustomStringConvertible {
     case apply, verify, destroy
+    case destroyMachines = "destroy the machines"
+
+    package var description: String { rawValue }
+
+    /// The product's command, without what is the same for all.
+    package var words: [String] {
+        switch self {
+        case .apply, .verify: [rawValue]
+        case .destroy: ["destroy", "--confirm", LabMeshFile.meshName]
+        case .destroyMachines: ["destroy", "--machines-only", "--confirm", LabMeshFile.meshName]
+        }
+    }
+
+    /// Whether a person signs for what is lost.
+    package var takesAway: Bool { self == .destroy || self == .destroyMachines }
 
     /// Whether the step undoes something, and so is signed for under another command.
     package static func undoes(_ step: StepID) -> Bool { step.text.hasSuffix("/undo") }

@@ -107,7 +107,24 @@ package struct LabRunner: Sendable {
         let missing = try await repeated(.destroy, crew)
         let left = try LabWorldState(builder.topology, builder.paths).differences(from: before)
         if left.isEmpty { story.tell("the clusters hold what they held before, object by object", .good) }
-        return missing + left.map { "after the teardown \($0)" }
+        guard missing.isEmpty, left.isEmpty else { return missing + left.map { "after the teardown \($0)" } }
+        return try await takeMachinesDown(crew)
+    }
+
+    /// Every machine under a warrant for exactly these, and then what leads to them.
+    private func takeMachinesDown(_ crew: LabCrew) async throws -> [String] {
+        story.chapter("\(LabOrder.destroyMachines)")
+        var director = LabDirector(.happy, during: .destroyMachines)
+        try await carryOut(.destroyMachines, crew, &director)
+        guard director.missing.isEmpty else { return director.missing.map { "\(LabOrder.destroyMachines): \($0)" } }
+        let missing = try await repeated(.destroyMachines, crew)
+        let left = [builder.paths.kubeconfig, builder.paths.talosconfig].flatMap { file in
+            builder.topology.clusters.filter { LabFiles.text(file)?.contains($0.name.text) ?? false }.map {
+                "\(file) still names \($0.name)"
+            }
+        }
+        if left.isEmpty { story.tell("no credential leads to a machine that is gone", .good) }
+        return missing + left
     }
 
     /// What can be tried without any rights, in place of a run.

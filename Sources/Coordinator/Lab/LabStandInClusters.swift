@@ -32,7 +32,7 @@ package struct LabStandInClusters: Sendable {
         self.program = program
     }
 
-    /// Writes the seeds and the links, starts the servers, waits until each has said its port, and writes the kubeconfig.
+    /// Writes the seeds and the links, starts the servers, waits until each has said its port, and writes kubeconfig and talosconfig.
     package func start(foreignCAs: Set<ClusterName> = [], toolDelay: Duration = .zero) async throws {
         for tool in Self.tools {
             let link = "\(paths.bin)/\(tool)"
@@ -56,6 +56,7 @@ package struct LabStandInClusters: Sendable {
             servers[cluster.name.text] = "http://127.0.0.1:\(port)"
         }
         try LabFiles.write(try LabMeshFile(topology).kubeconfig(servers: servers), to: paths.kubeconfig, mode: 0o600)
+        try LabFiles.write(LabMeshFile(topology).talosconfig, to: paths.talosconfig, mode: 0o600)
     }
 }
 
