@@ -49,6 +49,51 @@ struct TeardownTests {
         return play.world
     }
 
+    @Test("a worker leaves once Ceph has let go of it: its pods first, then its object, and a second time nothing is done")
+    func nodeLeaves() throws {
+        var play = Play(plan: build)
+        play.start()
+        play.apply(run: try #require(RunID("run-1")))
+        for _ in 0..<600 where play.machine.run?.isOver != true { play.tick() }
+        let node = try #require(spec.clusters[0].nodes.first { $0.role == .worker }).name
+        let plan = teardown(.node(node))
+        #expect(PlanCheck.faults(of: plan).isEmpty)
+        #expect(plan.steps.map(\.id.text) == ["east/\(node)/workloads/undo", "east/\(node)/node/undo"])
+        let controlPlane = try #require(spec.clusters[0].nodes.first { $0.role == .controlPlane }).name
+        #expect(teardown(.node(controlPlane)).steps.isEmpty)
+
+        var world = play.world
+        world.osds[node] = [2]
+        var leave = Play(plan: plan, world: world)
+        leave.start()
+        leave.apply(run: try #require(RunID("run-2")))
+        for _ in 0..<30 { leave.tick() }
+        guard case .held(let verdict, _)? = leave.machine.run?.steps.first?.status else { return #expect(Bool(false)) }
+        #expect(verdict.reasons.map(\.gate) == [.osdsAway] && verdict.reasons[0].remedy.contains("ceph osd safe-to-destroy 2"))
+        #expect(leave.world.drained.isEmpty)
+        leave.world.osds = [:]
+        for _ in 0..<100 where leave.machine.run?.isOver != true { leave.tick() }
+        #expect(leave.machine.run?.ending == .succeeded && leave.world.drained == [node] && leave.world.unregistered == [node])
+
+        var again = Play(plan: plan, world: leave.world)
+        again.start()
+        again.apply(run: try #require(RunID("run-3")))
+        for _ in 0..<100 where again.machine.run?.isOver != true { again.tick() }
+        #expect(again.machine.run?.ending == .succeeded && again.machine.run?.steps.allSatisfy { $0.attempts == 0 } == true)
+    }
+
+    @Test("the steps of a node that leaves are in no other plan, and not without their gate")
+    func nodeLeavesChecked() throws {
+        let node = try #require(spec.clusters[0].nodes.first { $0.role == .worker }).name
+        let plan = teardown(.node(node))
+        var other = plan.body
+        other.purpose = .teardown(.mesh, of: .zero)
+        #expect(PlanCheck.faults(of: Plan(body: other, digest: .zero)).count == 2)
+        var ungated = plan.body
+        ungated.steps[0].gates.removeAll { $0.gate == .osdsAway }
+        #expect(PlanCheck.faults(of: Plan(body: ungated, digest: .zero)).count == 1)
+    }
+
     @Test("machines stay unless they are asked for, and go last, phase by phase in the opposite order")
     func machinesLast() throws {
         let world = try machines()

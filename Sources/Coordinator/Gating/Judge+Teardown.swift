@@ -42,6 +42,11 @@ extension Judge {
         case .secrets(let names): return secretsGone(names, found, say)
         case .contexts(let names): return contextsGone(names, found, say)
         case .orphans(let guests): return noOrphans(guests, found, say)
+        case .workloads(let name, let node): return workloadsGone(name, node, found, say)
+        case .registration(let name, let node):
+            guard let fact = departure(name, node, found) else { return say.nothing(about: "\(node)", .cluster(name)) }
+            guard fact.uid != nil else { return .pass }
+            return say.hold(.cluster(name), .inUse, "\(node) is still registered in \(name)", "the plan's step removes it")
         case .service(let service, let name):
             return absent(name, found, say) { fact in
                 // What Meshgate itself brings has no release of its own name.
@@ -70,6 +75,45 @@ extension Judge {
         case .gatewayAPI(let name):
             return absent(name, found, say) { fact in fact.gatewayBundle.map { ["the Gateway API CRDs \($0)"] } ?? [] }
         }
+    }
+
+    // MARK: a node that leaves
+
+    private func departure(_ name: ClusterName, _ node: NodeID, _ found: Found) -> ClusterFact.Departure? {
+        found.cluster(name)?.leaving.flatMap { $0.node == node ? $0 : nil }
+    }
+
+    /// Nothing is on it and nothing new comes; or it is gone as a whole.
+    private func workloadsGone(_ name: ClusterName, _ node: NodeID, _ found: Found, _ say: Findings) -> Verdict {
+        guard let fact = departure(name, node, found) else { return say.nothing(about: "the pods on \(node)", .cluster(name)) }
+        guard fact.uid != nil else { return .pass }
+        var reasons: [Reason] = []
+        if !fact.cordoned {
+            reasons.append(
+                say.reason(.cluster(name), .inUse, "new pods may come to \(node): it is not cordoned", "the plan's step cordons it"))
+        }
+        if !fact.pods.isEmpty {
+            let more = fact.pods.count > 5 ? " and \(fact.pods.count - 5) more" : ""
+            reasons.append(
+                say.reason(
+                    .cluster(name), .inUse,
+                    "\(fact.pods.prefix(5).joined(separator: ", "))\(more) \(fact.pods.count == 1 ? "is" : "are") on \(node)",
+                    "the plan's step evicts them; a PodDisruptionBudget may hold one back: `kubectl get pdb -A`"))
+        }
+        return say.pass(unless: reasons)
+    }
+
+    /// An OSD may hold the only copy of something, and only Ceph knows.
+    func osdsAway(_ name: ClusterName, _ node: NodeID, _ found: Found, _ say: Findings) -> Verdict {
+        guard let fact = departure(name, node, found) else { return say.nothing(about: "Ceph on \(node)", .cluster(name)) }
+        return say.pass(
+            unless: fact.osds.map { id in
+                say.reason(
+                    .cluster(name), .inUse, "osd.\(id) of Ceph is on \(node)",
+                    "in Rook's toolbox: `ceph osd out \(id)`, wait until `ceph osd safe-to-destroy \(id)` says so, "
+                        + "`kubectl -n rook-ceph scale deployment rook-ceph-osd-\(id) --replicas=0`, `ceph osd purge \(id) --yes-i-really-mean-it`, "
+                        + "then delete that Deployment")
+            })
     }
 
     /// Links that Cilium makes and leaves: docs.cilium.io, "cilium-dbg post-uninstall-cleanup".

@@ -123,6 +123,7 @@ package struct Judge: Sendable {
         case .gone(let remnant, nil): return gone(remnant, found, say)
         case .gone(let remnant, let directory?): return gone(remnant, with: directory, found, say)
         case .hostClean(let node): return hostClean(node, found, say)
+        case .osdsAway(let name, let node): return osdsAway(name, node, found, say)
         case .warranted(let step, let node, let disk): return warranted(step, node, disk, say)
         case .clustersDistinct(let names): return clustersDistinct(names, found, say)
         case .talosRelease(let name, let nodes, let wanted): return talosRelease(name, nodes, wanted, found, say)

@@ -24,9 +24,15 @@ package enum Remnant: Hashable, Sendable, Codable {
     case secrets([String])
     /// The contexts of these clusters in the coordinator's kubeconfig and talosconfig.
     case contexts([ClusterName])
+    /// Pods on a node that is to leave, which go elsewhere.
+    case workloads(ClusterName, NodeID)
+    /// A node's own object in Kubernetes.
+    case registration(ClusterName, NodeID)
     /// What hypervisors still have of these machines. Found and named; removed by a person.
     case orphans([PlannedGuest])
 
+    private enum WorkloadsCodingKeys: String, CodingKey { case _0 = "cluster", _1 = "node" }
+    private enum RegistrationCodingKeys: String, CodingKey { case _0 = "cluster", _1 = "node" }
     private enum SecretsCodingKeys: String, CodingKey { case _0 = "names" }
     private enum ContextsCodingKeys: String, CodingKey { case _0 = "clusters" }
     private enum OrphansCodingKeys: String, CodingKey { case _0 = "guests" }
@@ -46,7 +52,7 @@ package enum Remnant: Hashable, Sendable, Codable {
         case .service: "helm/kubectl/ansible"
         case .connections, .membership, .clustermesh, .cilium: "cilium"
         case .hostState: "talosctl"
-        case .meshCA, .ciliumResources, .gatewayAPI: "kubernetes"
+        case .meshCA, .ciliumResources, .gatewayAPI, .workloads, .registration: "kubernetes"
         case .machines: "terraform"
         case .secrets: "doppler"
         case .contexts: "contexts"
@@ -60,7 +66,7 @@ package enum Remnant: Hashable, Sendable, Codable {
         case .service(let name, _): ServiceCatalogue.service(name)?.holdsData ?? false
         case .machines: true
         case .connections, .membership, .clustermesh, .cilium, .hostState, .meshCA, .ciliumResources, .gatewayAPI, .secrets, .contexts,
-            .orphans:
+            .orphans, .workloads, .registration:
             false
         }
     }
@@ -69,7 +75,7 @@ package enum Remnant: Hashable, Sendable, Codable {
     var seenBy: [EvidenceKey] {
         switch self {
         case .service(_, let name), .clustermesh(let name), .cilium(let name), .ciliumResources(let name), .meshCA(let name),
-            .gatewayAPI(let name):
+            .gatewayAPI(let name), .workloads(let name, _), .registration(let name, _):
             [EvidenceKey(.cluster(name), .cluster)]
         case .connections(let names): names.map { EvidenceKey(.cluster($0), .cluster) }
         case .membership(let name, let others): ([name] + others).map { EvidenceKey(.cluster($0), .cluster) }

@@ -108,6 +108,8 @@ package enum Requirement: Hashable, Sendable, Codable {
     case gone(Remnant, with: String? = nil)
     /// No link of Cilium is left on the node.
     case hostClean(NodeID)
+    /// No OSD of Ceph is bound to a node that is to leave.
+    case osdsAway(ClusterName, NodeID)
 
     // The names of unlabelled values in JSON (SE-0295); they are part of the plan's form.
     private enum AgentReadyCodingKeys: String, CodingKey { case _0 = "node" }
@@ -171,6 +173,7 @@ package enum Requirement: Hashable, Sendable, Codable {
     private enum SecretsGoneCodingKeys: String, CodingKey { case _0 = "names" }
     private enum NoOrphansCodingKeys: String, CodingKey { case _0 = "guests" }
     private enum GoneCodingKeys: String, CodingKey { case _0 = "remnant", with }
+    private enum OsdsAwayCodingKeys: String, CodingKey { case _0 = "cluster", _1 = "node" }
     private enum HostCleanCodingKeys: String, CodingKey { case _0 = "node" }
     private enum CephHealthyCodingKeys: String, CodingKey { case _0 = "cluster", osds }
 
@@ -272,6 +275,7 @@ package enum Requirement: Hashable, Sendable, Codable {
         case .noOrphans: .orphans
         case .gone: .remnantGone
         case .hostClean: .hostClean
+        case .osdsAway: .osdsAway
         }
     }
 
@@ -286,7 +290,7 @@ package enum Requirement: Hashable, Sendable, Codable {
         case .agentReady, .bootStable, .clockWithin, .kernelFit, .link, .address, .reaches, .diskIdentity, .diskUnused, .diskBlank,
             .diskWitness, .osdRetired, .blankProven, .wiperArmed, .warranted, .clustersDistinct, .kubeProxyAbsent, .ciliumHealthy,
             .meshCAFree, .clustermeshConnected, .meshConnected, .connectivity, .terraformReady, .stateLocked, .provisionSafe, .cephHealthy,
-            .teardownWarranted, .lossesWarranted, .credentialsFit, .secretsReadable, .secretsGone, .noOrphans, .gone, .hostClean,
+            .teardownWarranted, .lossesWarranted, .credentialsFit, .secretsReadable, .secretsGone, .noOrphans, .gone, .hostClean, .osdsAway,
             .commandLineFits, .upgradeTurn, .bgpEstablished, .meshCertificates,
             .meshEndpoints, .meshSynced, .meshSteady, .serviceWorks, .serviceUnclaimed, .servingCertificates, .kernelTracing,
             .kernelModule, .machinesRunning, .etcdBootstrapped, .awaitingBootstrap, .etcdHealthy:
@@ -335,6 +339,7 @@ package enum Requirement: Hashable, Sendable, Codable {
             .upgradeTurn(let name, _, _),
             .kubeProxyCoherent(let name, _), .bgpEstablished(let name, _), .meshCertificates(let name, _):
             [EvidenceKey(.cluster(name), .cluster)]
+        case .osdsAway(let name, _): [EvidenceKey(.cluster(name), .cluster)]
         case .meshCAFree(let name, let like), .meshCAShared(let name, let like):
             name == like
                 ? [EvidenceKey(.cluster(name), .cluster)] : [EvidenceKey(.cluster(name), .cluster), EvidenceKey(.cluster(like), .cluster)]

@@ -137,6 +137,7 @@ package enum GateID: String, Hashable, Sendable, Codable, CaseIterable, Comparab
     case remnantGone = "G-UND-02"
     case hostClean = "G-UND-03"
     case orphans = "G-UND-05"
+    case osdsAway = "G-UND-06"
 
     package static func < (left: Self, right: Self) -> Bool { left.rawValue < right.rawValue }
 
@@ -165,6 +166,7 @@ package enum GateID: String, Hashable, Sendable, Codable, CaseIterable, Comparab
         case .teardownWarrant: "a person has signed a warrant for what is lost"
         case .remnantGone: "what the step undoes is gone"
         case .hostClean: "nothing of Cilium is left on the node"
+        case .osdsAway: "Ceph keeps nothing on the node"
         case .warrant: "a person has signed a warrant for this disk"
         case .talosRelease: "every machine runs the planned Talos, from the planned image"
         case .machinesRunning: "every Talos machine has booted, and nothing is wrong with it"

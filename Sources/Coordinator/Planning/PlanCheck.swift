@@ -32,6 +32,8 @@ package enum PlanCheck {
         case (.undo(.machines), .teardown(let scope, _)), (.undo(.secrets), .teardown(let scope, _)),
             (.undo(.orphans), .teardown(let scope, _)), (.undo(.contexts), .teardown(let scope, _)):
             scope == .everything || scope == .machines
+        case (.undo(.workloads(_, let node)), .teardown(let scope, _)), (.undo(.registration(_, let node)), .teardown(let scope, _)):
+            scope == .node(node)
         case (.undo, .teardown): true
         case (.undo, _), (_, .teardown), (_, .verify), (_, .drift): false
         case (_, .build): true
@@ -46,6 +48,8 @@ package enum PlanCheck {
             return lossFaults(step, directory, phase) + (step.destroys.isEmpty ? [] : ["\(step.id) destroys something in a build"])
         case .undo(.machines(let directory, let phase)):
             return lossFaults(step, directory, phase) + (step.destroys.isEmpty ? ["\(step.id) does not say what it destroys"] : [])
+        case .undo(.workloads(let name, let node)), .undo(.registration(let name, let node)):
+            return step.gates.contains(.osdsAway(name, node)) ? [] : ["\(step.id) lacks the gate \(GateID.osdsAway.rawValue)"]
         case .undo(let remnant) where remnant.holdsData:
             var faults: [String] = []
             if step.destroys.isEmpty { faults.append("\(step.id) does not say what it destroys") }

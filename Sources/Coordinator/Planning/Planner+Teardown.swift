@@ -34,6 +34,7 @@ private struct Teardown {
     }
 
     var steps: [Step] {
+        if case .node(let name) = scope { return departure(of: name) }
         var included: Set<StepID> = []
         var steps: [Step] = []
         for step in build.reversed() where isMeant(step) {
@@ -51,6 +52,20 @@ private struct Teardown {
             }
         }
         return steps + afterMachines(steps.last?.id)
+    }
+
+    /// What Ceph keeps on it may be the only copy, so it waits until Ceph itself has let go of the node. A control plane is a member of etcd, which
+    /// a node cannot just be taken out of: it has no steps here.
+    private func departure(of name: NodeID) -> [Step] {
+        guard let (cluster, node) = spec.members.first(where: { $0.node.name == name }), node.role == .worker else { return [] }
+        let gates: [Requirement] = [.clustersDistinct(spec.clusters.map(\.name)), .osdsAway(cluster.name, name)]
+        func step(_ part: String, _ remnant: Remnant, after: [StepID], deadline: Duration) -> Step {
+            Step(
+                id: StepID(cluster.name.text, name.text, part, "undo"), title: title(remnant), place: .cluster(cluster.name),
+                action: .undo(remnant), after: after, gates: gates, done: [.gone(remnant)], deadline: TimeSpan(deadline))
+        }
+        let drain = step("workloads", .workloads(cluster.name, name), after: [], deadline: .seconds(3600))
+        return [drain, step("node", .registration(cluster.name, name), after: [drain.id], deadline: .seconds(300))]
     }
 
     /// What is only in the way, or only a copy, as long as machines stand.
@@ -97,6 +112,7 @@ private struct Teardown {
         case .everything: true
         case .machines: step.makesMachines
         case .cluster(let name): concerns(step, name)
+        case .node: false
         case .step(let id): !step.makesMachines && (step.id == id || reached(from: id).contains(step.id))
         }
     }
@@ -197,6 +213,8 @@ private struct Teardown {
         case .ciliumResources: "remove load balancer pools, L2 policies and BGP"
         case .meshCA: "remove the mesh's Cilium CA"
         case .gatewayAPI: "remove the Gateway API CRDs, when no object needs them"
+        case .workloads(_, let node): "put nothing new on \(node), and move its pods to other nodes"
+        case .registration(let name, let node): "take \(node) out of \(name)"
         case .secrets: "remove the clusters' credentials from the store of secrets"
         case .contexts: "remove the clusters' contexts from kubeconfig and talosconfig"
         case .orphans: "see that no hypervisor has a machine or disk of the mesh's left"

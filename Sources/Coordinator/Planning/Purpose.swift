@@ -23,10 +23,13 @@ package enum Purpose: Hashable, Sendable, Codable {
         case machines
         /// One cluster leaves; the others stay connected with each other.
         case cluster(ClusterName)
+        /// A worker leaves its cluster, to be replaced: its pods move, and it is taken out of Kubernetes. The machine stays.
+        case node(NodeID)
         /// One step of the build, and whatever stands on it.
         case step(StepID)
 
         private enum ClusterCodingKeys: String, CodingKey { case _0 = "name" }
+        private enum NodeCodingKeys: String, CodingKey { case _0 = "name" }
         private enum StepCodingKeys: String, CodingKey { case _0 = "id" }
     }
 

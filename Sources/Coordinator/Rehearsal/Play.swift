@@ -25,6 +25,7 @@ package struct Play: Sendable {
         self.plan = plan
         self.world = world ?? RehearsedWorld(spec: plan.spec)
         if case .teardown = plan.purpose { self.world.takesDown = true } else { self.world.takesDown = false }
+        if case .teardown(.node(let node), _) = plan.purpose { self.world.leaving = node }
         begin = Moment(wall: Timestamp(seconds: 1_800_000_000), boot: 1_000_000)
         now = begin
     }

@@ -69,6 +69,10 @@ package struct RehearsedWorld: Hashable, Sendable {
     package var lies: [StepID: Lie] = [:]
     /// Nodes that have not come to their cluster yet.
     package var unregistered: Set<NodeID> = []
+    /// A node that is to leave; whether it was drained; and Ceph's OSDs, by node.
+    package var leaving: NodeID?
+    package var drained: Set<NodeID> = []
+    package var osds: [NodeID: [Int]] = [:]
     /// Disks, by serial, of which an inventory shows nothing although something is there.
     package var hidden: Set<String> = []
 
@@ -305,6 +309,12 @@ package struct RehearsedWorld: Hashable, Sendable {
         var fact = ClusterFact(
             name: name, systemUID: "uid-of-\(name)",
             nodes: nodes.map { .init(name: $0.name.text, internalIP: $0.address, podCIDR: nil, ready: state.cilium) })
+        if let leaving, cluster?.nodes.contains(where: { $0.name == leaving }) == true {
+            let isDrained = drained.contains(leaving)
+            fact.leaving = .init(
+                node: leaving, uid: unregistered.contains(leaving) ? nil : "uid-of-\(leaving)", cordoned: isDrained,
+                pods: isDrained ? [] : ["default/web"], osds: osds[leaving] ?? [])
+        }
         fact.gatewayBundle = state.gateway
         fact.cilium = CiliumFact(
             commandLine: Self.commandLine, kubeProxy: cluster?.cilium.kubeProxyReplacement == false ? .init(desired: 1, ready: 1) : nil)
@@ -435,6 +445,8 @@ package struct RehearsedWorld: Hashable, Sendable {
         case .meshCA(let name): clusters[name]?.authority = nil
         case .gatewayAPI(let name): clusters[name]?.gateway = nil
         case .hostState, .orphans: break
+        case .workloads(_, let node): drained.insert(node)
+        case .registration(_, let node): unregistered.insert(node)
         case .secrets(let names): secrets.subtract(names)
         case .contexts: contextsGone = true
         case .machines(_, let phase):

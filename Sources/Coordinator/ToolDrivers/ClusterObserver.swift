@@ -12,8 +12,9 @@ struct ClusterObserver: Sendable {
     /// - Parameters:
     ///   - services: those of the plan that are meant for this cluster.
     ///   - plan: the build whose proofs count.
+    ///   - leaving: the node that is about to leave it.
     func observe(
-        _ cluster: MeshSpec.Cluster, cilium release: SemanticVersion, services: [MeshSpec.Service], plan: Digest
+        _ cluster: MeshSpec.Cluster, cilium release: SemanticVersion, services: [MeshSpec.Service], plan: Digest, leaving: NodeID? = nil
     ) async throws -> ClusterFact {
         let client = try tools.client(for: cluster)
         var fact = ClusterFact(name: cluster.name)
@@ -26,6 +27,7 @@ struct ClusterObserver: Sendable {
         if fact.systemUID != nil { try ContextsDriver.remember(client.access, of: cluster.name, tools) }
         fact.credentials = client.access.seen(as: fact, kubeconfig: tools.kubeconfig)
         fact.nodes = try await client.list("/api/v1/nodes").compactMap(Self.node)
+        if let leaving { fact.leaving = try await NodeDeparture(client: client, node: leaving).observe() }
         fact.daemonSets = try await daemonSets(client)
         fact.meshCA = try await meshCA(client)
         (fact.gatewayBundle, fact.gatewayGaps) = try await gatewayAPI(client)

@@ -170,11 +170,13 @@ package struct StepDriver: Sendable {
             return [.secrets(try await SecretsDriver(tools: tools, spec: plan.spec).observe(comparing: !isTeardown))]
         case (.cluster, .cluster(let name)):
             guard let cluster = plan.spec.cluster(name) else { return [] }
+            var leaving: NodeID?
+            if case .teardown(.node(let node), _) = plan.purpose, cluster.nodes.contains(where: { $0.name == node }) { leaving = node }
             return [
                 .cluster(
                     try await ClusterObserver(tools: tools).observe(
                         cluster, cilium: plan.spec.versions.cilium, services: plan.spec.services.filter { $0.clusters.contains(name) },
-                        plan: plan.buildDigest))
+                        plan: plan.buildDigest, leaving: leaving))
             ]
         case (.talos, .cluster(let name)):
             guard let cluster = plan.spec.cluster(name) else { return [] }

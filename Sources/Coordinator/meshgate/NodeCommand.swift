@@ -4,13 +4,14 @@ import ArgumentParser
 import MeshModel
 import MeshSystem
 import OperatorAPI
+import Planning
 
 /// `meshgate node`: who belongs to the mesh.
 struct NodeCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "node", abstract: "Machines with an agent: list, invite, revoke.",
-        discussion: "Examples:\n  meshgate node list\n  meshgate node invite wrk-e-1", subcommands: [List.self, Invite.self, Revoke.self],
-        defaultSubcommand: List.self)
+        commandName: "node", abstract: "Machines of the mesh: list, invite, let leave, revoke.",
+        discussion: "Examples:\n  meshgate node list\n  meshgate node invite wrk-e-1\n  meshgate node leave wrk-e-1 --dry-run",
+        subcommands: [List.self, Invite.self, Leave.self, Revoke.self], defaultSubcommand: List.self)
 
     struct List: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
@@ -49,6 +50,45 @@ struct NodeCommand: AsyncParsableCommand {
                 Terminal.say("token for \(reply.node), good until \(reply.until), for one agent:")
                 Terminal.say("")
                 Terminal.say("  meshgate-agent join --coordinator \(reply.coordinator) --node \(reply.node) --token \(reply.token)")
+            }
+        }
+    }
+
+    struct Leave: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "Take a worker out of its cluster, so that its machine can be replaced.",
+            discussion: """
+                A teardown of one node: it waits until Ceph keeps nothing on it (and says how), cordons it, evicts its pods as far as
+                PodDisruptionBudgets allow, and deletes its Node object. The machine and its disks stay as they are. What pods keep in
+                emptyDir volumes is lost, as whenever they move.
+
+                Examples:
+                  meshgate node leave wrk-e-1 -f mesh.yaml --dry-run
+                  meshgate node leave wrk-e-1 -f mesh.yaml
+
+                Afterwards: `meshgate node revoke` when the machine goes for good, replace it, `meshgate node invite`, and apply.
+                Exit codes as for `meshgate destroy`.
+                """)
+        @Argument(help: "The node's name in mesh.yaml.") var node: String
+        @OptionGroup var mesh: MeshOption
+        @OptionGroup var teardown: TeardownOptions
+        @OptionGroup var connection: ConnectionOptions
+        @OptionGroup var output: OutputOption
+        func run() async throws {
+            try await reporting {
+                let spec = try mesh.lintedSpec()
+                let name = try nodeID(node)
+                guard let member = spec.members.first(where: { $0.node.name == name }) else {
+                    let near = nearest(node, of: spec.members.map(\.node.name.text)).map { "; did you mean \($0)?" } ?? ""
+                    throw Failure(.usage, "\(mesh.mesh) has no node \"\(node)\" in a cluster\(near)")
+                }
+                guard member.node.role == .worker else {
+                    throw Failure(
+                        .no,
+                        "\(node) is a control plane: take it out of etcd first (`talosctl --nodes \(member.node.address) reset`, or "
+                            + "`talosctl etcd remove-member` through another one when it is dead)")
+                }
+                try await teardown.run(spec, .node(name), word: node, connection, output.output)
             }
         }
     }

@@ -143,6 +143,33 @@ package struct ClusterFact: Hashable, Sendable, Codable {
         }
     }
 
+    /// What is still on a node that is to leave the cluster.
+    package struct Departure: Hashable, Sendable, Codable {
+        package var node: NodeID
+        /// Of its Node object; absent when it is not registered (any more).
+        package var uid: String?
+        /// Nothing new is put on it.
+        package var cordoned: Bool
+        /// `namespace/name` of the pods that would have to move: not those of DaemonSets or of the kubelet itself, nor those that have ended.
+        package var pods: [String]
+        /// Those of `pods` that nobody would make anew elsewhere.
+        package var unowned: [String]
+        /// Ids of Ceph's OSDs that are bound to it.
+        package var osds: [Int]
+        package init(
+            node: NodeID, uid: String?, cordoned: Bool = false, pods: [String] = [], unowned: [String] = [], osds: [Int] = []
+        ) {
+            self.node = node
+            self.uid = uid
+            self.cordoned = cordoned
+            self.pods = pods
+            self.unowned = unowned
+            self.osds = osds
+        }
+    }
+    /// Absent unless a node is to leave.
+    package var leaving: Departure?
+
     /// What each service of the plan is to this cluster, by its name in mesh.yaml; absent when nobody asked, here and below.
     package var services: [String: ServiceFact]?
     /// The Pod Security level that a namespace enforces by its label; a namespace without the label is not here.

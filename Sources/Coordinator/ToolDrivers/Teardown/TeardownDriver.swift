@@ -75,6 +75,10 @@ package struct TeardownDriver: Sendable {
             return .succeeded("removed \(try await driver.removeOurs())")
         case .meshCA(let name): return try await removeCA(tools.client(for: cluster(name)))
         case .gatewayAPI(let name): return try await GatewayAPIRemoval(client: tools.client(for: cluster(name))).remove()
+        case .workloads(let name, let node):
+            return try await NodeDeparture(client: tools.client(for: cluster(name)), node: node).drain(within: deadline)
+        case .registration(let name, let node):
+            return try await NodeDeparture(client: tools.client(for: cluster(name)), node: node).remove()
         case .secrets(let names): return try await SecretsDriver(tools: tools, spec: spec).remove(names)
         case .contexts(let names): return try await ContextsDriver(tools: tools, spec: spec).remove(names)
         case .orphans: return .refused("what is left on a hypervisor is removed by a person")
