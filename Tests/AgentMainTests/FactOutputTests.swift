@@ -19,7 +19,7 @@ import Testing
 
     @Test("links and routes are two aligned tables") func tables() {
         let text = FactText.render([
-            link, .route(RouteFact(destination: nil, gateway: IPAddress("192.168.15.1"), interface: "eth0")),
+            link, .route(RouteFact(destination: nil, gateway: IPAddress("192.168.15.1"), interface: "eth0", metric: 0)),
             .route(RouteFact(destination: CIDR("192.168.15.0/24"), gateway: nil, interface: "eth0")), .unavailable("because\u{1b}[1m"),
         ])
         #expect(
@@ -27,9 +27,9 @@ import Testing
                 LINK  KIND      STATE  CARRIER  MTU   MAC                ADDRESSES                     DETAILS
                 eth0  physical  up     no       1500  bc:24:11:00:15:21  192.168.15.21/24 fd00::21/64  VLAN 110 on eno1, port of vmbr0, VLANs 1 (native) 200-210
 
-                ROUTE            GATEWAY       LINK
-                default          192.168.15.1  eth0
-                192.168.15.0/24  -             eth0
+                ROUTE            GATEWAY       LINK  METRIC  SOURCE
+                default          192.168.15.1  eth0  0       -
+                192.168.15.0/24  -             eth0  -       -
 
                 not available: because\u{fffd}[1m
 

@@ -26,7 +26,7 @@ final class FakeRoot: Sendable {
         let moment = Moment(wall: Timestamp(seconds: 1_800_000_000), boot: 90_500)
         return HostProber(
             sysroot: path + "/sys", procroot: path + "/proc", bootroot: path + "/boot", moduleroot: path + "/lib/modules",
-            agentVersion: "1.2.3"
+            etcroot: path + "/etc", agentVersion: "1.2.3"
         ) { moment }
     }
 }

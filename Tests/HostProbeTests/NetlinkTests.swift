@@ -85,7 +85,10 @@ import Testing
 
     @Test("a route is read from its bytes") func route() throws {
         let routes = try RouteTable.routes(NetlinkBytes(bytes: routeBody[...]))
-        #expect(routes == [.init(destination: CIDR("10.9.0.0/16"), gateway: IPAddress("10.0.0.1"), interface: 7)])
+        #expect(routes == [.init(destination: CIDR("10.9.0.0/16"), gateway: IPAddress("10.0.0.1"), interface: 7, family: .v4)])
+        let priced = routeBody + attribute(6, little(UInt32(1024))) + attribute(7, [10, 0, 0, 9])
+        #expect(try RouteTable.routes(NetlinkBytes(bytes: priced[...])).map(\.metric) == [1024])
+        #expect(try RouteTable.routes(NetlinkBytes(bytes: priced[...])).map(\.source) == [IPAddress("10.0.0.9")])
     }
 
     @Test("lengths that lie are refused, wherever they are") func lies() {

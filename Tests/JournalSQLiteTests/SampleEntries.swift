@@ -76,6 +76,8 @@ struct SampleEntries {
             .stepFailed(step: step, attempt: 1, problem: "timed out"),
             .stepUnsettled(step: step, attempt: 1),
             .stepReturned(step: step, attempt: 1),
+            .stepRegressed(step: step, verdict: .hold([reason])),
+            .stepRecovered(step: step),
             .runFinished(run: run, ending: .succeeded),
             .bootSeen(node: node, boot: boot),
             .agentEnrolled(node: node, serial: "4a", by: "token"),

@@ -66,6 +66,24 @@ enum Samples {
                     btf: true, bpffs: true, cgroup2: false, lockdown: "none", loadedModules: ["rbd", "vxlan"], tracefs: true,
                     loadableModules: ["rbd"])),
             .unavailable("no such device"),
+            .route(
+                RouteFact(
+                    destination: nil, gateway: IPAddress("fd00::1"), interface: "eth1", metric: 1024, family: .v6,
+                    source: IPAddress("fd00::7"))),
+            .kernel(
+                KernelFact(
+                    release: "6.18.1", options: [:], optionsFrom: nil, btf: true, bpffs: true, cgroup2: true, lockdown: nil,
+                    loadedModules: [],
+                    platform: PlatformFact(
+                        memoryInBytes: 16 << 30, processors: 8, processorModel: "EPYC", processorLevel: 3,
+                        parameters: ["net.ipv4.ip_forward": "1"], cniFiles: ["05-cilium.conflist"], serviceChains: [], unseen: []))),
+            .kernel(
+                KernelFact(
+                    release: "6.18.1", options: [:], optionsFrom: nil, btf: true, bpffs: true, cgroup2: true, lockdown: nil,
+                    loadedModules: [],
+                    platform: PlatformFact(
+                        memoryInBytes: nil, processors: 1, parameters: [:], cniFiles: nil, serviceChains: nil,
+                        unseen: ["chains: not permitted"]))),
             .wiper(WiperFact(store: try mark(), disarmed: nil, challenge: nil)),
             .wiper(WiperFact(store: nil, disarmed: "its record is gone", challenge: try mark().id)),
             .blankness(

@@ -54,6 +54,10 @@ final class MemoryBackend: OperatorBackend {
         guard step == self.step else { throw InputRefusal.noSuchStep(step) }
         return ExplainReply(step: stepReply(), waitsFor: [], gates: [], done: [])
     }
+    func check(_ node: NodeID, _ request: CheckRequest) async throws -> CheckReply {
+        note("check \(request.topic.rawValue) of \(node), \(request.checks.count) requirements")
+        return CheckReply(node: node, topic: request.topic, answered: false, took: TimeSpan(.zero), evidence: [], gates: [])
+    }
     func invite(_ node: NodeID, _ request: InviteRequest, by caller: Caller) async throws -> InviteReply {
         note("invite \(node) for \(request.life)")
         return InviteReply(node: node, token: "mgj1.x", until: Timestamp(seconds: 0), coordinator: "127.0.0.1:7443")

@@ -149,4 +149,43 @@ struct PlannerTests {
         #expect(PlanGraph.dot(plan).contains("\"mesh/connect\" -> \"connectivity/east/west\";"))
         #expect(PlanGraph.mermaid(plan).hasPrefix("flowchart TD"))
     }
+
+    @Test("a node's default route is planned through the interface of its own address, by the gateway of its network; without a gateway it is free")
+    func defaultRoute() throws {
+        var spec = try SmallMesh.spec()
+        let node = try SmallMesh.need(NodeID("wrk-e-1"))
+        let cilium = try SmallMesh.need(StepID("east/cilium"))
+        // A second NIC in a network that does not hold the node's address.
+        spec.networks.append(.init(name: "storage", cidr: try SmallMesh.need(CIDR("10.50.0.0/24")), gateway: IPAddress("10.50.0.1")))
+        spec.clusters[0].nodes[1].interfaces.insert(.init(name: "ens19", network: "storage"), at: 0)
+        func gates() throws -> [Requirement] { try SmallMesh.need(plan(spec).step(cilium)).gates }
+        let gateway = try SmallMesh.need(IPAddress("192.168.15.1"))
+        #expect(try gates().contains(.defaultRoute(node, name: "ens18", mac: nil, gateway: gateway)))
+        #expect(
+            try gates().contains(
+                .address(node, try SmallMesh.need(IPAddress("192.168.15.21")), network: try SmallMesh.need(CIDR("192.168.15.0/24")))))
+        spec.networks[0].gateway = nil
+        #expect(try !gates().contains { if case .defaultRoute(node, _, _, _) = $0 { true } else { false } })
+    }
+
+    @Test("what a look at a node by hand can answer is gathered by topic, each requirement once with the steps that wait for it")
+    func checks() throws {
+        let plan = plan(try SmallMesh.spec())
+        let node = try SmallMesh.need(NodeID("wrk-e-1"))
+        let net = try SmallMesh.need(plan.checks(.net)[node])
+        #expect(Set(net.map(\.requirement.gate)) == [.link, .address, .reach])
+        #expect(Set(net.map(\.requirement)).count == net.count)
+        #expect(net.first { $0.requirement.gate == .reach }?.steps.map(\.text) == ["mesh/connect"])
+        let host = try SmallMesh.need(plan.checks(.host)[node])
+        #expect(Set(host.map(\.requirement.gate)).isSuperset(of: [.agentReady, .clock, .kernel]))
+        let disk = try SmallMesh.need(plan.checks(.disk)[node])
+        #expect(disk.map(\.requirement.gate).contains(.diskIdentity))
+        // Once Ceph has the disk it is in use, as it must be.
+        #expect(!disk.map(\.requirement.gate).contains(.diskUnused))
+        for topic in CheckTopic.allCases {
+            for (node, checks) in plan.checks(topic) {
+                #expect(checks.allSatisfy { topic.node(of: $0.requirement) == node && !$0.steps.isEmpty })
+            }
+        }
+    }
 }

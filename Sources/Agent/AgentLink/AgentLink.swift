@@ -72,6 +72,7 @@ package final class AgentLink: Sendable {
     private static func work(_ loop: consuming LinkLoop, events: AsyncStream<LinkLoop.Event>) async {
         var loop = loop
         await withDiscardingTaskGroup { group in
+            group.addTask { [watch = loop.watch] in await watch() }
             for await event in events {
                 for order in loop.handle(event) {
                     switch order {
@@ -81,6 +82,7 @@ package final class AgentLink: Sendable {
                 }
                 if loop.isOver { break }
             }
+            group.cancelAll()
         }
     }
 }

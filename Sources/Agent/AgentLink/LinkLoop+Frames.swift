@@ -33,6 +33,7 @@ extension LinkLoop {
         guard keepEpoch() else { return refused("storage", "the new epoch could not be kept, so it is not obeyed") }
         advance(.welcomed(heartbeat: welcome.heartbeat, patience: welcome.patience))
         link.tell(.live(endpoint, epoch: welcome.epoch))
+        tellNoticed()
     }
 
     mutating func take(_ task: NodeTask) {

@@ -14,6 +14,8 @@ struct LinkLoop: Sendable {
         case connection(Int, ConnectionEvent)
         case performed(NodeTask, TaskReport.Result, startedAt: Moment)
         case progress(TaskProgress)
+        /// Something changed on this host that nobody asked about.
+        case noticed(ProbeKind, [Fact], at: Moment)
         case tick
         case stop
     }
@@ -41,6 +43,8 @@ struct LinkLoop: Sendable {
     var timer: (at: Int64, task: Scheduled<Void>)?
     var stopBy: Int64?
     var orders: [Order] = []
+    /// What was noticed while nobody could be told, newest of each kind.
+    var untold: [ProbeKind: (facts: [Fact], at: Moment)] = [:]
     /// The last words of a coordinator that refused the session, so that a refusal is told once and not again as a loss.
     var wasRefused = false
 
@@ -87,6 +91,13 @@ struct LinkLoop: Sendable {
         }
     }
 
+    /// Watches the host while the link lasts; runs in a task of its own.
+    var watch: @Sendable () async -> Void {
+        { [link, inlet] in
+            await link.handler.watch { probe, facts in inlet.yield(.noticed(probe, facts, at: link.configuration.now())) }
+        }
+    }
+
     // MARK: events
 
     mutating func handle(_ event: Event) -> [Order] {
@@ -107,6 +118,9 @@ struct LinkLoop: Sendable {
         case .progress(let progress):
             // Without a session it is lost: the next one tells more.
             if machine.isLive { connection?.send(.progress(progress)) }
+        case .noticed(let probe, let facts, let at):
+            untold[probe] = (facts, at)
+            if machine.isLive { tellNoticed() }
         case .connection(let number, let event):
             if number == connectionNumber, let connection { handle(event, of: connection) }
         }
@@ -198,6 +212,15 @@ struct LinkLoop: Sendable {
         let gone = outbox.add(report, takenAt: takenAt, sizeInBytes: report.sizeInBytes)
         keepOutbox()
         if gone > 0 { link.tell(.dropped(reports: UInt64(gone))) }
+    }
+
+    /// As reports of tasks that nobody gave: the coordinator takes them like answers, by their kind.
+    mutating func tellNoticed() {
+        for (probe, notice) in untold.sorted(by: { $0.key < $1.key }) {
+            guard let task = TaskID("notice:\(probe.rawValue):\(notice.at.boot)") else { continue }
+            record(task, probe: probe, .facts(notice.facts), takenAt: notice.at)
+        }
+        untold = [:]
     }
 
     mutating func pump() {

@@ -9,11 +9,16 @@ package protocol TaskHandler: Sendable {
     func perform(_ task: NodeTask, progress: @escaping @Sendable (TaskProgress) -> Void) async -> TaskReport.Result
     /// Whether this agent can do such an order at all; others are refused as `unsupported`.
     func supports(_ order: NodeTask.Order) -> Bool
+    /// Tells unasked what changed on this host, as the whole answer to a probe of that kind, until it is cancelled or has nothing to watch. Each
+    /// telling replaces the one before.
+    func watch(_ tell: @escaping @Sendable (ProbeKind, [Fact]) -> Void) async
 }
 
 extension TaskHandler {
     /// Everything, unless told otherwise.
     package func supports(_ order: NodeTask.Order) -> Bool { true }
+    /// Nothing, unless told otherwise.
+    package func watch(_ tell: @escaping @Sendable (ProbeKind, [Fact]) -> Void) async {}
 }
 
 /// Keeps reports over a restart of the agent. After `save` returns, the outbox is on disk.

@@ -7,6 +7,7 @@ package enum HostProbeError: Error, Hashable, Sendable, CustomStringConvertible 
     case cannotRead(what: String, path: String, cause: String)
     case unexpected(what: String, path: String, found: String, wanted: String)
     case netlink(doing: String, errno: Int32)
+    case packetFilter(errno: Int32)
     case netlinkMalformed(dump: String, fault: NetlinkFault)
     case netlinkRestless(dump: String, tries: Int)
     case netlinkTooLarge(dump: String, limit: Int)
@@ -19,6 +20,9 @@ package enum HostProbeError: Error, Hashable, Sendable, CustomStringConvertible 
         case .unexpected(let what, let path, let found, let wanted):
             "cannot read \(what) from \(path): found \"\(found.prefix(80))\", wanted \(wanted)"
         case .netlink(let doing, let number): "cannot \(doing) over rtnetlink: \(words(number)); allow AF_NETLINK to the agent's service"
+        case .packetFilter(let number) where number == EPERM || number == EACCES:
+            "the kernel lists them to processes with CAP_NET_ADMIN only; `sudo meshgate-agent probe kernel` on the host shows them"
+        case .packetFilter(let number): "cannot list them over netlink: \(words(number))"
         case .netlinkMalformed(let dump, let fault): "cannot read the kernel's list of \(dump): \(fault)"
         case .netlinkRestless(let dump, let tries):
             "cannot read the kernel's list of \(dump): it changed during each of \(tries) readings; ask again"

@@ -19,7 +19,7 @@ extension HostProber {
             // The second place is where systemd puts the unified hierarchy next to version 1.
             cgroup2: mounts.has("cgroup2", at: ["/sys/fs/cgroup", "/sys/fs/cgroup/unified"]),
             lockdown: try lockdown(), loadedModules: try loadedModules(), tracefs: try tracefs(mounts),
-            loadableModules: loadableModules(release: release))
+            loadableModules: loadableModules(release: release), platform: try platformFact())
     }
 
     /// Mounted, or known to the kernel, which then mounts it where somebody asks.

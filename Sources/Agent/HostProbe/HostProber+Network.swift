@@ -62,7 +62,8 @@ extension HostProber {
         let facts = ordered.prefix(routeLimit).map { route in
             Fact.route(
                 RouteFact(
-                    destination: route.destination, gateway: route.gateway, interface: names[route.interface] ?? "#\(route.interface)"))
+                    destination: route.destination, gateway: route.gateway, interface: names[route.interface] ?? "#\(route.interface)",
+                    metric: route.metric, family: route.family, source: route.source))
         }
         guard routes.count > routeLimit else { return facts }
         return facts + [.unavailable("this host has \(routes.count) routes; only \(routeLimit) are listed, default routes first")]

@@ -10,18 +10,20 @@ package struct HostProber: Sendable {
     let procroot: String
     let bootroot: String
     let moduleroot: String
+    let etcroot: String
     let agentVersion: String
     let now: NowSource
 
-    /// The roots are where /sys, /proc, /boot and /lib/modules are seen; tests hand in others.
+    /// The roots are where /sys, /proc, /boot, /lib/modules and /etc are seen; tests hand in others.
     package init(
         sysroot: String = "/sys", procroot: String = "/proc", bootroot: String = "/boot",
-        moduleroot: String = "/lib/modules", agentVersion: String, now: @escaping NowSource = SystemClock.now
+        moduleroot: String = "/lib/modules", etcroot: String = "/etc", agentVersion: String, now: @escaping NowSource = SystemClock.now
     ) {
         self.sysroot = sysroot
         self.procroot = procroot
         self.bootroot = bootroot
         self.moduleroot = moduleroot
+        self.etcroot = etcroot
         self.agentVersion = agentVersion
         self.now = now
     }

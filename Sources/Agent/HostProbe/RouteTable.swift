@@ -9,12 +9,18 @@ struct RouteTable {
         var destination: CIDR?
         var gateway: IPAddress?
         var interface: Int
+        var family: IPAddress.Family
+        /// 0 where none is set, which is how the kernel compares it.
+        var metric = 0
+        var source: IPAddress?
     }
 
     private enum Attribute {
         static let destination: UInt16 = 1
         static let interface: UInt16 = 4
         static let gateway: UInt16 = 5
+        static let priority: UInt16 = 6
+        static let preferredSource: UInt16 = 7
         static let multipath: UInt16 = 9
         static let table: UInt16 = 15
         static let via: UInt16 = 18
@@ -40,10 +46,16 @@ struct RouteTable {
         let attributes = try NetlinkAttribute.parse(payload.from(12, in: "route"), in: "route attribute")
         let table = try attributes[Attribute.table]?.number(at: 0, as: UInt32.self, in: "route table") ?? UInt32(shortTable)
         guard family == AF_INET || family == AF_INET6, table == mainTable, kind == unicast, flags & cloned == 0 else { return [] }
-        let destination = try self.destination(attributes, family: family, prefix: prefix)
-        if let hops = attributes[Attribute.multipath] { return try nextHops(hops, to: destination) }
+        var route = Route(
+            destination: try self.destination(attributes, family: family, prefix: prefix), interface: 0,
+            family: family == AF_INET ? .v4 : .v6)
+        route.metric = Int(try attributes[Attribute.priority]?.number(at: 0, as: UInt32.self, in: "route metric") ?? 0)
+        if let source = attributes[Attribute.preferredSource] { route.source = try ipAddress(source, in: "preferred source") }
+        if let hops = attributes[Attribute.multipath] { return try nextHops(hops, of: route) }
         guard let interface = try attributes[Attribute.interface]?.number(at: 0, as: Int32.self, in: "route interface") else { return [] }
-        return [Route(destination: destination, gateway: try gateway(attributes), interface: Int(interface))]
+        route.gateway = try gateway(attributes)
+        route.interface = Int(interface)
+        return [route]
     }
 
     private static func destination(_ attributes: [NetlinkAttribute], family: Int32, prefix: UInt8) throws(NetlinkFault) -> CIDR? {
@@ -66,16 +78,19 @@ struct RouteTable {
     }
 
     /// `struct rtnexthop` (length, flags, weight, interface), then attributes, repeated.
-    private static func nextHops(_ area: NetlinkBytes, to destination: CIDR?) throws(NetlinkFault) -> [Route] {
+    private static func nextHops(_ area: NetlinkBytes, of route: Route) throws(NetlinkFault) -> [Route] {
         var routes: [Route] = []
         var rest = area.bytes
         while !rest.isEmpty {
-            let hop = NetlinkBytes(bytes: rest)
-            let length = Int(try hop.number(at: 0, as: UInt16.self, in: "next hop"))
-            let interface = try hop.number(at: 4, as: Int32.self, in: "next hop")
+            let head = NetlinkBytes(bytes: rest)
+            let length = Int(try head.number(at: 0, as: UInt16.self, in: "next hop"))
+            let interface = try head.number(at: 4, as: Int32.self, in: "next hop")
             guard length >= 8, length <= rest.count else { throw .badLength(what: "next hop", length: length, room: rest.count) }
             let attributes = try NetlinkAttribute.parse(NetlinkBytes(bytes: rest.prefix(length).dropFirst(8)), in: "next hop attribute")
-            routes.append(Route(destination: destination, gateway: try gateway(attributes), interface: Int(interface)))
+            var hop = route
+            hop.gateway = try gateway(attributes)
+            hop.interface = Int(interface)
+            routes.append(hop)
             rest = rest.dropFirst(aligned(length))
         }
         return routes

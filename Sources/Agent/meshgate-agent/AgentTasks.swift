@@ -3,6 +3,7 @@
 import AgentLink
 import DiskWipe
 import HostProbe
+import Logging
 import MeshModel
 
 /// Carries out what the coordinator ordered: questions here or by the wiper, wipes by the wiper alone. This process never opens a disk.
@@ -10,6 +11,23 @@ struct AgentTasks: TaskHandler {
     let node: NodeID
     let prober: HostProber
     let wiperSocket: String
+    let log: Logger
+
+    /// A kernel that gives no news now may give some later.
+    private static let pause = Duration.seconds(60)
+
+    /// Links that drop are told at once; all else is asked.
+    func watch(_ tell: @escaping @Sendable (ProbeKind, [Fact]) -> Void) async {
+        while !Task.isCancelled {
+            do {
+                try await LinkWatch(prober).run { tell(.links, $0) }
+            } catch {
+                log.warning("changes of links are not told, only asked", metadata: ["why": "\(error)"])
+            }
+            // Cancelled: the loop sees it.
+            try? await Task.sleep(for: Self.pause)
+        }
+    }
 
     func perform(_ task: NodeTask, progress: @escaping @Sendable (TaskProgress) -> Void) async -> TaskReport.Result {
         let disks = DiskFacts(socket: wiperSocket)

@@ -113,8 +113,13 @@ enum FactText {
     private static func routes(_ facts: [Fact]) -> String? {
         let routes = facts.compactMap { if case .route(let route) = $0 { route } else { nil } }
         guard !routes.isEmpty else { return nil }
-        let rows = routes.map { [$0.destination?.description ?? "default", $0.gateway?.description ?? "-", $0.interface] }
-        return TextTable("ROUTE", "GATEWAY", "LINK", rows: rows).text
+        let rows = routes.map { route in
+            [
+                route.destination?.description ?? "default", route.gateway?.description ?? "-", route.interface,
+                route.metric.map(String.init) ?? "-", route.source?.description ?? "-",
+            ]
+        }
+        return TextTable("ROUTE", "GATEWAY", "LINK", "METRIC", "SOURCE", rows: rows).text
     }
 
     private static func reach(_ facts: [Fact]) -> String? {

@@ -26,7 +26,7 @@ struct LinkService: Service {
                 return nil
             }, now: SystemClock.now)
         let tasks = AgentTasks(
-            node: membership.node, prober: HostProber(agentVersion: MeshgateAgent.version), wiperSocket: settings.wiperSocket)
+            node: membership.node, prober: HostProber(agentVersion: MeshgateAgent.version), wiperSocket: settings.wiperSocket, log: logger)
         link = AgentLink(
             configuration: configuration, handler: tasks, outboxStore: FileOutboxStore(files: LinuxFileStore(), path: home.outboxPath),
             stateStore: FileAgentStateStore(files: LinuxFileStore(), path: home.statePath), log: logger)

@@ -30,9 +30,11 @@ package enum DashboardPage {
             const row = document.createElement("tr"); for (const [text, name] of cells) cell(row, text, name); return row;
           }));
         }
+        function say(reasons) { return reasons.slice(0, 3).map(r => r.gate + " " + r.detail + " \\u2192 " + r.remedy).join("\\n"); }
         function why(step) {
+          if (step.lost && step.lost.length) return "ground lost: " + say(step.lost);
           return step.reasons.length
-            ? step.reasons.slice(0, 3).map(r => r.gate + " " + r.detail + " \\u2192 " + r.remedy).join("\\n") : step.detail;
+            ? say(step.reasons) : step.detail;
         }
         function show(s) {
           at("mesh").textContent = "mesh " + s.mesh; const run = s.run, steps = run ? run.steps : [];
@@ -44,8 +46,9 @@ package enum DashboardPage {
             + " \\u00b7 epoch " + s.epoch + " \\u00b7 journal " + s.journal.sequence + " \\u00b7 " + s.version;
           at("line").className = "quiet";
           const order = { failed: 0, held: 1, running: 2, verifying: 3, waiting: 4 };
-          fill("steps", [...steps].sort((a, b) => (order[a.state] ?? 5) - (order[b.state] ?? 5)).slice(0, 500).map(x =>
-            [[x.state, "state " + x.state], [x.id], [x.title, "quiet"], [why(x)]]));
+          const rank = x => x.lost ? 1 : order[x.state] ?? 5;
+          fill("steps", [...steps].sort((a, b) => rank(a) - rank(b)).slice(0, 500).map(x =>
+            [[x.state, "state " + (x.lost ? "held" : x.state)], [x.id], [x.title, "quiet"], [why(x)]]));
           fill("nodes", s.nodes.slice(0, 500).map(n =>
             [[n.connected ? "connected" : "away", "state " + (n.connected ? "up" : "down")], [n.name], [n.cluster], [n.address, "quiet"]]));
         }
@@ -57,7 +60,7 @@ package enum DashboardPage {
           setTimeout(look, 2000);
         }
         const kinds = ["coordinatorStarted", "runStarted", "warrantTaken", "overrideGranted", "stepHeld", "stepSkipped", "stepStarted",
-          "stepReported", "stepFinished", "stepFailed", "stepUnsettled", "stepReturned", "runFinished", "agentEnrolled", "bootSeen",
+          "stepReported", "stepFinished", "stepFailed", "stepUnsettled", "stepReturned", "stepRegressed", "stepRecovered", "runFinished", "agentEnrolled", "bootSeen",
           "agentRevoked", "alarm"];
         const feed = new EventSource("/v1/events?follow=true");
         for (const kind of kinds) feed.addEventListener(kind, message => {

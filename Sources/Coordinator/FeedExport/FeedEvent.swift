@@ -123,6 +123,12 @@ private struct Facts {
             self.init("stepUnsettled", "\(step) was interrupted; what it left behind is looked at", step, attempt)
         case .stepReturned(let step, let attempt):
             self.init("stepReturned", "\(step) is not done and waits for another attempt", step, attempt)
+        case .stepRegressed(let step, let verdict):
+            let first = verdict.reasons.first.map { "\($0.gate.rawValue) \($0.detail)" } ?? "no reason given"
+            let more = verdict.reasons.count > 1 ? " (and \(verdict.reasons.count - 1) more)" : ""
+            self.init("stepRegressed", "the ground of \(step) has given way: \(first)\(more)", step)
+            reasons = verdict.reasons
+        case .stepRecovered(let step): self.init("stepRecovered", "the ground of \(step) is good again", step)
         case .runFinished(let run, let ending):
             self.init("runFinished", "run \(run) \(ending.rawValue)")
             self.run = run

@@ -62,6 +62,15 @@ package enum MetricsPage {
         page.add(
             "meshgate_steps", .gauge, "Steps of the latest run by state.", states.map { ([("state", $0)], Double(counts[$0] ?? 0)) })
         page.add("meshgate_gate_held", .gauge, "Gates that hold a step now; always 1.", held)
+        let lost = records.flatMap { record in
+            Set(record.regression?.verdict.reasons.map(\.gate) ?? []).sorted().map { gate -> MetricsText.Sample in
+                ([("step", record.step.id.text), ("gate", gate.rawValue)], 1)
+            }
+        }
+        page.add("meshgate_gate_regressed", .gauge, "Gates that had opened for a step and hold again now; always 1.", lost)
+        page.add(
+            "meshgate_run_regressions", .gauge, "How often a gate that had opened held again, in the latest run.",
+            Double(state.machine.run?.regressions ?? 0))
         let overrides = state.machine.overrides.count { state.now.wall < $0.until }
         page.add("meshgate_overrides", .gauge, "Overrides in force.", Double(overrides))
     }

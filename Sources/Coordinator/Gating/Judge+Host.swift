@@ -13,21 +13,6 @@ extension Judge {
         return say.nothing(about: "uptime", .node(node))
     }
 
-    /// The offset is only known to within half the round trip; the doubt counts in the node's favour.
-    func clockWithin(_ node: NodeID, _ limit: Duration, _ found: Found, _ say: Findings) -> Verdict {
-        for case .clock(let clock) in found.of(node, .clock) {
-            guard let offset = clock.offset else { return say.nothing(about: "the arrival of its clock answer", .node(node)) }
-            let ahead = offset.ahead.inMilliseconds
-            guard abs(ahead) - offset.uncertainty.inMilliseconds > limit.inMilliseconds else { return .pass }
-            let size = Duration.milliseconds(abs(ahead)).briefly
-            return say.hold(
-                .node(node), .skewed,
-                "the clock of \(node) is \(size) \(ahead > 0 ? "ahead of" : "behind") the coordinator's; at most \(limit.briefly) is allowed",
-                "check time synchronisation on \(node) and on the coordinator's host (`chronyc tracking`, `talosctl time`)")
-        }
-        return say.nothing(about: "its clock", .node(node))
-    }
-
     func kernelFit(_ node: NodeID, _ options: [String], _ found: Found, _ say: Findings) -> Verdict {
         for case .kernel(let kernel) in found.of(node, .kernel) {
             guard kernel.optionsFrom != nil else {
@@ -49,40 +34,6 @@ extension Judge {
             return say.pass(unless: reasons)
         }
         return say.nothing(about: "its kernel", .node(node))
-    }
-
-    /// A planned MAC decides when there is one: names of interfaces are only guesses of whoever wrote the plan.
-    func link(_ node: NodeID, _ name: String, _ mac: MACAddress?, _ mtu: Int, _ found: Found, _ say: Findings) -> Verdict {
-        let links = found.links(node)
-        guard let link = mac.map({ mac in links.first { $0.mac == mac } }) ?? links.first(where: { $0.name == name }) else {
-            let seen = links.filter { $0.kind != "loopback" }.map(\.name).sorted().joined(separator: ", ")
-            return say.hold(
-                .node(node), .absent,
-                "\(node) has no interface \(mac.map { "with MAC \($0)" } ?? name); seen: \(seen.isEmpty ? "none" : seen)",
-                "correct the interface in mesh.yaml, or attach the NIC")
-        }
-        var reasons: [Reason] = []
-        if !link.up || !link.carrier {
-            reasons.append(
-                say.reason(
-                    .node(node), .unhealthy, "\(link.name) of \(node) \(link.up ? "has no carrier" : "is down")",
-                    "check the cable, the bridge port and the VM's NIC"))
-        }
-        if link.mtu < mtu {
-            reasons.append(
-                say.reason(
-                    .node(node), .mismatch, "\(link.name) of \(node) has MTU \(link.mtu), the plan wants \(mtu)",
-                    "raise the MTU of the NIC and of its bridge, or lower it in mesh.yaml"))
-        }
-        return say.pass(unless: reasons)
-    }
-
-    func hasAddress(_ node: NodeID, _ address: IPAddress, _ found: Found, _ say: Findings) -> Verdict {
-        let all = found.links(node).flatMap(\.addresses)
-        guard !all.contains(where: { $0.split(separator: "/").first.map(String.init) == address.description }) else { return .pass }
-        return say.hold(
-            .node(node), .absent, "\(node) does not have its planned address \(address); it has \(all.sorted().joined(separator: ", "))",
-            "give the node a static address or a DHCP reservation, or correct mesh.yaml")
     }
 
     func reaches(_ node: NodeID, _ targets: [ReachTarget], _ found: Found, _ say: Findings) -> Verdict {

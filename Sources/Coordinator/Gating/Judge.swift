@@ -102,7 +102,8 @@ package struct Judge: Sendable {
         case .clockWithin(let node, let limit): return clockWithin(node, limit.duration, found, say)
         case .kernelFit(let node, let options): return kernelFit(node, options, found, say)
         case .link(let node, let name, let mac, let mtu): return link(node, name, mac, mtu, found, say)
-        case .address(let node, let address): return hasAddress(node, address, found, say)
+        case .address(let node, let address, let network): return hasAddress(node, address, network, found, say)
+        case .defaultRoute(let node, let name, let mac, let gateway): return defaultRoute(node, name, mac, gateway, found, say)
         case .bridgeCarries(let host, let bridge, let vlan, let mtu): return bridgeCarries(host, bridge, vlan, mtu, found, say)
         case .reaches(let node, let targets): return reaches(node, targets, found, say)
         case .diskIdentity(let node, let disk): return diskIdentity(node, disk, found, say)
@@ -200,6 +201,10 @@ struct Found {
 
     func links(_ node: NodeID) -> [LinkFact] {
         of(node, .links).compactMap { if case .link(let link) = $0 { link } else { nil } }
+    }
+
+    func routes(_ node: NodeID) -> [RouteFact] {
+        of(node, .links).compactMap { if case .route(let route) = $0 { route } else { nil } }
     }
 }
 

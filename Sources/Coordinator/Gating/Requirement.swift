@@ -9,7 +9,10 @@ package enum Requirement: Hashable, Sendable, Codable {
     case clockWithin(NodeID, TimeSpan)
     case kernelFit(NodeID, options: [String])
     case link(NodeID, name: String, mac: MACAddress?, mtu: Int)
-    case address(NodeID, IPAddress)
+    /// `network`: the range that the address is to stand in; absent in plans of earlier versions.
+    case address(NodeID, IPAddress, network: CIDR? = nil)
+    /// Exactly one default route of the address's family, through the interface that carries it and by the network's gateway.
+    case defaultRoute(NodeID, name: String, mac: MACAddress?, gateway: IPAddress)
     /// The hypervisor's bridge leads frames of a network out, with its tag.
     case bridgeCarries(NodeID, bridge: String, vlan: Int?, mtu: Int)
     case reaches(NodeID, [ReachTarget])
@@ -117,7 +120,8 @@ package enum Requirement: Hashable, Sendable, Codable {
     private enum ClockWithinCodingKeys: String, CodingKey { case _0 = "node", _1 = "limit" }
     private enum KernelFitCodingKeys: String, CodingKey { case _0 = "node", options }
     private enum LinkCodingKeys: String, CodingKey { case _0 = "node", name, mac, mtu }
-    private enum AddressCodingKeys: String, CodingKey { case _0 = "node", _1 = "address" }
+    private enum AddressCodingKeys: String, CodingKey { case _0 = "node", _1 = "address", network }
+    private enum DefaultRouteCodingKeys: String, CodingKey { case _0 = "node", name, mac, gateway }
     private enum BridgeCarriesCodingKeys: String, CodingKey { case _0 = "hypervisor", bridge, vlan, mtu }
     private enum ReachesCodingKeys: String, CodingKey { case _0 = "node", _1 = "targets" }
     private enum DiskIdentityCodingKeys: String, CodingKey { case _0 = "node", _1 = "disk" }
@@ -219,7 +223,7 @@ package enum Requirement: Hashable, Sendable, Codable {
         case .clockWithin: .clock
         case .kernelFit: .kernel
         case .link: .link
-        case .address: .address
+        case .address, .defaultRoute: .address
         case .bridgeCarries: .bridge
         case .reaches: .reach
         case .diskIdentity, .diskWitness: .diskIdentity
@@ -287,13 +291,32 @@ package enum Requirement: Hashable, Sendable, Codable {
             .clustermeshReady, .provisioned, .serviceDeployed, .podSecurity, .talosRelease, .kubePrism, .talosManifests,
             .kubeProxyCoherent, .versionSkew, .secretsStored:
             true
-        case .agentReady, .bootStable, .clockWithin, .kernelFit, .link, .address, .reaches, .diskIdentity, .diskUnused, .diskBlank,
+        case .agentReady, .bootStable, .clockWithin, .kernelFit, .link, .address, .defaultRoute, .reaches, .diskIdentity, .diskUnused,
+            .diskBlank,
             .diskWitness, .osdRetired, .blankProven, .wiperArmed, .warranted, .clustersDistinct, .kubeProxyAbsent, .ciliumHealthy,
             .meshCAFree, .clustermeshConnected, .meshConnected, .connectivity, .terraformReady, .stateLocked, .provisionSafe, .cephHealthy,
             .teardownWarranted, .lossesWarranted, .credentialsFit, .secretsReadable, .secretsGone, .noOrphans, .gone, .hostClean, .osdsAway,
             .commandLineFits, .upgradeTurn, .bgpEstablished, .meshCertificates,
             .meshEndpoints, .meshSynced, .meshSteady, .serviceWorks, .serviceUnclaimed, .servingCertificates, .kernelTracing,
             .kernelModule, .machinesRunning, .etcdBootstrapped, .awaitingBootstrap, .etcdHealthy:
+            false
+        }
+    }
+
+    /// Whether it speaks of the ground that a step stands on (hosts and the network between them), which has to stay as it was when the gate
+    /// opened. Gates before a wipe, before a first install and before a teardown are meant to be true once.
+    package var isGround: Bool {
+        switch self {
+        case .clockWithin, .kernelFit, .link, .address, .defaultRoute, .bridgeCarries, .reaches, .kernelTracing, .kernelModule: true
+        case .agentReady, .bootStable, .diskIdentity, .diskUnused, .diskBlank, .diskWitness, .osdRetired, .blankProven, .wiperArmed,
+            .warranted,
+            .clustersDistinct, .nodesRegistered, .kubeProxyAbsent, .gatewayBundle, .ciliumHealthy, .ciliumConfig, .ciliumResources,
+            .commandLineFits, .versionSkew, .upgradeTurn, .kubeProxyCoherent, .bgpEstablished, .datapathParity, .clusterIDs, .meshCAFree,
+            .meshCAShared, .clustermeshReady, .meshCertificates, .meshEndpoints, .meshSynced, .meshSteady, .clustermeshConnected,
+            .meshConnected, .connectivity, .terraformReady, .stateLocked, .provisionSafe, .provisioned, .serviceDeployed, .serviceWorks,
+            .serviceUnclaimed, .podSecurity, .servingCertificates, .cephHealthy, .talosRelease, .machinesRunning, .etcdBootstrapped,
+            .awaitingBootstrap, .etcdHealthy, .kubePrism, .talosManifests, .teardownWarranted, .lossesWarranted, .credentialsFit,
+            .secretsReadable, .secretsStored, .secretsGone, .noOrphans, .gone, .hostClean, .osdsAway:
             false
         }
     }
@@ -312,7 +335,8 @@ package enum Requirement: Hashable, Sendable, Codable {
         case .agentReady(let node), .bootStable(let node): [EvidenceKey(.node(node), .host)]
         case .clockWithin(let node, _): [EvidenceKey(.node(node), .clock)]
         case .kernelFit(let node, _), .kernelTracing(let node), .kernelModule(let node, _): [EvidenceKey(.node(node), .kernel)]
-        case .link(let node, _, _, _), .address(let node, _), .hostClean(let node), .bridgeCarries(let node, _, _, _):
+        case .link(let node, _, _, _), .address(let node, _, _), .defaultRoute(let node, _, _, _), .hostClean(let node),
+            .bridgeCarries(let node, _, _, _):
             [EvidenceKey(.node(node), .links)]
         case .reaches(let node, _): [EvidenceKey(.node(node), .reach)]
         case .diskIdentity(let node, _), .diskUnused(let node, _), .wiperArmed(let node): [EvidenceKey(.node(node), .disks)]

@@ -150,7 +150,7 @@ package enum GateID: String, Hashable, Sendable, Codable, CaseIterable, Comparab
         case .kernel: "the kernel has what Cilium needs"
         case .bridge: "the hypervisor's bridge leads out with the network's tag"
         case .link: "the planned interface is there and has carrier"
-        case .address: "the node has its planned address"
+        case .address: "the node has its planned address, and one default route, through the planned interface"
         case .reach: "the node reaches its peers"
         case .diskIdentity: "the disk is the planned one, for the node and for its hypervisor"
         case .osdRetired: "no running Ceph cluster owns the disk"

@@ -136,7 +136,8 @@ struct SpecReader {
 
     private func readPolicy(_ spec: Section) -> MeshSpec.Policy {
         var policy = MeshSpec.Policy()
-        guard let section = spec.section("policy", "\"policy\"", keys: ["evidence", "warrants", "wipes", "parallelism", "mesh"]) else {
+        guard let section = spec.section("policy", "\"policy\"", keys: ["evidence", "warrants", "wipes", "parallelism", "mesh", "watch"])
+        else {
             return policy
         }
         let evidence = section.section("evidence", "\"evidence\"", keys: ["maxAge"])
@@ -145,6 +146,10 @@ struct SpecReader {
         policy.evidenceMaxAge = evidence?.optional("maxAge", .age) ?? policy.evidenceMaxAge
         policy.warrantSignatures = warrants?.optional("signatures", .integer(1...2)) ?? policy.warrantSignatures
         policy.steadyFor = section.section("mesh", "\"mesh\"", keys: ["steadyFor"])?.optional("steadyFor", .steady)
+        if let watch = section.section("watch", "\"watch\"", keys: ["holdOnRegression", "afterRun"]) {
+            policy.watch = MeshSpec.Watch(
+                holdOnRegression: watch.optional("holdOnRegression", .bool) ?? false, afterRun: watch.optional("afterRun", .bool) ?? false)
+        }
         policy.parallelism = section.optional("parallelism", .integer(1...1024)) ?? policy.parallelism
         return policy
     }

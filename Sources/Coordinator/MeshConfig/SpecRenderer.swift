@@ -198,6 +198,9 @@ extension YAMLWriter {
             line(2, "wipes: \(flow([("witnesses", wipes.witnesses), ("readBack", wipes.readBack), ("sample", wipes.sample)]))")
         }
         if let steady = spec.policy.steadyFor { line(2, "mesh: \(flow([("steadyFor", steady)]))") }
+        if let watch = spec.policy.watch {
+            line(2, "watch: { holdOnRegression: \(watch.holdOnRegression), afterRun: \(watch.afterRun) }")
+        }
         field(2, "parallelism", spec.policy.parallelism)
     }
 }

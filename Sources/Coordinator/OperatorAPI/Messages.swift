@@ -40,9 +40,11 @@ package struct StepReply: Hashable, Sendable, Codable {
     package var detail: String
     /// Of a step that runs, when its agent or its tool tells.
     package var progress: StepProgress?
+    /// What of the ground of a step that has begun has given way since; absent while it is good.
+    package var lost: [Reason]?
     package init(
         id: StepID, title: String, state: String, since: Timestamp?, attempts: Int, driver: String, after: [StepID], reasons: [Reason],
-        detail: String, progress: StepProgress? = nil
+        detail: String, progress: StepProgress? = nil, lost: [Reason]? = nil
     ) {
         self.id = id
         self.title = title
@@ -54,6 +56,7 @@ package struct StepReply: Hashable, Sendable, Codable {
         self.reasons = reasons
         self.detail = detail
         self.progress = progress
+        self.lost = lost
     }
 }
 

@@ -46,6 +46,8 @@ package protocol OperatorBackend: Sendable {
     func arming(_ node: NodeID) async throws -> ArmingReply
     /// Hands a signed message to the node's wiper and waits for its answer.
     func arm(_ node: NodeID, _ request: ArmRequest, by caller: Caller) async throws -> ArmingReply
+    /// Puts the questions of one topic to the node, and to its hypervisor where the plan wants that, and waits for the answers. Changes nothing.
+    func check(_ node: NodeID, _ request: CheckRequest) async throws -> CheckReply
     func wipes() async throws -> WipesReply
     /// What a teardown would destroy, and the texts that permit it.
     func losses() async throws -> LossesReply

@@ -48,6 +48,7 @@ package struct OperatorClient: Sendable {
     }
     package func arming(_ node: NodeID) async throws -> ArmingReply { try await get(.arming, node: node) }
     package func arm(_ node: NodeID, _ request: ArmRequest) async throws -> ArmingReply { try await post(.arm, request, node: node) }
+    package func check(_ node: NodeID, _ request: CheckRequest) async throws -> CheckReply { try await post(.check, request, node: node) }
     package func submit(_ request: WarrantRequest) async throws -> DoneReply { try await post(.warrants, request) }
     package func override(_ request: OverrideRequest) async throws -> DoneReply { try await post(.overrides, request) }
     package func metrics() async throws -> String { try await send(request(.metrics)).text }

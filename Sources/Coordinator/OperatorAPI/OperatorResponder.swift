@@ -107,6 +107,7 @@ struct OperatorResponder: Sendable {
         case .revoke: return try Self.json(await backend.revoke(try asked.nodeID(), try asked.decode(), by: asked.caller))
         case .arming: return try Self.json(await backend.arming(try asked.nodeID()))
         case .arm: return try Self.json(await backend.arm(try asked.nodeID(), try asked.decode(), by: asked.caller))
+        case .check: return try Self.json(await backend.check(try asked.nodeID(), try asked.decode()))
         case .wipes: return try Self.json(await backend.wipes())
         case .losses: return try Self.json(await backend.losses())
         case .preview:

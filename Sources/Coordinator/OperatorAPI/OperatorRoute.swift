@@ -2,7 +2,7 @@
 
 /// Every route of the admin surface. docs/openapi.yaml describes exactly these; a test compares the two.
 package enum OperatorRoute: String, Hashable, Sendable, CaseIterable {
-    case dashboard, health, metrics, status, plan, apply, stop, explain, nodes, invite, revoke, arming, arm, wipes, losses, preview,
+    case dashboard, health, metrics, status, plan, apply, stop, explain, nodes, invite, revoke, arming, arm, check, wipes, losses, preview,
         warrants,
         overrides, evidence, events
 
@@ -12,7 +12,7 @@ package enum OperatorRoute: String, Hashable, Sendable, CaseIterable {
     package var method: Method {
         switch self {
         case .dashboard, .health, .metrics, .status, .plan, .explain, .nodes, .arming, .wipes, .losses, .evidence, .events: .get
-        case .apply, .stop, .invite, .revoke, .arm, .preview, .warrants, .overrides: .post
+        case .apply, .stop, .invite, .revoke, .arm, .check, .preview, .warrants, .overrides: .post
         }
     }
 
@@ -23,7 +23,7 @@ package enum OperatorRoute: String, Hashable, Sendable, CaseIterable {
         case .metrics: "/metrics"
         case .status, .plan, .apply, .stop, .explain, .nodes, .wipes, .losses, .warrants, .overrides, .evidence, .events: "/v1/" + rawValue
         case .preview: "/v1/losses/preview"
-        case .invite, .revoke, .arming, .arm: "/v1/nodes/{node}/" + rawValue
+        case .invite, .revoke, .arming, .arm, .check: "/v1/nodes/{node}/" + rawValue
         }
     }
 }

@@ -7,7 +7,7 @@ import Rendering
 /// Turns a spec into a plan. Steps grow with clusters and disks, never with pairs of clusters.
 package struct Planner: Sendable {
     /// See `Plan.Body.planner`.
-    package static let version = 4
+    package static let version = 5
 
     let spec: MeshSpec
     /// Hashes schematics of the Image Factory.
@@ -187,8 +187,11 @@ package struct Planner: Sendable {
         var gates: [Requirement] = [
             .clockWithin(node.name, TimeSpan(.seconds(1))),
             .kernelFit(node.name, options: kernelOptions(cluster.cilium)),
-            .address(node.name, node.address),
+            .address(node.name, node.address, network: node.home(in: spec)?.network.cidr),
         ]
+        if let home = node.home(in: spec), let gateway = home.network.gateway {
+            gates.append(.defaultRoute(node.name, name: home.interface.name, mac: home.interface.mac, gateway: gateway))
+        }
         for interface in node.interfaces {
             gates.append(.link(node.name, name: interface.name, mac: interface.mac, mtu: spec.network(interface.network)?.mtu ?? 1500))
         }

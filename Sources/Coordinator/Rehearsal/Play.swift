@@ -139,6 +139,8 @@ package struct Play: Sendable {
         case .stepFailed(let step, _, let problem): note("\(step) failed: \(problem)")
         case .stepUnsettled(let step, _): note("\(step) unsettled")
         case .stepReturned(let step, _): note("\(step) to be done again")
+        case .stepRegressed(let step, let verdict): note("\(step) lost ground: \(verdict.reasons.first?.detail ?? "")")
+        case .stepRecovered(let step): note("\(step) stands firm again")
         case .runFinished(let run, let ending): note("run \(run) \(ending.rawValue)")
         case .bootSeen(let node, _): note("\(node) booted")
         case .agentEnrolled(let node, _, _): note("\(node) enrolled")

@@ -14,6 +14,9 @@ package struct RehearsedWorld: Hashable, Sendable {
         package var uptime = Duration.seconds(3600)
         package var clockAhead = Duration.zero
         package var portDead = false
+        /// The NIC with the node's own address is down.
+        package var linkDown = false
+        package var route = Route.planned
         /// What lies on the data disks, by serial; absent means blank.
         package var contents: [String: String] = [:]
         package var busyDisks: Set<String> = []
@@ -22,6 +25,9 @@ package struct RehearsedWorld: Hashable, Sendable {
         /// How often each disk was wiped.
         package var wipes: [String: Int] = [:]
     }
+
+    /// The default routes of a machine.
+    package enum Route: String, Hashable, Sendable, CaseIterable { case planned, missing, second }
 
     package struct ClusterState: Hashable, Sendable {
         package var reachable = true
@@ -173,7 +179,7 @@ package struct RehearsedWorld: Hashable, Sendable {
             return planned(node).disks.map { .disk(disk($0, machine)) } + [.wiper(armed)]
         case .blankness(let checks, let seed): return checks.map { .blankness(proof($0, seed, machine)) }
         case .virtualDisks: return virtualDisks(of: node)
-        case .links: return links(node)
+        case .links: return links(node, machine)
         case .reach(let targets, let attempts, _):
             return targets.map { target in
                 let dead = machine.portDead || machines[target.node]?.portDead ?? true || !(machines[target.node]?.online ?? false)
@@ -252,23 +258,39 @@ package struct RehearsedWorld: Hashable, Sendable {
             fingerprint: .zero)
     }
 
-    private func links(_ node: NodeID) -> [Fact] {
+    private func links(_ node: NodeID, _ machine: Machine) -> [Fact] {
         if let host = spec.hypervisors.first(where: { $0.name == node }) { return bridges(of: host) }
         let planned = planned(node)
+        let home = planned.home(in: spec)
+        let own = "\(planned.address)/\(home?.network.cidr.prefixLength ?? 24)"
+        guard !planned.interfaces.isEmpty else {
+            return [
+                .link(
+                    LinkFact(
+                        name: "eth0", index: 2, kind: "physical", mac: nil, mtu: 1500, up: true, carrier: true, addresses: [own]))
+            ]
+        }
         return planned.interfaces.enumerated().map { index, interface in
-            .link(
+            let isHome = home.map { $0.interface == interface } ?? (index == 0)
+            return .link(
                 LinkFact(
                     name: interface.name, index: index + 2, kind: "physical", mac: interface.mac,
-                    mtu: spec.network(interface.network)?.mtu ?? 1500, up: true, carrier: true,
-                    addresses: index == 0 ? ["\(planned.address)/24"] : []))
+                    mtu: spec.network(interface.network)?.mtu ?? 1500, up: true, carrier: !(isHome && machine.linkDown),
+                    addresses: isHome ? [own] : []))
+        } + routes(home, machine)
+    }
+
+    private func routes(_ home: (interface: MeshSpec.Node.Interface, network: MeshSpec.Network)?, _ machine: Machine) -> [Fact] {
+        guard let home, let gateway = home.network.gateway else { return [] }
+        let planned = Fact.route(
+            RouteFact(destination: nil, gateway: gateway, interface: home.interface.name, metric: 0, family: gateway.family))
+        let second = Fact.route(
+            RouteFact(destination: nil, gateway: nil, interface: "eth9", metric: 100, family: gateway.family))
+        switch machine.route {
+        case .planned: return [planned]
+        case .missing: return []
+        case .second: return [planned, second]
         }
-            + (planned.interfaces.isEmpty
-                ? [
-                    .link(
-                        LinkFact(
-                            name: "eth0", index: 2, kind: "physical", mac: nil, mtu: 1500, up: true, carrier: true,
-                            addresses: ["\(planned.address)/24"]))
-                ] : [])
     }
 
     /// Bridges that filter, with one uplink each that carries the planned VLAN.

@@ -24,6 +24,7 @@ package struct Script: Sendable {
     package static let directions = """
         at TIME start | apply | kill-coordinator | approve STEP | end
         at TIME clock NODE AHEAD | vlan NODE missing|repaired | reboot NODE | agent NODE offline|online
+        at TIME link NODE down|up | route NODE missing|second|planned
         at TIME disk NODE SERIAL holds WORDS... | disk NODE SERIAL busy|free
         at TIME authority CLUSTER WORD|none | api CLUSTER down|up
         at TIME driver STEP lies|fails|hangs
@@ -104,6 +105,16 @@ package struct Script: Sendable {
         case ("vlan", 3):
             let id = try node(words[1])
             play.world.machines[id]?.portDead = words[2] == "missing"
+        case ("link", 3):
+            let id = try node(words[1])
+            guard ["down", "up"].contains(words[2]) else { throw fault("a link goes `down` or `up`") }
+            play.world.machines[id]?.linkDown = words[2] == "down"
+        case ("route", 3):
+            let id = try node(words[1])
+            guard let route = RehearsedWorld.Route(rawValue: words[2]) else {
+                throw fault("the default route is `missing`, `second` or `planned`")
+            }
+            play.world.machines[id]?.route = route
         case ("reboot", 2):
             let id = try node(words[1])
             play.world.machines[id]?.boot += 1

@@ -30,6 +30,10 @@ package enum JournalEntry: Hashable, Sendable, Codable {
     case stepUnsettled(step: StepID, attempt: Int)
     /// Looked at after an interruption: not done, and safe to do again.
     case stepReturned(step: StepID, attempt: Int)
+    /// Of a step that has begun, what its gates had found good is so no more.
+    case stepRegressed(step: StepID, verdict: Verdict)
+    /// It is good again.
+    case stepRecovered(step: StepID)
     case runFinished(run: RunID, ending: RunEnding)
     case bootSeen(node: NodeID, boot: BootID)
     case agentEnrolled(node: NodeID, serial: String, by: String)

@@ -27,13 +27,13 @@ extension RunMachine {
     /// The probes that are due at `now`: for steps whose turn it is, and once for all others, so that `explain` can tell early. `seed` chooses
     /// where a wiped disk is read; nobody may have known it before.
     package func probesDue(now: Moment, seed: Digest) -> [ProbeOrder] {
-        guard let run, !run.isOver else { return [] }
+        guard let run, !run.isOver || isWatching else { return [] }
         let maxAge = run.plan.spec.policy.evidenceMaxAge.duration
         var dueAfter: [EvidenceKey: Duration] = [:]
         var newsFrom: [EvidenceKey: Moment] = [:]
         var subjects = ProbeSubjects()
         let withoutAgent = Set(run.plan.spec.members.filter { !$0.node.hasAgent }.map(\.node.name))
-        for record in run.steps where !record.status.isOver {
+        for record in run.steps where !record.status.isOver && !run.isOver {
             for requirement in record.step.gates + record.step.done + (record.step.proof ?? []) {
                 if case .blankProven = requirement, !mayProve(requirement, record, run, now) { continue }
                 for key in asks(requirement) {
@@ -42,6 +42,15 @@ extension RunMachine {
                     if let since = news(record, run), key.probe != .blankness {
                         newsFrom[key] = newsFrom[key].map { $0.boot > since.boot ? $0 : since } ?? since
                     }
+                }
+                subjects.take(requirement, evidence)
+            }
+        }
+        for record in run.steps where isWatching && record.status.hasBegun {
+            for requirement in record.step.ground {
+                for key in requirement.needs {
+                    let limit = watchInterval(record, key, run, maxAge: maxAge)
+                    dueAfter[key] = min(dueAfter[key] ?? limit, limit)
                 }
                 subjects.take(requirement, evidence)
             }
@@ -129,7 +138,7 @@ extension RunMachine {
 }
 
 /// What questions need to know besides their kind, gathered from the requirements that ask them.
-private struct ProbeSubjects {
+struct ProbeSubjects {
     private var targets: [NodeID: Set<ReachTarget>] = [:]
     private var serials: [NodeID: Set<String>] = [:]
     private var checks: [NodeID: [BlanknessCheck]] = [:]

@@ -106,7 +106,7 @@ package final class RunController: Sendable {
     // MARK: private
 
     private func ask(_ machine: RunMachine, seed: Digest) async {
-        guard let run = machine.run, !run.isOver else { return }
+        guard let run = machine.run else { return }
         let moment = now()
         let orders = machine.probesDue(now: moment, seed: seed)
         guard !orders.isEmpty else { return }
@@ -120,8 +120,9 @@ package final class RunController: Sendable {
         case .runStarted, .stepReported, .stepFinished, .stepSkipped, .stepUnsettled, .stepReturned: true
         case .evidenceTaken(let evidence): isOwnLook(evidence.key)
         case .evidenceRenewed(let key, _): isOwnLook(key)
-        case .coordinatorStarted, .warrantTaken, .overrideGranted, .stepHeld, .stepStarted, .stepFailed, .runFinished, .bootSeen,
-            .agentEnrolled, .agentRevoked, .alarm:
+        case .coordinatorStarted, .warrantTaken, .overrideGranted, .stepHeld, .stepStarted, .stepFailed, .stepRegressed, .stepRecovered,
+            .runFinished,
+            .bootSeen, .agentEnrolled, .agentRevoked, .alarm:
             false
         }
     }

@@ -60,7 +60,7 @@ package struct RunMachine: Sendable {
         guard refusal(of: input, now: now) == nil else { return [] }
         var entries = direct(input, now: now)
         for entry in entries { apply(entry, at: now) }
-        entries += follow(now: now)
+        entries += follow(entries, now: now)
         return entries
     }
 
@@ -70,20 +70,22 @@ package struct RunMachine: Sendable {
     package mutating func take(_ inputs: [Input], now: Moment) -> (entries: [JournalEntry], refusals: [Int: InputRefusal]) {
         var entries: [JournalEntry] = []
         var refusals: [Int: InputRefusal] = [:]
-        var untold = false
+        var untold: [JournalEntry] = []
+        var isUntold = false
         for (index, input) in inputs.enumerated() {
             if input.onlyInforms {
                 let news = direct(input, now: now)
                 for entry in news { apply(entry, at: now) }
                 entries += news
-                untold = true
+                untold += news
+                isUntold = true
                 continue
             }
-            if untold { entries += follow(now: now) }
-            untold = false
+            if isUntold { entries += follow(untold, now: now) }
+            (untold, isUntold) = ([], false)
             if let refusal = refusal(of: input, now: now) { refusals[index] = refusal } else { entries += take(input, now: now) }
         }
-        if untold { entries += follow(now: now) }
+        if isUntold { entries += follow(untold, now: now) }
         return (entries, refusals)
     }
 
@@ -150,9 +152,11 @@ package struct RunMachine: Sendable {
         }
     }
 
-    /// Everything that now follows by itself, until nothing follows any more.
-    private mutating func follow(now: Moment) -> [JournalEntry] {
-        var all: [JournalEntry] = []
+    /// Everything that now follows by itself from `news`, which is applied already, until nothing follows any more.
+    private mutating func follow(_ news: [JournalEntry], now: Moment) -> [JournalEntry] {
+        let keys = Set(news.compactMap { if case .evidenceTaken(let evidence) = $0 { evidence.key } else { nil } })
+        var all = regressions(under: keys, now: now)
+        for entry in all { apply(entry, at: now) }
         while true {
             let entries = consequences(now: now)
             if entries.isEmpty { return all }
@@ -297,7 +301,7 @@ package struct RunMachine: Sendable {
         let already = judge(now: now, notBefore: run?.notBefore(step)).judge(step.done)
         if already.passes { return nil }
         if case .unknown = already { return already }
-        return gateVerdict(of: step, now: now)
+        return .all([gateVerdict(of: step, now: now), lostGround(below: step)])
     }
 
     /// All gates of a step together, overrides considered.
@@ -308,7 +312,7 @@ package struct RunMachine: Sendable {
     }
 
     /// Ages in the texts grow with every look; only who, what and why make another obstacle.
-    private func sameObstacle(_ left: Verdict, _ right: Verdict) -> Bool {
+    func sameObstacle(_ left: Verdict, _ right: Verdict) -> Bool {
         func kind(_ verdict: Verdict) -> Int {
             switch verdict {
             case .pass: 0
@@ -422,6 +426,7 @@ package struct RunMachine: Sendable {
         case .stepSkipped(let step): set(step, .done(skipped: true, at: at))
         case .stepStarted(let step, let attempt):
             run?[step]?.attempts = attempt
+            run?[step]?.regression = nil
             set(step, .running(since: at))
             // A warrant is used up by the attempt, whatever becomes of it.
             if let warrant = warrants[step] { spentWarrants.insert(warrant.note.id) }
@@ -432,12 +437,19 @@ package struct RunMachine: Sendable {
         case .stepFinished(let step, _): set(step, .done(skipped: false, at: at))
         case .stepFailed(let step, _, let problem):
             set(step, .failed(problem, at: at))
+            run?[step]?.regression = nil
             warrants[step] = nil
         case .stepUnsettled(let step, _):
             set(step, .verifying(.unknown("no account of it came: the coordinator was restarted, or its report was lost"), since: at))
         case .stepReturned(let step, _):
             set(step, .waiting)
+            run?[step]?.regression = nil
             warrants[step] = nil
+        case .stepRegressed(let step, let verdict):
+            run?.regressions += 1
+            let since = run?[step]?.regression?.since ?? at
+            run?[step]?.regression = RunStatus.Regression(verdict: verdict, since: since)
+        case .stepRecovered(let step): run?[step]?.regression = nil
         case .runFinished(_, let ending):
             run?.ending = ending
             run?.endedAt = at

@@ -38,6 +38,14 @@ package enum StepStatus: Hashable, Sendable, Codable {
         }
     }
 
+    /// Its gates have opened, or it was true before.
+    package var hasBegun: Bool {
+        switch self {
+        case .running, .verifying, .done: true
+        case .waiting, .held, .failed: false
+        }
+    }
+
     /// True while an attempt's own account is still to come.
     package var isAwaited: Bool {
         switch self {
@@ -69,6 +77,14 @@ package struct RunStatus: Hashable, Sendable {
         package var lastReport: Outcome?
         /// When it came: what was seen before does not show what the attempt did.
         package var reportedAt: Moment?
+        /// What of its ground has given way since its gates opened.
+        package var regression: Regression?
+    }
+
+    /// Gates that hold again.
+    package struct Regression: Hashable, Sendable {
+        package var verdict: Verdict
+        package var since: Moment
     }
     package var id: RunID
     package var plan: Plan
@@ -79,7 +95,11 @@ package struct RunStatus: Hashable, Sendable {
     package var ending: RunEnding?
     package var endedAt: Moment?
 
+    /// How often ground gave way in this run.
+    package var regressions = 0
+
     private var index: [StepID: Int]
+    private let groundIndex: [EvidenceKey: [Int]]
 
     package init(id: RunID, plan: Plan, by: String, startedAt: Moment) {
         self.id = id
@@ -87,6 +107,11 @@ package struct RunStatus: Hashable, Sendable {
         self.by = by
         self.startedAt = startedAt
         steps = plan.steps.map { StepRecord(step: $0, status: .waiting, attempts: 0) }
+        var ground: [EvidenceKey: [Int]] = [:]
+        for (position, step) in plan.steps.enumerated() {
+            for key in Set(step.ground.flatMap(\.needs)) { ground[key, default: []].append(position) }
+        }
+        groundIndex = ground
         index = Dictionary(plan.steps.enumerated().map { ($0.element.id, $0.offset) }, uniquingKeysWith: { first, _ in first })
     }
 
@@ -99,6 +124,10 @@ package struct RunStatus: Hashable, Sendable {
     }
 
     package var isOver: Bool { ending != nil }
+    /// Steps whose ground is judged by evidence under `keys`, in the order of the plan.
+    func standing(on keys: Set<EvidenceKey>) -> [StepRecord] {
+        Set(keys.flatMap { groundIndex[$0] ?? [] }).sorted().map { steps[$0] }
+    }
     /// Steps that changed something.
     package var changed: Int { steps.count { if case .done(false, _) = $0.status { true } else { false } } }
     /// The newest report of anything.

@@ -159,7 +159,7 @@ extension CoordinatorBackend {
             id: id, node: node, epoch: controller.snapshot.epoch, deadline: now().wall + .seconds(300), order: order)
         let result = await answers.answer(to: task, within: Self.answerPatience) { await gateway.dispatch($0) == .sent }
         switch result {
-        case .answered(let result): return result
+        case .answered(let report): return report.result
         case .notConnected:
             throw BackendRefusal(
                 .unavailable, code: "notConnected", "the agent of \(node) is not connected", remedy: "see `meshgate status`")

@@ -42,6 +42,8 @@ struct FleetDesk: FleetInbox {
 
     func reported(_ report: TaskReport, receivedAt: Moment) async throws -> JournalHead {
         answers.take(report)
+        // It answers what one person asked in their own way, and is no answer to the run's question.
+        if report.task.text.hasPrefix(AnswerDesk.privatePrefix) { return controller.head }
         let takenAt = receivedAt.advanced(by: .zero - report.age.duration)
         switch report.result {
         case .facts(let facts): return try await evidence(report, facts, takenAt)

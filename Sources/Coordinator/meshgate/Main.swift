@@ -33,6 +33,7 @@ struct Meshgate: AsyncParsableCommand {
               meshgate apply -f mesh.yaml                carry the plan out and follow it
               meshgate explain talos-east/cilium         why a step is held, and what to do
               meshgate verify -f mesh.yaml               look whether everything is still as it was left
+              meshgate check net --node wrk-e-1          ask this node now: links, routes, what it reaches
               meshgate approve talos-east/wrk-e-1/wipe-vdb --key ~/.ssh/id_ed25519
               meshgate destroy -f mesh.yaml              take it all down again, in the opposite order
               meshgate lab run tour                      everything, on this machine, with stand-in clusters
@@ -53,6 +54,7 @@ struct Meshgate: AsyncParsableCommand {
             ApplyCommand.self,
             VerifyCommand.self,
             DriftCommand.self,
+            CheckCommand.self,
             StopCommand.self,
             ExplainCommand.self,
             NodeCommand.self,

@@ -33,8 +33,10 @@ struct MeshOption: ParsableArguments {
     func plan() throws -> Plan { try makePlan(try lintedSpec()) }
 
     /// The spec, when the lint finds no error in it.
-    func lintedSpec() throws -> MeshSpec {
-        let file = try read()
+    func lintedSpec() throws -> MeshSpec { try Self.lintedSpec(mesh) }
+
+    static func lintedSpec(_ mesh: String) throws -> MeshSpec {
+        let file = try read(mesh)
         let errors = lint(file.spec).filter { $0.severity == .error }
         guard errors.isEmpty else {
             throw Failure(

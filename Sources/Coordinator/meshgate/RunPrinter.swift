@@ -50,7 +50,7 @@ final class RunPrinter: Sendable {
                 if run.onlyLooks, step.state == "held", output == .text { return false }
                 let key =
                     step.state + (step.progress.map { "\($0.phase)\($0.percent / 10)" + ($0.current?.name ?? "") } ?? "")
-                    + step.reasons.map { $0.gate.rawValue + $0.code.rawValue + "\($0.subject)" }.joined()
+                    + (step.reasons + (step.lost ?? [])).map { $0.gate.rawValue + $0.code.rawValue + "\($0.subject)" }.joined()
                 if state.shown[step.id] == key || (state.shown[step.id] == nil && step.state == "waiting") { return false }
                 state.shown[step.id] = key
                 return true
@@ -62,7 +62,7 @@ final class RunPrinter: Sendable {
                 emit(
                     Line(
                         event: "step", run: run.id, step: step.id, state: step.state, title: step.title, reasons: step.reasons,
-                        detail: step.detail, progress: step.progress))
+                        detail: step.detail, progress: step.progress, lost: step.lost))
             case .text: Terminal.say(text(step))
             }
         }
@@ -99,6 +99,9 @@ final class RunPrinter: Sendable {
         if !step.detail.isEmpty { line += " (\(step.detail))" }
         if let progress = step.progress { line += ", \(ProgressText(progress).words)" }
         for reason in step.reasons.prefix(3) { line += "\n    \(reason.gate.rawValue) \(reason.detail)" }
+        for reason in (step.lost ?? []).prefix(3) {
+            line += Terminal.paint("\n    ground lost: \(reason.gate.rawValue) \(reason.detail)", .yellow)
+        }
         if step.reasons.count > 3 { line += "\n    and \(step.reasons.count - 3) more; `meshgate explain \(step.id)`" }
         return line
     }
@@ -145,13 +148,15 @@ final class RunPrinter: Sendable {
             let over = steps.count { ["done", "unchanged"].contains($0.state) }
             let bar = Self.bar(over, of: steps.count, width: 20)
             lines.append(Terminal.paint(name + String(repeating: " ", count: width - name.count), .bold) + " \(bar) \(over)/\(steps.count)")
-            for step in steps where ["running", "verifying", "held", "failed"].contains(step.state) {
+            for step in steps where ["running", "verifying", "held", "failed"].contains(step.state) || step.lost != nil {
                 let short = step.id.text.dropFirst(name.count + 1)
                 let reason =
-                    step.reasons.first.map { ": \($0.gate.rawValue) \($0.detail)" } ?? (step.detail.isEmpty ? "" : ": \(step.detail)")
+                    (step.lost?.first.map { ": ground lost: \($0.gate.rawValue) \($0.detail)" }) ?? step.reasons.first.map {
+                        ": \($0.gate.rawValue) \($0.detail)"
+                    } ?? (step.detail.isEmpty ? "" : ": \(step.detail)")
                 let progress = step.progress.map { " " + ProgressText($0).bar(width: 12) + " " + ProgressText($0).words } ?? ""
                 let text = Words.wrap("\(short) \(step.state)\(progress)\(reason)", columns: max(20, columns - 5), lines: 3)
-                lines.append("  \(mark(step.state)) " + text[0])
+                lines.append("  \(mark(step.lost == nil ? step.state : "held")) " + text[0])
                 lines += text.dropFirst().map { "      " + $0 }
             }
         }
@@ -178,12 +183,14 @@ final class RunPrinter: Sendable {
         var changed: Int?
         var progress: StepProgress?
         var text: String?
+        var lost: [ReasonLine]?
 
         init(
             event: String, run: RunID? = nil, following: Bool? = nil, step: StepID? = nil, state: String? = nil, title: String? = nil,
             reasons: [Reason]? = nil, detail: String? = nil, ending: String? = nil, changed: Int? = nil, progress: StepProgress? = nil,
-            text: String? = nil
+            text: String? = nil, lost: [Reason]? = nil
         ) {
+            self.lost = lost?.map(ReasonLine.init)
             self.event = event
             self.run = run
             self.following = following

@@ -44,7 +44,8 @@ enum StatusView {
         }
         return StepReply(
             id: record.step.id, title: record.step.title, state: record.status.word, since: since, attempts: record.attempts,
-            driver: record.step.action.driver, after: record.step.after, reasons: reasons, detail: detail)
+            driver: record.step.action.driver, after: record.step.after, reasons: reasons, detail: detail,
+            lost: record.regression?.verdict.reasons)
     }
 
     /// Requirements of one gate together, in the order of the plan.

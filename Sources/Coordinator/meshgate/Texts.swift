@@ -47,6 +47,9 @@ struct StatusText {
                     ?? step.detail,
             ])
         }
+        for step in run.steps {
+            for reason in step.lost ?? [] { table.rows.append(["lost", step.id.text, "\(reason.gate.rawValue) \(reason.detail)"]) }
+        }
         // A reason that does not fit is cut on a terminal; `explain` has all of it.
         let columns = Terminal.isInteractive ? Terminal.size.columns : Int.max
         return (lines + table.text.split(separator: "\n").map { Words.fit(String($0), columns) }).joined(separator: "\n")
@@ -84,6 +87,13 @@ struct ExplainText {
         var lines = ["\(step.id): \(step.title)", "state: \(step.state)" + (step.since.map { " since \($0)" } ?? "")]
         if !step.detail.isEmpty { lines.append(step.detail) }
         if !reply.waitsFor.isEmpty { lines.append("waits for: " + reply.waitsFor.map(\.text).joined(separator: ", ")) }
+        if let lost = step.lost {
+            lines.append("its gates had opened, and this has given way since:")
+            for reason in lost.prefix(Self.mostReasons) {
+                lines += Words.paragraph("\(reason.gate.rawValue) \(reason.detail)", indent: 2)
+                lines += Words.paragraph("→ \(reason.remedy)", indent: 4).map { Terminal.paint($0, .cyan) }
+            }
+        }
         lines += section("gates", reply.gates)
         lines += section("done if", reply.done)
         return lines.joined(separator: "\n")

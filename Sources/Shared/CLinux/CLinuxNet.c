@@ -14,13 +14,36 @@
 #include <sys/timex.h>
 #include <sys/uio.h>
 #include <unistd.h>
+// After netinet/in.h, whose definitions they would make a second time.
+#include <linux/netfilter.h>
+#include <linux/netfilter/nf_tables.h>
+#include <linux/netfilter/nfnetlink.h>
 
-int meshgate_netlink_open(void) {
-    int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
+static int netlink_open(int protocol) {
+    int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, protocol);
     if (fd < 0) return -errno;
     struct timeval limit = {.tv_sec = 2};
     struct sockaddr_nl address = {.nl_family = AF_NETLINK};
     if (setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit) < 0 || bind(fd, (struct sockaddr *)&address, sizeof address) < 0) {
+        int problem = errno;
+        close(fd);
+        return -problem;
+    }
+    return fd;
+}
+
+int meshgate_netlink_open(void) { return netlink_open(NETLINK_ROUTE); }
+
+int meshgate_nftables_open(void) { return netlink_open(NETLINK_NETFILTER); }
+
+int meshgate_netlink_subscribe(void) {
+    int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_ROUTE);
+    if (fd < 0) return -errno;
+    struct sockaddr_nl address = {
+        .nl_family = AF_NETLINK,
+        .nl_groups = RTMGRP_LINK | RTMGRP_IPV4_IFADDR | RTMGRP_IPV6_IFADDR | RTMGRP_IPV4_ROUTE | RTMGRP_IPV6_ROUTE,
+    };
+    if (bind(fd, (struct sockaddr *)&address, sizeof address) < 0) {
         int problem = errno;
         close(fd);
         return -problem;
@@ -57,6 +80,22 @@ int meshgate_netlink_dump_bridge_vlans(int fd, uint32_t sequence) {
         .body = {.ifi_family = AF_BRIDGE},
         .attribute = {.rta_len = RTA_LENGTH(sizeof(uint32_t)), .rta_type = IFLA_EXT_MASK},
         .mask = RTEXT_FILTER_BRVLAN_COMPRESSED,
+    };
+    return netlink_send(fd, &request, sizeof request);
+}
+
+int meshgate_nftables_dump_chains(int fd, uint32_t sequence) {
+    struct {
+        struct nlmsghdr header;
+        struct nfgenmsg body;
+    } request = {
+        .header = {
+            .nlmsg_len = sizeof request,
+            .nlmsg_type = NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_GETCHAIN,
+            .nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP,
+            .nlmsg_seq = sequence,
+        },
+        .body = {.nfgen_family = NFPROTO_UNSPEC, .version = NFNETLINK_V0},
     };
     return netlink_send(fd, &request, sizeof request);
 }

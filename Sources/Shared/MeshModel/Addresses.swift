@@ -2,7 +2,7 @@
 
 /// An IPv4 or IPv6 address without a zone.
 package struct IPAddress: TextualValue, Comparable {
-    package enum Family: Hashable, Sendable { case v4, v6 }
+    package enum Family: String, Hashable, Sendable, Codable { case v4, v6 }
     package let family: Family
     /// The address as a number; IPv4 uses the low 32 bits.
     package let value: UInt128

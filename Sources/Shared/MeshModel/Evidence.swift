@@ -299,10 +299,23 @@ package struct RouteFact: Hashable, Sendable, Codable {
     package var destination: CIDR?
     package var gateway: IPAddress?
     package var interface: String
-    package init(destination: CIDR?, gateway: IPAddress?, interface: String) {
+    /// Of two routes to the same place the kernel takes the one with the lower number. This and all below is absent in answers of agents of
+    /// earlier versions.
+    package var metric: Int?
+    /// Of a default route, which says of itself only that it leads anywhere.
+    package var family: IPAddress.Family?
+    /// The address that packets leave with, where the route names one.
+    package var source: IPAddress?
+    package init(
+        destination: CIDR?, gateway: IPAddress?, interface: String, metric: Int? = nil, family: IPAddress.Family? = nil,
+        source: IPAddress? = nil
+    ) {
         self.destination = destination
         self.gateway = gateway
         self.interface = interface
+        self.metric = metric
+        self.family = family
+        self.source = source
     }
 }
 
@@ -383,9 +396,10 @@ package struct KernelFact: Hashable, Sendable, Codable {
     package var tracefs: Bool?
     /// Of the modules that services ask for, those that are there to be loaded; absent when the kernel's module directory is not visible.
     package var loadableModules: [String]?
+    package var platform: PlatformFact?
     package init(
         release: String, options: [String: Option], optionsFrom: String?, btf: Bool, bpffs: Bool, cgroup2: Bool, lockdown: String?,
-        loadedModules: [String], tracefs: Bool? = nil, loadableModules: [String]? = nil
+        loadedModules: [String], tracefs: Bool? = nil, loadableModules: [String]? = nil, platform: PlatformFact? = nil
     ) {
         self.release = release
         self.options = options
@@ -397,5 +411,6 @@ package struct KernelFact: Hashable, Sendable, Codable {
         self.loadedModules = loadedModules
         self.tracefs = tracefs
         self.loadableModules = loadableModules
+        self.platform = platform
     }
 }

@@ -390,15 +390,30 @@ package struct MeshSpec: Hashable, Sendable, Codable {
         package var wipes: Wipes?
         /// How long the clusters must stay connected before that counts; absent for a minute.
         package var steadyFor: TimeSpan?
+        /// What becomes of gates that close again once their step has begun; absent for `Watch()`.
+        package var watch: Watch?
         package init(
             evidenceMaxAge: TimeSpan = TimeSpan(.seconds(600)), warrantSignatures: Int = 1, parallelism: Int = 16, wipes: Wipes? = Wipes(),
-            steadyFor: TimeSpan? = nil
+            steadyFor: TimeSpan? = nil, watch: Watch? = nil
         ) {
             self.evidenceMaxAge = evidenceMaxAge
             self.warrantSignatures = warrantSignatures
             self.parallelism = parallelism
             self.wipes = wipes
             self.steadyFor = steadyFor
+            self.watch = watch
+        }
+    }
+
+    /// Gates of the ground (links, routes, clocks, kernels, reach) are judged on after they opened. A regression is always told.
+    package struct Watch: Hashable, Sendable, Codable {
+        /// Whether steps that stand on a step whose ground gave way wait until it is good again.
+        package var holdOnRegression: Bool
+        /// Whether to go on when the run is over, which costs a few questions per node in every half of `evidence.maxAge`.
+        package var afterRun: Bool
+        package init(holdOnRegression: Bool = false, afterRun: Bool = false) {
+            self.holdOnRegression = holdOnRegression
+            self.afterRun = afterRun
         }
     }
 
@@ -434,6 +449,16 @@ extension MeshSpec {
     package func network(_ name: String) -> Network? { networks.first { $0.name == name } }
     /// Every cluster member with its cluster, in the order of the file.
     package var members: [(cluster: Cluster, node: Node)] { clusters.flatMap { cluster in cluster.nodes.map { (cluster, $0) } } }
+}
+
+extension MeshSpec.Node {
+    /// The interface that carries the node's own address, and its network; absent where no interface is in a network that holds it.
+    package func home(in spec: MeshSpec) -> (interface: Interface, network: MeshSpec.Network)? {
+        for interface in interfaces {
+            if let network = spec.network(interface.network), network.cidr.contains(address) { return (interface, network) }
+        }
+        return nil
+    }
 }
 
 /// A Helm value; integers and fractions stay apart so that `1` is not written back as `1.0`.

@@ -72,7 +72,9 @@ extension RouteFact {
         self.init(
             destination: wire.hasDestination ? try WireField.value(wire.destination, place + ".destination") : nil,
             gateway: wire.hasGateway ? try WireField.value(wire.gateway, place + ".gateway") : nil,
-            interface: try WireField.text(wire.interface, place + ".interface"))
+            interface: try WireField.text(wire.interface, place + ".interface"), metric: wire.hasMetric ? Int(wire.metric) : nil,
+            family: wire.hasFamily ? try WireField.named(wire.family, place + ".family") : nil,
+            source: wire.hasSource ? try WireField.value(wire.source, place + ".source") : nil)
     }
 
     var wire: WireRouteFact {
@@ -80,6 +82,9 @@ extension RouteFact {
         if let destination { wire.destination = destination.description }
         if let gateway { wire.gateway = gateway.description }
         wire.interface = interface
+        if let metric { wire.metric = UInt32(clamping: metric) }
+        if let family { wire.family = family.rawValue }
+        if let source { wire.source = source.description }
         return wire
     }
 }
@@ -137,7 +142,8 @@ extension KernelFact {
             loadedModules: try WireField.texts(wire.loadedModules, place + ".loaded_modules", limit: 4096),
             tracefs: wire.hasTracefs ? wire.tracefs : nil,
             loadableModules: wire.hasLoadableModules
-                ? try WireField.texts(wire.loadableModules.names, place + ".loadable_modules", limit: 4096) : nil)
+                ? try WireField.texts(wire.loadableModules.names, place + ".loadable_modules", limit: 4096) : nil,
+            platform: wire.hasPlatform ? try PlatformFact(wire.platform, place + ".platform") : nil)
     }
 
     var wire: WireKernelFact {
@@ -156,6 +162,7 @@ extension KernelFact {
             list.names = loadableModules
             wire.loadableModules = list
         }
+        if let platform { wire.platform = platform.wire }
         return wire
     }
 }

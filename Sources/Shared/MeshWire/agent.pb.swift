@@ -1453,12 +1453,43 @@ package nonisolated struct WireRouteFact: Sendable {
 
   package var interface: String = String()
 
+  package var metric: UInt32 {
+    get {_metric ?? 0}
+    set {_metric = newValue}
+  }
+  /// Returns true if `metric` has been explicitly set.
+  package var hasMetric: Bool {self._metric != nil}
+  /// Clears the value of `metric`. Subsequent reads from it will return its default value.
+  package mutating func clearMetric() {self._metric = nil}
+
+  /// "v4" or "v6".
+  package var family: String {
+    get {_family ?? String()}
+    set {_family = newValue}
+  }
+  /// Returns true if `family` has been explicitly set.
+  package var hasFamily: Bool {self._family != nil}
+  /// Clears the value of `family`. Subsequent reads from it will return its default value.
+  package mutating func clearFamily() {self._family = nil}
+
+  package var source: String {
+    get {_source ?? String()}
+    set {_source = newValue}
+  }
+  /// Returns true if `source` has been explicitly set.
+  package var hasSource: Bool {self._source != nil}
+  /// Clears the value of `source`. Subsequent reads from it will return its default value.
+  package mutating func clearSource() {self._source = nil}
+
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package init() {}
 
   fileprivate var _destination: String? = nil
   fileprivate var _gateway: String? = nil
+  fileprivate var _metric: UInt32? = nil
+  fileprivate var _family: String? = nil
+  fileprivate var _source: String? = nil
 }
 
 package nonisolated struct WireReachFact: Sendable {
@@ -1524,68 +1555,172 @@ package nonisolated struct WireClockFact: Sendable {
   fileprivate var _synchronised: Bool? = nil
 }
 
-package nonisolated struct WireKernelFact: Sendable {
+package nonisolated struct WireKernelFact: @unchecked Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
   // methods supported on all messages.
 
-  package var release: String = String()
+  package var release: String {
+    get {_storage._release}
+    set {_uniqueStorage()._release = newValue}
+  }
 
-  package var options: Dictionary<String,String> = [:]
+  package var options: Dictionary<String,String> {
+    get {_storage._options}
+    set {_uniqueStorage()._options = newValue}
+  }
 
   package var optionsFrom: String {
-    get {_optionsFrom ?? String()}
-    set {_optionsFrom = newValue}
+    get {_storage._optionsFrom ?? String()}
+    set {_uniqueStorage()._optionsFrom = newValue}
   }
   /// Returns true if `optionsFrom` has been explicitly set.
-  package var hasOptionsFrom: Bool {self._optionsFrom != nil}
+  package var hasOptionsFrom: Bool {_storage._optionsFrom != nil}
   /// Clears the value of `optionsFrom`. Subsequent reads from it will return its default value.
-  package mutating func clearOptionsFrom() {self._optionsFrom = nil}
+  package mutating func clearOptionsFrom() {_uniqueStorage()._optionsFrom = nil}
 
-  package var btf: Bool = false
+  package var btf: Bool {
+    get {_storage._btf}
+    set {_uniqueStorage()._btf = newValue}
+  }
 
-  package var bpffs: Bool = false
+  package var bpffs: Bool {
+    get {_storage._bpffs}
+    set {_uniqueStorage()._bpffs = newValue}
+  }
 
-  package var cgroup2: Bool = false
+  package var cgroup2: Bool {
+    get {_storage._cgroup2}
+    set {_uniqueStorage()._cgroup2 = newValue}
+  }
 
   package var lockdown: String {
-    get {_lockdown ?? String()}
-    set {_lockdown = newValue}
+    get {_storage._lockdown ?? String()}
+    set {_uniqueStorage()._lockdown = newValue}
   }
   /// Returns true if `lockdown` has been explicitly set.
-  package var hasLockdown: Bool {self._lockdown != nil}
+  package var hasLockdown: Bool {_storage._lockdown != nil}
   /// Clears the value of `lockdown`. Subsequent reads from it will return its default value.
-  package mutating func clearLockdown() {self._lockdown = nil}
+  package mutating func clearLockdown() {_uniqueStorage()._lockdown = nil}
 
-  package var loadedModules: [String] = []
+  package var loadedModules: [String] {
+    get {_storage._loadedModules}
+    set {_uniqueStorage()._loadedModules = newValue}
+  }
 
   package var tracefs: Bool {
-    get {_tracefs ?? false}
-    set {_tracefs = newValue}
+    get {_storage._tracefs ?? false}
+    set {_uniqueStorage()._tracefs = newValue}
   }
   /// Returns true if `tracefs` has been explicitly set.
-  package var hasTracefs: Bool {self._tracefs != nil}
+  package var hasTracefs: Bool {_storage._tracefs != nil}
   /// Clears the value of `tracefs`. Subsequent reads from it will return its default value.
-  package mutating func clearTracefs() {self._tracefs = nil}
+  package mutating func clearTracefs() {_uniqueStorage()._tracefs = nil}
 
   /// Absent when the module directory is not visible, which is not the same as an empty one.
   package var loadableModules: WireModuleList {
-    get {_loadableModules ?? WireModuleList()}
-    set {_loadableModules = newValue}
+    get {_storage._loadableModules ?? WireModuleList()}
+    set {_uniqueStorage()._loadableModules = newValue}
   }
   /// Returns true if `loadableModules` has been explicitly set.
-  package var hasLoadableModules: Bool {self._loadableModules != nil}
+  package var hasLoadableModules: Bool {_storage._loadableModules != nil}
   /// Clears the value of `loadableModules`. Subsequent reads from it will return its default value.
-  package mutating func clearLoadableModules() {self._loadableModules = nil}
+  package mutating func clearLoadableModules() {_uniqueStorage()._loadableModules = nil}
+
+  package var platform: WirePlatformFact {
+    get {_storage._platform ?? WirePlatformFact()}
+    set {_uniqueStorage()._platform = newValue}
+  }
+  /// Returns true if `platform` has been explicitly set.
+  package var hasPlatform: Bool {_storage._platform != nil}
+  /// Clears the value of `platform`. Subsequent reads from it will return its default value.
+  package mutating func clearPlatform() {_uniqueStorage()._platform = nil}
 
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package init() {}
 
-  fileprivate var _optionsFrom: String? = nil
-  fileprivate var _lockdown: String? = nil
-  fileprivate var _tracefs: Bool? = nil
-  fileprivate var _loadableModules: WireModuleList? = nil
+  fileprivate var _storage = _StorageClass.defaultInstance
+}
+
+package nonisolated struct WirePlatformFact: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  package var memoryInBytes: UInt64 {
+    get {_memoryInBytes ?? 0}
+    set {_memoryInBytes = newValue}
+  }
+  /// Returns true if `memoryInBytes` has been explicitly set.
+  package var hasMemoryInBytes: Bool {self._memoryInBytes != nil}
+  /// Clears the value of `memoryInBytes`. Subsequent reads from it will return its default value.
+  package mutating func clearMemoryInBytes() {self._memoryInBytes = nil}
+
+  package var processors: UInt32 = 0
+
+  package var processorModel: String {
+    get {_processorModel ?? String()}
+    set {_processorModel = newValue}
+  }
+  /// Returns true if `processorModel` has been explicitly set.
+  package var hasProcessorModel: Bool {self._processorModel != nil}
+  /// Clears the value of `processorModel`. Subsequent reads from it will return its default value.
+  package mutating func clearProcessorModel() {self._processorModel = nil}
+
+  package var processorLevel: UInt32 {
+    get {_processorLevel ?? 0}
+    set {_processorLevel = newValue}
+  }
+  /// Returns true if `processorLevel` has been explicitly set.
+  package var hasProcessorLevel: Bool {self._processorLevel != nil}
+  /// Clears the value of `processorLevel`. Subsequent reads from it will return its default value.
+  package mutating func clearProcessorLevel() {self._processorLevel = nil}
+
+  package var parameters: Dictionary<String,String> = [:]
+
+  /// Absent when it could not be seen, which is not the same as none, here and below.
+  package var cniFiles: WireNameList {
+    get {_cniFiles ?? WireNameList()}
+    set {_cniFiles = newValue}
+  }
+  /// Returns true if `cniFiles` has been explicitly set.
+  package var hasCniFiles: Bool {self._cniFiles != nil}
+  /// Clears the value of `cniFiles`. Subsequent reads from it will return its default value.
+  package mutating func clearCniFiles() {self._cniFiles = nil}
+
+  package var serviceChains: WireNameList {
+    get {_serviceChains ?? WireNameList()}
+    set {_serviceChains = newValue}
+  }
+  /// Returns true if `serviceChains` has been explicitly set.
+  package var hasServiceChains: Bool {self._serviceChains != nil}
+  /// Clears the value of `serviceChains`. Subsequent reads from it will return its default value.
+  package mutating func clearServiceChains() {self._serviceChains = nil}
+
+  package var unseen: [String] = []
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+
+  fileprivate var _memoryInBytes: UInt64? = nil
+  fileprivate var _processorModel: String? = nil
+  fileprivate var _processorLevel: UInt32? = nil
+  fileprivate var _cniFiles: WireNameList? = nil
+  fileprivate var _serviceChains: WireNameList? = nil
+}
+
+package nonisolated struct WireNameList: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  package var names: [String] = []
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
 }
 
 package nonisolated struct WireModuleList: Sendable {
@@ -4287,7 +4422,7 @@ nonisolated extension WireVLANRange: SwiftProtobuf.Message, SwiftProtobuf._Messa
 
 nonisolated extension WireRouteFact: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".RouteFact"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}destination\0\u{1}gateway\0\u{1}interface\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}destination\0\u{1}gateway\0\u{1}interface\0\u{1}metric\0\u{1}family\0\u{1}source\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -4298,6 +4433,9 @@ nonisolated extension WireRouteFact: SwiftProtobuf.Message, SwiftProtobuf._Messa
       case 1: try { try decoder.decodeSingularStringField(value: &self._destination) }()
       case 2: try { try decoder.decodeSingularStringField(value: &self._gateway) }()
       case 3: try { try decoder.decodeSingularStringField(value: &self.interface) }()
+      case 4: try { try decoder.decodeSingularUInt32Field(value: &self._metric) }()
+      case 5: try { try decoder.decodeSingularStringField(value: &self._family) }()
+      case 6: try { try decoder.decodeSingularStringField(value: &self._source) }()
       default: break
       }
     }
@@ -4317,6 +4455,15 @@ nonisolated extension WireRouteFact: SwiftProtobuf.Message, SwiftProtobuf._Messa
     if !self.interface.isEmpty {
       try visitor.visitSingularStringField(value: self.interface, fieldNumber: 3)
     }
+    try { if let v = self._metric {
+      try visitor.visitSingularUInt32Field(value: v, fieldNumber: 4)
+    } }()
+    try { if let v = self._family {
+      try visitor.visitSingularStringField(value: v, fieldNumber: 5)
+    } }()
+    try { if let v = self._source {
+      try visitor.visitSingularStringField(value: v, fieldNumber: 6)
+    } }()
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -4324,6 +4471,9 @@ nonisolated extension WireRouteFact: SwiftProtobuf.Message, SwiftProtobuf._Messa
     if lhs._destination != rhs._destination {return false}
     if lhs._gateway != rhs._gateway {return false}
     if lhs.interface != rhs.interface {return false}
+    if lhs._metric != rhs._metric {return false}
+    if lhs._family != rhs._family {return false}
+    if lhs._source != rhs._source {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -4429,7 +4579,147 @@ nonisolated extension WireClockFact: SwiftProtobuf.Message, SwiftProtobuf._Messa
 
 nonisolated extension WireKernelFact: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".KernelFact"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}release\0\u{1}options\0\u{3}options_from\0\u{1}btf\0\u{1}bpffs\0\u{1}cgroup2\0\u{1}lockdown\0\u{3}loaded_modules\0\u{1}tracefs\0\u{3}loadable_modules\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}release\0\u{1}options\0\u{3}options_from\0\u{1}btf\0\u{1}bpffs\0\u{1}cgroup2\0\u{1}lockdown\0\u{3}loaded_modules\0\u{1}tracefs\0\u{3}loadable_modules\0\u{1}platform\0")
+
+  fileprivate class _StorageClass {
+    var _release: String = String()
+    var _options: Dictionary<String,String> = [:]
+    var _optionsFrom: String? = nil
+    var _btf: Bool = false
+    var _bpffs: Bool = false
+    var _cgroup2: Bool = false
+    var _lockdown: String? = nil
+    var _loadedModules: [String] = []
+    var _tracefs: Bool? = nil
+    var _loadableModules: WireModuleList? = nil
+    var _platform: WirePlatformFact? = nil
+
+      // This property is used as the initial default value for new instances of the type.
+      // The type itself is protecting the reference to its storage via CoW semantics.
+      // This will force a copy to be made of this reference when the first mutation occurs;
+      // hence, it is safe to mark this as `nonisolated(unsafe)`.
+      static nonisolated(unsafe) let defaultInstance = _StorageClass()
+
+    private init() {}
+
+    init(copying source: _StorageClass) {
+      _release = source._release
+      _options = source._options
+      _optionsFrom = source._optionsFrom
+      _btf = source._btf
+      _bpffs = source._bpffs
+      _cgroup2 = source._cgroup2
+      _lockdown = source._lockdown
+      _loadedModules = source._loadedModules
+      _tracefs = source._tracefs
+      _loadableModules = source._loadableModules
+      _platform = source._platform
+    }
+  }
+
+  fileprivate mutating func _uniqueStorage() -> _StorageClass {
+    if !isKnownUniquelyReferenced(&_storage) {
+      _storage = _StorageClass(copying: _storage)
+    }
+    return _storage
+  }
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    _ = _uniqueStorage()
+    try withExtendedLifetime(_storage) { (_storage: _StorageClass) in
+      while let fieldNumber = try decoder.nextFieldNumber() {
+        // The use of inline closures is to circumvent an issue where the compiler
+        // allocates stack space for every case branch when no optimizations are
+        // enabled. https://github.com/apple/swift-protobuf/issues/1034
+        switch fieldNumber {
+        case 1: try { try decoder.decodeSingularStringField(value: &_storage._release) }()
+        case 2: try { try decoder.decodeMapField(fieldType: SwiftProtobuf._ProtobufMap<SwiftProtobuf.ProtobufString,SwiftProtobuf.ProtobufString>.self, value: &_storage._options) }()
+        case 3: try { try decoder.decodeSingularStringField(value: &_storage._optionsFrom) }()
+        case 4: try { try decoder.decodeSingularBoolField(value: &_storage._btf) }()
+        case 5: try { try decoder.decodeSingularBoolField(value: &_storage._bpffs) }()
+        case 6: try { try decoder.decodeSingularBoolField(value: &_storage._cgroup2) }()
+        case 7: try { try decoder.decodeSingularStringField(value: &_storage._lockdown) }()
+        case 8: try { try decoder.decodeRepeatedStringField(value: &_storage._loadedModules) }()
+        case 9: try { try decoder.decodeSingularBoolField(value: &_storage._tracefs) }()
+        case 10: try { try decoder.decodeSingularMessageField(value: &_storage._loadableModules) }()
+        case 11: try { try decoder.decodeSingularMessageField(value: &_storage._platform) }()
+        default: break
+        }
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    try withExtendedLifetime(_storage) { (_storage: _StorageClass) in
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every if/case branch local when no optimizations
+      // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+      // https://github.com/apple/swift-protobuf/issues/1182
+      if !_storage._release.isEmpty {
+        try visitor.visitSingularStringField(value: _storage._release, fieldNumber: 1)
+      }
+      if !_storage._options.isEmpty {
+        try visitor.visitMapField(fieldType: SwiftProtobuf._ProtobufMap<SwiftProtobuf.ProtobufString,SwiftProtobuf.ProtobufString>.self, value: _storage._options, fieldNumber: 2)
+      }
+      try { if let v = _storage._optionsFrom {
+        try visitor.visitSingularStringField(value: v, fieldNumber: 3)
+      } }()
+      if _storage._btf != false {
+        try visitor.visitSingularBoolField(value: _storage._btf, fieldNumber: 4)
+      }
+      if _storage._bpffs != false {
+        try visitor.visitSingularBoolField(value: _storage._bpffs, fieldNumber: 5)
+      }
+      if _storage._cgroup2 != false {
+        try visitor.visitSingularBoolField(value: _storage._cgroup2, fieldNumber: 6)
+      }
+      try { if let v = _storage._lockdown {
+        try visitor.visitSingularStringField(value: v, fieldNumber: 7)
+      } }()
+      if !_storage._loadedModules.isEmpty {
+        try visitor.visitRepeatedStringField(value: _storage._loadedModules, fieldNumber: 8)
+      }
+      try { if let v = _storage._tracefs {
+        try visitor.visitSingularBoolField(value: v, fieldNumber: 9)
+      } }()
+      try { if let v = _storage._loadableModules {
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 10)
+      } }()
+      try { if let v = _storage._platform {
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 11)
+      } }()
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: WireKernelFact, rhs: WireKernelFact) -> Bool {
+    if lhs._storage !== rhs._storage {
+      let storagesAreEqual: Bool = withExtendedLifetime((lhs._storage, rhs._storage)) { (_args: (_StorageClass, _StorageClass)) in
+        let _storage = _args.0
+        let rhs_storage = _args.1
+        if _storage._release != rhs_storage._release {return false}
+        if _storage._options != rhs_storage._options {return false}
+        if _storage._optionsFrom != rhs_storage._optionsFrom {return false}
+        if _storage._btf != rhs_storage._btf {return false}
+        if _storage._bpffs != rhs_storage._bpffs {return false}
+        if _storage._cgroup2 != rhs_storage._cgroup2 {return false}
+        if _storage._lockdown != rhs_storage._lockdown {return false}
+        if _storage._loadedModules != rhs_storage._loadedModules {return false}
+        if _storage._tracefs != rhs_storage._tracefs {return false}
+        if _storage._loadableModules != rhs_storage._loadableModules {return false}
+        if _storage._platform != rhs_storage._platform {return false}
+        return true
+      }
+      if !storagesAreEqual {return false}
+    }
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension WirePlatformFact: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".PlatformFact"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}memory_in_bytes\0\u{1}processors\0\u{3}processor_model\0\u{3}processor_level\0\u{1}parameters\0\u{3}cni_files\0\u{3}service_chains\0\u{1}unseen\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -4437,16 +4727,14 @@ nonisolated extension WireKernelFact: SwiftProtobuf.Message, SwiftProtobuf._Mess
       // allocates stack space for every case branch when no optimizations are
       // enabled. https://github.com/apple/swift-protobuf/issues/1034
       switch fieldNumber {
-      case 1: try { try decoder.decodeSingularStringField(value: &self.release) }()
-      case 2: try { try decoder.decodeMapField(fieldType: SwiftProtobuf._ProtobufMap<SwiftProtobuf.ProtobufString,SwiftProtobuf.ProtobufString>.self, value: &self.options) }()
-      case 3: try { try decoder.decodeSingularStringField(value: &self._optionsFrom) }()
-      case 4: try { try decoder.decodeSingularBoolField(value: &self.btf) }()
-      case 5: try { try decoder.decodeSingularBoolField(value: &self.bpffs) }()
-      case 6: try { try decoder.decodeSingularBoolField(value: &self.cgroup2) }()
-      case 7: try { try decoder.decodeSingularStringField(value: &self._lockdown) }()
-      case 8: try { try decoder.decodeRepeatedStringField(value: &self.loadedModules) }()
-      case 9: try { try decoder.decodeSingularBoolField(value: &self._tracefs) }()
-      case 10: try { try decoder.decodeSingularMessageField(value: &self._loadableModules) }()
+      case 1: try { try decoder.decodeSingularUInt64Field(value: &self._memoryInBytes) }()
+      case 2: try { try decoder.decodeSingularUInt32Field(value: &self.processors) }()
+      case 3: try { try decoder.decodeSingularStringField(value: &self._processorModel) }()
+      case 4: try { try decoder.decodeSingularUInt32Field(value: &self._processorLevel) }()
+      case 5: try { try decoder.decodeMapField(fieldType: SwiftProtobuf._ProtobufMap<SwiftProtobuf.ProtobufString,SwiftProtobuf.ProtobufString>.self, value: &self.parameters) }()
+      case 6: try { try decoder.decodeSingularMessageField(value: &self._cniFiles) }()
+      case 7: try { try decoder.decodeSingularMessageField(value: &self._serviceChains) }()
+      case 8: try { try decoder.decodeRepeatedStringField(value: &self.unseen) }()
       default: break
       }
     }
@@ -4457,50 +4745,72 @@ nonisolated extension WireKernelFact: SwiftProtobuf.Message, SwiftProtobuf._Mess
     // allocates stack space for every if/case branch local when no optimizations
     // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
     // https://github.com/apple/swift-protobuf/issues/1182
-    if !self.release.isEmpty {
-      try visitor.visitSingularStringField(value: self.release, fieldNumber: 1)
+    try { if let v = self._memoryInBytes {
+      try visitor.visitSingularUInt64Field(value: v, fieldNumber: 1)
+    } }()
+    if self.processors != 0 {
+      try visitor.visitSingularUInt32Field(value: self.processors, fieldNumber: 2)
     }
-    if !self.options.isEmpty {
-      try visitor.visitMapField(fieldType: SwiftProtobuf._ProtobufMap<SwiftProtobuf.ProtobufString,SwiftProtobuf.ProtobufString>.self, value: self.options, fieldNumber: 2)
-    }
-    try { if let v = self._optionsFrom {
+    try { if let v = self._processorModel {
       try visitor.visitSingularStringField(value: v, fieldNumber: 3)
     } }()
-    if self.btf != false {
-      try visitor.visitSingularBoolField(value: self.btf, fieldNumber: 4)
-    }
-    if self.bpffs != false {
-      try visitor.visitSingularBoolField(value: self.bpffs, fieldNumber: 5)
-    }
-    if self.cgroup2 != false {
-      try visitor.visitSingularBoolField(value: self.cgroup2, fieldNumber: 6)
-    }
-    try { if let v = self._lockdown {
-      try visitor.visitSingularStringField(value: v, fieldNumber: 7)
+    try { if let v = self._processorLevel {
+      try visitor.visitSingularUInt32Field(value: v, fieldNumber: 4)
     } }()
-    if !self.loadedModules.isEmpty {
-      try visitor.visitRepeatedStringField(value: self.loadedModules, fieldNumber: 8)
+    if !self.parameters.isEmpty {
+      try visitor.visitMapField(fieldType: SwiftProtobuf._ProtobufMap<SwiftProtobuf.ProtobufString,SwiftProtobuf.ProtobufString>.self, value: self.parameters, fieldNumber: 5)
     }
-    try { if let v = self._tracefs {
-      try visitor.visitSingularBoolField(value: v, fieldNumber: 9)
+    try { if let v = self._cniFiles {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 6)
     } }()
-    try { if let v = self._loadableModules {
-      try visitor.visitSingularMessageField(value: v, fieldNumber: 10)
+    try { if let v = self._serviceChains {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 7)
     } }()
+    if !self.unseen.isEmpty {
+      try visitor.visitRepeatedStringField(value: self.unseen, fieldNumber: 8)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
-  package static func ==(lhs: WireKernelFact, rhs: WireKernelFact) -> Bool {
-    if lhs.release != rhs.release {return false}
-    if lhs.options != rhs.options {return false}
-    if lhs._optionsFrom != rhs._optionsFrom {return false}
-    if lhs.btf != rhs.btf {return false}
-    if lhs.bpffs != rhs.bpffs {return false}
-    if lhs.cgroup2 != rhs.cgroup2 {return false}
-    if lhs._lockdown != rhs._lockdown {return false}
-    if lhs.loadedModules != rhs.loadedModules {return false}
-    if lhs._tracefs != rhs._tracefs {return false}
-    if lhs._loadableModules != rhs._loadableModules {return false}
+  package static func ==(lhs: WirePlatformFact, rhs: WirePlatformFact) -> Bool {
+    if lhs._memoryInBytes != rhs._memoryInBytes {return false}
+    if lhs.processors != rhs.processors {return false}
+    if lhs._processorModel != rhs._processorModel {return false}
+    if lhs._processorLevel != rhs._processorLevel {return false}
+    if lhs.parameters != rhs.parameters {return false}
+    if lhs._cniFiles != rhs._cniFiles {return false}
+    if lhs._serviceChains != rhs._serviceChains {return false}
+    if lhs.unseen != rhs.unseen {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension WireNameList: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".NameList"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}names\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeRepeatedStringField(value: &self.names) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.names.isEmpty {
+      try visitor.visitRepeatedStringField(value: self.names, fieldNumber: 1)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: WireNameList, rhs: WireNameList) -> Bool {
+    if lhs.names != rhs.names {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

@@ -19,7 +19,9 @@ package enum SmallMesh {
             versions: .init(
                 talos: SemanticVersion(1, 11, 3), cilium: SemanticVersion(1, 18, 5), gatewayAPI: SemanticVersion(1, 3, 0)),
             networks: try (0..<clusters).map { index in
-                .init(name: "lan-\(index)", vlan: 1500 + index, cidr: try need(CIDR("192.168.\(15 + index).0/24")))
+                .init(
+                    name: "lan-\(index)", vlan: 1500 + index, cidr: try need(CIDR("192.168.\(15 + index).0/24")),
+                    gateway: try need(IPAddress("192.168.\(15 + index).1")))
             },
             clusters: list, services: services ? [rook] : [])
     }

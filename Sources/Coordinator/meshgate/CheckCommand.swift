@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import ArgumentParser
+import Gating
+import MeshModel
+import MeshSystem
+import OperatorAPI
+import Planning
+
+/// `meshgate check net|host|disk`: ask nodes now.
+struct CheckCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "check", abstract: "Ask nodes now what they see, and compare it with the plan. Changes nothing.",
+        discussion: """
+            The questions go to the agents at once, beside a run or without one, and what is shown was seen within the last seconds:
+              net    links, addresses, routes, and what the node can connect to
+              host   uptime, clock, kernel, what the machine is and how it is set
+              disk   disks and what is on them, and whether the hypervisor knows the same
+
+            The plan is that of -f, or else of the coordinator's last run; without one, only facts are shown. Without --node every node of the
+            plan that has an agent is asked.
+
+            Examples:
+              meshgate check net
+              meshgate check net --node wrk-e-1 --node wrk-w-1
+              meshgate check host -f mesh.yaml
+              meshgate check disk --node wrk-e-1 --output json | jq '.[].gates[] | select(.verdict != "pass")'
+
+            Exit codes: 0 everything was answered and is as planned, 1 something is not, or was not answered.
+            """)
+
+    @Argument(help: "What to look at: net, host or disk.") var topic: CheckTopic
+    @Option(name: .long, help: "A node; give it again for more of them.") var node: [String] = []
+    @Option(name: [.customShort("f"), .long], help: "The mesh file to compare with.", completion: .file(extensions: ["yaml", "yml"]))
+    var mesh: String?
+    @OptionGroup var connection: ConnectionOptions
+    @OptionGroup var output: OutputOption
+
+    /// So many nodes are asked at once.
+    private static let parallel = 16
+
+    func run() async throws {
+        try await asking(connection) { client in
+            let plan = try await self.plan(client)
+            let checks = plan?.checks(topic) ?? [:]
+            let nodes = try await self.nodes(plan, client)
+            let replies = try await look(at: nodes, checks, client)
+            Terminal.say(output.output == .json ? try CanonicalJSON.text(replies) : CheckText(topic, replies, hasPlan: plan != nil).text)
+            if !replies.allSatisfy(\.isGood) { throw Exit.no.code }
+        }
+    }
+
+    private func plan(_ client: OperatorClient) async throws -> Plan? {
+        if let mesh { return try makePlan(try MeshOption.lintedSpec(mesh)) }
+        do {
+            let last = try await client.plan()
+            // A teardown or a look has other steps; what nodes have to be like is in the build.
+            return last.purpose == .build ? last : try makePlan(last.spec)
+        } catch let error as OperatorClientError {
+            if case .refused(404, _) = error { return nil }
+            throw error
+        }
+    }
+
+    private func nodes(_ plan: Plan?, _ client: OperatorClient) async throws -> [NodeID] {
+        let named = try node.map(nodeID)
+        if !named.isEmpty { return named.reduce(into: []) { all, node in if !all.contains(node) { all.append(node) } } }
+        if let spec = plan?.spec {
+            let members = spec.members.map(\.node).filter(\.hasAgent).map(\.name)
+            let planned = members + spec.hypervisors.filter(\.hasAgent).map(\.name)
+            if !planned.isEmpty { return planned }
+        }
+        let connected = try await client.nodes().nodes.filter(\.connected).map(\.name)
+        guard !connected.isEmpty else {
+            throw Failure(
+                .no, "no agent is connected, and no plan names nodes; `meshgate node invite NODE` makes a token for the first one")
+        }
+        return connected
+    }
+
+    /// In the order of `nodes`. Each node is a request of its own: whoever interrupts leaves nothing behind.
+    private func look(at nodes: [NodeID], _ checks: [NodeID: [PlannedCheck]], _ client: OperatorClient) async throws -> [CheckReply] {
+        let progress = CheckProgress(of: nodes.count)
+        defer { progress.clear() }
+        let topic = topic
+        return try await withThrowingTaskGroup(of: (Int, CheckReply).self) { group in
+            var waiting = nodes.enumerated().makeIterator()
+            func begin() {
+                guard let (index, node) = waiting.next() else { return }
+                let request = CheckRequest(topic: topic, checks: checks[node] ?? [])
+                group.addTask { (index, try await client.check(node, request)) }
+            }
+            for _ in 0..<Self.parallel { begin() }
+            var replies: [Int: CheckReply] = [:]
+            while let (index, reply) = try await group.next() {
+                replies[index] = reply
+                progress.show(replies.count)
+                begin()
+            }
+            return replies.sorted { $0.key < $1.key }.map(\.value)
+        }
+    }
+}
+
+extension CheckTopic: ExpressibleByArgument {}
+
+/// How many nodes have answered, on a terminal and beside the result.
+private struct CheckProgress {
+    let total: Int
+
+    init(of total: Int) {
+        self.total = total
+        show(0)
+    }
+
+    func show(_ done: Int) {
+        guard Terminal.isInteractive, total > 1 else { return }
+        Terminal.raw("\r\u{1B}[2Kasked \(total) nodes, \(done) have answered")
+    }
+
+    func clear() { if Terminal.isInteractive, total > 1 { Terminal.raw("\r\u{1B}[2K") } }
+}

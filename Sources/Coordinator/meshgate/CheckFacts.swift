@@ -1,0 +1,173 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Gating
+import MeshModel
+
+/// The facts of one node as lines of tables.
+struct CheckFacts {
+    private let facts: [Fact]
+
+    init(_ evidence: [Evidence]) { facts = evidence.flatMap(\.facts) }
+
+    func lines(_ topic: CheckTopic, most: Int) -> [String] {
+        switch topic {
+        case .net: limited(links, most) + limited(routes, most) + limited(reach, most)
+        case .host: host
+        case .disk: limited(disks, most) + limited(virtualDisks, most)
+        }
+    }
+
+    private func limited(_ table: [[String]], _ most: Int) -> [String] {
+        // A heading alone is no table.
+        guard table.count > 1 else { return [] }
+        let lines = Table(rows: table).text.split(separator: "\n").map(String.init)
+        return lines.count <= most + 1 ? lines : lines.prefix(most) + ["... and \(lines.count - most) more; `--output json` lists all"]
+    }
+
+    // MARK: net
+
+    /// Ports of containers are left out: there may be hundreds, and no plan speaks of them.
+    private var links: [[String]] {
+        let links = facts.compactMap { if case .link(let link) = $0 { link } else { nil } }
+        let shown = links.filter { $0.kind != "loopback" && !($0.kind == "veth" && $0.addresses.allSatisfy { $0.hasPrefix("fe80:") }) }
+        return [["LINK", "KIND", "STATE", "MTU", "MAC", "ADDRESSES", ""]]
+            + shown.map { link in
+                let addresses = link.addresses.filter { !$0.hasPrefix("fe80:") }
+                return [
+                    link.name, link.kind, link.up ? (link.carrier ? "up" : "no carrier") : "down", String(link.mtu),
+                    link.mac?.description ?? "-", addresses.isEmpty ? "-" : addresses.joined(separator: " "), details(link),
+                ]
+            }
+    }
+
+    private func details(_ link: LinkFact) -> String {
+        var words: [String] = []
+        if let vlan = link.vlan { words.append("VLAN \(vlan)" + (link.parent.map { " on \($0)" } ?? "")) }
+        if let vni = link.vni { words.append("VNI \(vni)") }
+        if let bond = link.bond { words.append(bond.mode) }
+        if let speed = link.speed { words.append("\(speed) Mb/s") }
+        if let driver = link.driver { words.append(driver) }
+        if let master = link.master { words.append("port of \(master)") }
+        return words.joined(separator: ", ")
+    }
+
+    private var routes: [[String]] {
+        let routes = facts.compactMap { if case .route(let route) = $0, route.destination == nil { route } else { nil } }
+        if facts.contains(where: { if case .link = $0 { true } else { false } }), routes.isEmpty { return [["DEFAULT ROUTE"], ["none"]] }
+        return [["DEFAULT ROUTE", "LINK", "METRIC"]]
+            + routes.map { [$0.gateway.map { "by \($0)" } ?? "without a gateway", $0.interface, $0.metric.map(String.init) ?? "-"] }
+    }
+
+    private var reach: [[String]] {
+        [["REACHES", "PORT", "", "TRIES", "TIME"]]
+            + facts.compactMap { fact in
+                guard case .reach(let reach) = fact else { return nil }
+                return [
+                    "\(reach.target.node) (\(reach.target.address))", "TCP \(reach.target.port)", words(reach.result),
+                    String(reach.attempts),
+                    reach.roundTrip?.duration.briefly ?? "-",
+                ]
+            }
+    }
+
+    private func words(_ result: ReachFact.Result) -> String {
+        switch result {
+        case .connected: "yes"
+        case .refused: "refused"
+        case .timedOut: "no answer"
+        case .unreachable: "no route"
+        case .failed: "failed"
+        }
+    }
+
+    // MARK: host
+
+    private var host: [String] {
+        var rows: [[String]] = []
+        for fact in facts {
+            switch fact {
+            case .host(let host):
+                rows += [
+                    ["up since", "\(host.uptime.duration.briefly) ago, boot \(host.bootID.text.prefix(8))"],
+                    ["agent", host.agentVersion],
+                ]
+            case .clock(let clock): rows.append(["clock", words(clock)])
+            case .kernel(let kernel): rows += self.kernel(kernel) + (kernel.platform.map(platform) ?? [])
+            default: break
+            }
+        }
+        return rows.isEmpty ? [] : Table(rows: rows).text.split(separator: "\n").map(String.init)
+    }
+
+    /// From so much on a clock deserves a look, although no gate holds yet.
+    private static let noticeableSkew = 20
+
+    private func words(_ clock: ClockFact) -> String {
+        let discipline =
+            clock.synchronised.map { $0 ? "kept in step" : "NOT kept in step: start NTP" } ?? "the kernel does not say whether it is kept"
+        guard let offset = clock.offset else { return discipline }
+        let ahead = offset.ahead.inMilliseconds
+        let doubt = offset.uncertainty.inMilliseconds
+        let skew = "\(abs(ahead)) ms \(ahead < 0 ? "behind" : "ahead of") the coordinator's (± \(doubt) ms)"
+        return skew + ", " + discipline + (abs(ahead) - doubt > Self.noticeableSkew ? "; more than 20 ms: look at it before Ceph does" : "")
+    }
+
+    private func kernel(_ kernel: KernelFact) -> [[String]] {
+        let absent = kernel.options.filter { $0.value == .absent }.keys.sorted()
+        let parts = [
+            "BTF \(kernel.btf ? "yes" : "NO")", "cgroup2 \(kernel.cgroup2 ? "yes" : "NO")", "bpffs \(kernel.bpffs ? "yes" : "no")",
+            "tracefs \(kernel.tracefs.map { $0 ? "yes" : "no" } ?? "-")", "lockdown \(kernel.lockdown ?? "unknown")",
+        ]
+        return [
+            ["kernel", kernel.release], ["offers", parts.joined(separator: ", ")],
+            [
+                "without",
+                kernel.optionsFrom == nil ? "unknown: no readable configuration" : absent.isEmpty ? "-" : absent.joined(separator: " "),
+            ],
+        ]
+    }
+
+    private func platform(_ platform: PlatformFact) -> [[String]] {
+        let level = platform.processorLevel.map { ", x86-64-v\($0)" } ?? ""
+        let memory = platform.memoryInBytes.map { ", \($0 >> 20) MiB of memory" } ?? ""
+        var rows = [
+            ["machine", "\(platform.processors) × \(platform.processorModel ?? "processor")\(level)" + memory],
+            ["parameters", platform.parameters.sorted { $0.key < $1.key }.map { "\($0.key)=\($0.value)" }.joined(separator: " ")],
+            ["CNI files", platform.cniFiles.map { $0.isEmpty ? "none" : $0.joined(separator: " ") } ?? "not visible"],
+            ["kube-proxy's chains", platform.serviceChains.map { $0.isEmpty ? "none" : $0.joined(separator: " ") } ?? "not visible"],
+        ]
+        rows += platform.unseen.map { ["not seen", $0] }
+        return rows
+    }
+
+    // MARK: disk
+
+    private var disks: [[String]] {
+        [["DISK", "SIZE", "SERIAL", "USE", "CONTENT"]]
+            + facts.compactMap { fact in
+                guard case .disk(let disk) = fact else { return nil }
+                let users = disk.users.isEmpty ? (disk.exclusiveOpen ? "free" : "in use") : disk.users.joined(separator: ", ")
+                return [
+                    disk.name, ByteCount(bytes: disk.identity.sizeInBytes).description, disk.identity.serial ?? "-", users,
+                    content(disk.signatures, disk.blank, disk.unreadable),
+                ]
+            }
+    }
+
+    private var virtualDisks: [[String]] {
+        [["VM", "NAME", "SLOT", "SERIAL", "VOLUME", "DISCARD", "CONTENT"]]
+            + facts.compactMap { fact in
+                guard case .virtualDisk(let disk) = fact else { return nil }
+                return [
+                    String(disk.vmid), disk.machine, disk.slot, disk.serial ?? "-", disk.volume, disk.discards ? "on" : "ignored",
+                    content(disk.signatures, disk.blank, disk.unread),
+                ]
+            }
+    }
+
+    private func content(_ signatures: [DiskFact.Signature], _ blank: Bool, _ problem: String?) -> String {
+        if let problem { return "not read: \(problem)" }
+        if blank { return "blank" }
+        return signatures.isEmpty ? "not blank" : signatures.map(\.words).joined(separator: "; ")
+    }
+}

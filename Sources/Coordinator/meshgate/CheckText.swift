@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Gating
+import MeshModel
+import OperatorAPI
+
+/// `meshgate check` for people: a line for each node with its verdict and facts, and below it what does not pass and what to do.
+struct CheckText {
+    let topic: CheckTopic
+    let replies: [CheckReply]
+    let hasPlan: Bool
+
+    init(_ topic: CheckTopic, _ replies: [CheckReply], hasPlan: Bool) {
+        self.topic = topic
+        self.replies = replies
+        self.hasPlan = hasPlan
+    }
+
+    /// A node with hundreds of links is not read to its end.
+    private static let mostLines = 24
+
+    var text: String {
+        let sections = replies.map(section)
+        return (sections.flatMap { $0 + [""] } + [summary]).joined(separator: "\n")
+    }
+
+    private var summary: String {
+        let good = replies.count(where: \.isGood)
+        let silent = replies.count { !$0.answered }
+        let held = replies.count - good - silent
+        var words = "\(counted(replies.count, "node", "nodes")): \(good) \(hasPlan ? "as planned" : "answered")"
+        if held > 0 { words += ", \(held) not" }
+        if silent > 0 { words += ", \(silent) silent" }
+        if !hasPlan { words += "; there is no plan to compare with, name one with -f" }
+        return Terminal.paint(words, held + silent > 0 ? .red : .green)
+    }
+
+    private func section(_ reply: CheckReply) -> [String] {
+        let passed = reply.gates.filter { $0.verdict == "pass" }.map(\.gate.rawValue)
+        var lines = [head(reply) + (passed.isEmpty ? "" : Terminal.paint("  passes " + passed.joined(separator: " "), .dim))]
+        for gate in reply.gates where gate.verdict != "pass" { lines += describe(gate) }
+        lines += CheckFacts(reply.evidence).lines(topic, most: Self.mostLines).map { "  " + printable($0) }
+        for why in problems(reply) { lines += Words.paragraph("not answered: \(printable(why))", indent: 2) }
+        return lines
+    }
+
+    private func head(_ reply: CheckReply) -> String {
+        let verdict: (String, Terminal.Style) =
+            !reply.answered
+            ? ("SILENT", .red) : reply.isGood ? (hasPlan && !reply.gates.isEmpty ? "as planned" : "answered", .green) : ("HELD", .yellow)
+        return Terminal.paint(reply.node.text, .bold) + "  " + Terminal.paint(verdict.0, verdict.1) + "  "
+            + Terminal.paint("in \(reply.took)", .dim)
+    }
+
+    /// What no gate says already.
+    private func problems(_ reply: CheckReply) -> [String] {
+        let told = reply.gates.flatMap(\.reasons).map(\.detail)
+        var seen: Set<String> = []
+        return reply.evidence.flatMap(\.facts).compactMap { fact in
+            guard case .unavailable(let why) = fact, !told.contains(where: { $0.contains(why) }), seen.insert(why).inserted else {
+                return nil
+            }
+            return why
+        }
+    }
+
+    private func describe(_ gate: CheckedGate) -> [String] {
+        var lines: [String] = []
+        for reason in gate.reasons {
+            lines += Words.paragraph("\(gate.gate.rawValue) \(gate.verdict): \(printable(reason.detail))", indent: 2).map {
+                Terminal.paint($0, gate.verdict == "deny" ? .red : .yellow)
+            }
+            lines += Words.paragraph("→ \(printable(reason.remedy))", indent: 4).map { Terminal.paint($0, .cyan) }
+        }
+        if !gate.steps.isEmpty {
+            let names = gate.steps.prefix(4).map(\.text).joined(separator: ", ") + (gate.steps.count > 4 ? ", ..." : "")
+            lines.append(Terminal.paint("    \(gate.steps.count == 1 ? "waits for it" : "wait for it"): \(names)", .dim))
+        }
+        return lines
+    }
+}

@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// What a machine is made of, how its kernel is set, and what others have left in its network: all that Cilium, Ceph and container images ask
+/// of a host besides kernel options.
+package struct PlatformFact: Hashable, Sendable, Codable {
+    /// All of it, not what is free; absent when the kernel does not tell.
+    package var memoryInBytes: UInt64?
+    package var processors: Int
+    package var processorModel: String?
+    /// Of x86-64, the micro-architecture level that every processor reaches, 1 to 4; absent on other machines.
+    package var processorLevel: Int?
+    /// Kernel parameters that a CNI cares about, such as `net.ipv4.ip_forward`; a name that this kernel does not have is missing.
+    package var parameters: [String: String]
+    /// Files of CNI plugins in the directory where the kubelet looks for them; absent when the directory is not visible.
+    package var cniFiles: [String]?
+    /// Chains of the packet filter that kube-proxy or the kubelet made; absent when the packet filter could not be listed.
+    package var serviceChains: [String]?
+    /// What could not be seen, and what would show it.
+    package var unseen: [String]
+
+    package init(
+        memoryInBytes: UInt64?, processors: Int, processorModel: String? = nil, processorLevel: Int? = nil, parameters: [String: String],
+        cniFiles: [String]?, serviceChains: [String]?, unseen: [String]
+    ) {
+        self.memoryInBytes = memoryInBytes
+        self.processors = processors
+        self.processorModel = processorModel
+        self.processorLevel = processorLevel
+        self.parameters = parameters
+        self.cniFiles = cniFiles
+        self.serviceChains = serviceChains
+        self.unseen = unseen
+    }
+}
