@@ -150,7 +150,9 @@ struct PlannerTests {
         #expect(PlanGraph.mermaid(plan).hasPrefix("flowchart TD"))
     }
 
-    @Test("a node's default route is planned through the interface of its own address, by the gateway of its network; without a gateway it is free")
+    @Test(
+        "a node's default route is planned through the interface of its own address, by its network's gateway, and free without one"
+    )
     func defaultRoute() throws {
         var spec = try SmallMesh.spec()
         let node = try SmallMesh.need(NodeID("wrk-e-1"))
