@@ -154,7 +154,7 @@ struct SessionTests {
         }
     }
 
-    @Test("the clock fact gets the coordinator's time of arrival")
+    @Test("the clock's question leaves with the time of its leaving, and the answer gets the time of its arrival")
     func clockFact() async throws {
         try await Stage.with { stage in
             let mesh = stage.mesh
@@ -164,13 +164,14 @@ struct SessionTests {
             }
             try await stage.running(try stage.agent("east-1", handler: handler)) {
                 await stage.live("east-1")
-                _ = await stage.gateway.dispatch(try stage.order("t1", for: "east-1", .clock(asked: stage.mesh.now.wall)))
+                _ = await stage.gateway.dispatch(try stage.order("t1", for: "east-1", .clock(asked: Timestamp(seconds: 1))))
                 let memory = await stage.inbox.memory.until { $0.recorded.count == 1 }
                 guard case .facts(let facts) = memory.recorded[0].result, case .clock(let clock) = facts.first else {
                     Issue.record("no clock fact came")
                     return
                 }
                 #expect(clock.arrived == memory.receivedAt[0].wall)
+                #expect(clock.asked > Timestamp(seconds: 1), "what it waited for before is no doubt about the clock")
                 #expect(clock.offset != nil)
             }
         }

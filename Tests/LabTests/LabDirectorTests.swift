@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import Gating
 import MeshModel
 import Testing
 
@@ -114,6 +115,30 @@ struct LabDirectorTests {
         _ = director.react(to: .ended(ending: "succeeded", changed: 7))
         #expect(director.missing.isEmpty)
         #expect(director.changed == 7)
+    }
+
+    @Test(
+        "wrong default routes are mended once; a cable is pulled under the first Cilium that is done, and plugged in where its loss is felt"
+    )
+    func ground() {
+        var routes = LabDirector(.defaultRoutes)
+        #expect(routes.react(to: held(cilium, "G-NET-02", "absent")).contains(.repairRoutes))
+        #expect(!routes.react(to: held(cilium, "G-NET-02", "mismatch")).contains(.repairRoutes))
+        var link = LabDirector(.lostLink)
+        func done(_ step: StepID) -> LabEvent { .step(step, state: "done", reasons: [], detail: "") }
+        #expect(link.react(to: done(cilium)).contains(.pullCable(cilium)))
+        let other = StepID("talos-west", "cilium")
+        #expect(!link.react(to: done(other)).contains(.pullCable(other)))
+        #expect(!link.react(to: held(connect, "G-NET-01", "unhealthy")).contains(.plugCable), "its own gate is not what the story shows")
+        let lost = LabEvent.Reason(gate: "G-NET-01", code: "unhealthy", subject: "", detail: "the ground of x has given way: ens18")
+        #expect(link.react(to: .step(connect, state: "held", reasons: [lost], detail: "")).contains(.plugCable))
+        _ = link.react(to: .ended(ending: "succeeded", changed: 1))
+        #expect(link.missing.isEmpty)
+    }
+
+    @Test("the director's words are the product's")
+    func words() {
+        #expect(GateID(rawValue: LabDirector.routeGate) == .address && GateID(rawValue: LabDirector.linkGate) == .link)
     }
 
     @Test("a run that failed, or in which the promised fault did not show, is not as promised")

@@ -13,7 +13,9 @@ import Testing
 struct LabStoryTests {
     private static let isLong = getenv("MESHGATE_LONG_TESTS").map { String(cString: $0) } == "1"
 
-    @Test("goes as promised and leaves nothing behind", .timeLimit(.minutes(5)), arguments: [LabScenario.tour, .clockSkew, .caMismatch])
+    @Test(
+        "goes as promised and leaves nothing behind", .timeLimit(.minutes(5)),
+        arguments: [LabScenario.tour, .clockSkew, .caMismatch, .defaultRoutes, .lostLink])
     func story(scenario: LabScenario) async throws { try await play(scenario) }
 
     @Test(

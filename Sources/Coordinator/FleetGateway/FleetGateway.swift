@@ -45,7 +45,7 @@ package final class FleetGateway: Sendable {
     /// Hands a task to the node's session. `.sent` promises nothing about the node; the report does.
     package func dispatch(_ task: NodeTask) async -> DispatchOutcome {
         guard let session = roster.session(of: task.node) else { return .notConnected }
-        return session.dispatch(CoordinatorFrame.task(task).framed)
+        return session.dispatch(CoordinatorFrame.task(task.leaving(at: configuration.now().wall)).framed)
     }
 
     /// The live sessions, by node.

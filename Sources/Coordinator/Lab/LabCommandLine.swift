@@ -96,6 +96,17 @@ package struct LabCommandLine: LabProduct {
 
     package func explain(_ step: StepID) async throws -> String { try await call(["explain", step.text]) }
 
+    package func checkNetwork(_ nodes: [NodeID]) async throws -> String {
+        // That something is not as planned is what is wanted here: exit code 1.
+        try await attempt(["check", "net", "--mesh", paths.mesh] + nodes.flatMap { ["--node", $0.text] }).outputText
+    }
+
+    package func timeOfEvent(_ kind: String) async throws -> Timestamp? {
+        let lines = try await call(["events", "--since", "0"]).split(separator: "\n")
+        let events = lines.compactMap { try? JSONDecoder().decode(FeedLine.self, from: Data($0.utf8)) }
+        return events.first { $0.kind == kind }?.time.flatMap { Timestamp($0) }
+    }
+
     package func requestWarrant(_ step: StepID) async throws -> String {
         try await call([LabOrder.undoes(step) ? "destroy" : "wipe", "request", step.text])
     }
@@ -164,6 +175,10 @@ package struct LabCommandLine: LabProduct {
         }
         var http: String
         var run: Run?
+    }
+    private struct FeedLine: Decodable {
+        var kind: String
+        var time: String?
     }
     private struct PlanFile: Decodable {
         struct Body: Decodable { var steps: [Step] }

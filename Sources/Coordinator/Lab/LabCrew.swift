@@ -6,13 +6,13 @@ internal import MeshSystem
 /// The hands of a story: everything that acts on a lab that is up, each act told as it happens.
 struct LabCrew: Sendable {
     let product: any LabProduct
-    private let topology: LabTopology
+    let topology: LabTopology
     private let plan: LabPlan
     private let paths: LabPaths
     private let agents: LabAgents
     private let clusters: LabStandInClusters
     private let approver: LabApprover
-    private let fault: LabFault
+    let fault: LabFault
     private let runner: any CommandRunner
 
     init(_ builder: LabBuilder, ledger: LabLedger, meshgate: String, runner: any CommandRunner) throws {
@@ -37,8 +37,7 @@ struct LabCrew: Sendable {
         try await approver.prepare()
         try writeMesh()
         let foreign = scenario.hasForeignCA ? topology.clusters.last.map { [$0.name] } ?? [] : []
-        // Slow tools give the kill a middle of a step to happen in.
-        try await clusters.start(foreignCAs: Set(foreign), toolDelay: scenario.killsCoordinator ? .milliseconds(600) : .zero)
+        try await clusters.start(foreignCAs: Set(foreign), toolDelay: scenario.hasSlowTools ? .milliseconds(600) : .zero)
         story.tell(
             "\(topology.clusters.count) stand-in clusters answer; tools are stand-ins too: \(LabStandInClusters.tools.joined(separator: ", "))"
         )
@@ -67,6 +66,7 @@ struct LabCrew: Sendable {
             try await fault.dropVLAN(of: victim)
             story.tell("the switch port of \(victim.name) has lost its VLAN", .bad)
         }
+        if plan.mode == .full, scenario.losesRoutes { try await spoilRoutes(story) }
     }
 
     func carry(_ act: LabDirector.Act, _ story: LabStory) async throws {
@@ -82,6 +82,9 @@ struct LabCrew: Sendable {
             }
         case .repairVLAN: try await repairVLANs(story)
         case .rightClock: try rightClocks(story)
+        case .repairRoutes: try await repairRoutes(story)
+        case .pullCable(let step): try await pullCable(under: step, story)
+        case .plugCable: try await plugCables(story)
         case .removeForeignCA: try await removeForeignCA(story)
         case .killCoordinator:
             try await product.killCoordinator()

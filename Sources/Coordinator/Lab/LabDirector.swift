@@ -12,6 +12,11 @@ package struct LabDirector: Hashable, Sendable {
         case approve(StepID)
         case repairVLAN
         case rightClock
+        /// Look at the nodes by hand, then give each its one default route.
+        case repairRoutes
+        /// Pull the cable of a node of the cluster whose step this is.
+        case pullCable(StepID)
+        case plugCable
         case removeForeignCA
         case killCoordinator
     }
@@ -21,6 +26,11 @@ package struct LabDirector: Hashable, Sendable {
     package static let knownCodes = ["missing", "stale", "rebooted", "unreachable", "skewed", "mismatch", "needsWarrant"]
     /// The gate that compares the clusters' Cilium CAs.
     package static let meshCAGate = "G-CM-02"
+    /// The gates of addresses with default routes, and of links.
+    package static let routeGate = "G-NET-02"
+    package static let linkGate = "G-NET-01"
+    /// How a step says that it waits because ground below it was lost.
+    package static let lostGround = "has given way"
     /// How `meshgate apply` says that a coordinator has come back.
     package static let backAgain = "the coordinator is back"
     /// Evidence that is still on its way.
@@ -64,6 +74,8 @@ package struct LabDirector: Hashable, Sendable {
         }
         wants(scenario.losesVLAN, .repairVLAN, "the missing VLAN held no step")
         wants(scenario.skewsClock, .rightClock, "the wrong clock held no step")
+        wants(scenario.losesRoutes, .repairRoutes, "the wrong default routes held no step")
+        wants(scenario.losesLink, .plugCable, "the lost link held no step")
         wants(scenario.hasForeignCA, .removeForeignCA, "the foreign CA held no step")
         wants(scenario.killsCoordinator, .killCoordinator, "the coordinator was never killed")
         return missing
@@ -90,7 +102,10 @@ package struct LabDirector: Hashable, Sendable {
         if state == "held" { return hold(step, reasons) }
         guard shown.updateValue(state, forKey: step) != state else { return [] }
         switch state {
-        case "done": return [.tell("done      \(step)\(suffix(detail))", .good)]
+        case "done":
+            let pulled = done.contains { if case .pullCable = $0 { true } else { false } }
+            let pull = scenario.losesLink && !pulled && step.text.hasSuffix("/cilium") && once(.pullCable(step))
+            return [.tell("done      \(step)\(suffix(detail))", .good)] + (pull ? [.pullCable(step)] : [])
         case "unchanged":
             unchanged += 1
             return tellsUnchanged ? [.tell("unchanged \(step)\(suffix(detail))", .good)] : []
@@ -124,6 +139,10 @@ package struct LabDirector: Hashable, Sendable {
         let isSilence = reasons.allSatisfy { $0.code != "unreachable" || !$0.detail.contains("refused") }
         if scenario.losesVLAN, codes.contains("unreachable"), isSilence { answers.append(.repairVLAN) }
         if scenario.skewsClock, codes.contains("skewed") { answers.append(.rightClock) }
+        if scenario.losesRoutes, reasons.contains(where: { $0.gate == Self.routeGate }) { answers.append(.repairRoutes) }
+        if scenario.losesLink, reasons.contains(where: { $0.gate == Self.linkGate && $0.detail.contains(Self.lostGround) }) {
+            answers.append(.plugCable)
+        }
         if scenario.hasForeignCA, reasons.contains(where: { $0.gate == Self.meshCAGate && $0.code == "mismatch" }) {
             answers.append(.removeForeignCA)
         }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+internal import MeshModel
 package import MeshSystem
 
 /// Breaks the wire of one node the way a forgotten VLAN on a switch port does, and repairs it.
@@ -34,6 +35,38 @@ package struct LabFault: Sendable {
     /// Puts the port back. A port that is not broken is fine.
     package func repairVLAN(of node: LabTopology.Node) async throws {
         try await nft(["-f", "-"], input: "add table netdev \(Self.table(node))\ndelete table netdev \(Self.table(node))\n")
+    }
+
+    /// Pulls the cable of the node's NIC at its other end: it stays up and has no carrier. The kernel keeps routes of such a link.
+    package func pullCable(of node: LabTopology.Node) async throws { try await setPort(of: node, "down") }
+
+    /// Plugs it in again.
+    package func plugCable(of node: LabTopology.Node) async throws { try await setPort(of: node, "up") }
+
+    private func setPort(of node: LabTopology.Node, _ state: String) async throws {
+        try await tools.run("ip", ["-n", topology.fabric, "link", "set", "dev", node.fabricPort, state])
+    }
+
+    /// Gives the node a second default route, by the management network, as a second DHCP server would.
+    package func addSecondRoute(to node: LabTopology.Node) async throws {
+        try await tools.run("ip", ["-n", node.namespace] + secondRoute("replace"))
+    }
+
+    /// Takes the node's only default route away.
+    package func removeRoute(of node: LabTopology.Node) async throws {
+        try await tools.run("ip", ["-n", node.namespace, "route", "delete", "default", "dev", LabTopology.nic])
+    }
+
+    /// One default route, by the gateway of the node's cluster, whatever there was before.
+    package func repairRoutes(of node: LabTopology.Node) async throws {
+        let gateway = try topology.cluster(of: node).gateway.description
+        // There is none to delete on a node that had lost its own.
+        _ = try await tools.attempt("ip", ["-n", node.namespace] + secondRoute("delete"))
+        try await tools.run("ip", ["-n", node.namespace, "route", "replace", "default", "via", gateway, "dev", LabTopology.nic])
+    }
+
+    private func secondRoute(_ verb: String) -> [String] {
+        ["route", verb, "default", "via", topology.coordinator.description, "dev", LabTopology.managementNIC, "metric", "100"]
     }
 
     /// Frames that the broken port has swallowed; `nil` when it is whole.

@@ -53,6 +53,7 @@ package struct LabMeshFile: Hashable, Sendable {
             evidence: { maxAge: 10m }
             # A lab has no time for the minute that a mesh is to stay connected.
             mesh: { steadyFor: 2s }
+            watch: { holdOnRegression: true }
             warrants: { signatures: 1 }
 
         """

@@ -20,6 +20,10 @@ package protocol LabProduct: Sendable {
     func killAtBoundaries(every: Int, upTo isDone: @escaping @Sendable () -> Bool) async throws -> LabDeaths
     /// What `meshgate explain STEP` says.
     func explain(_ step: StepID) async throws -> String
+    /// What `meshgate check net` says of these nodes, whatever it finds.
+    func checkNetwork(_ nodes: [NodeID]) async throws -> String
+    /// When the first event of this kind was journaled; `nil` while there is none.
+    func timeOfEvent(_ kind: String) async throws -> Timestamp?
     /// The canonical text of a warrant for the step, for a person to read and sign.
     func requestWarrant(_ step: StepID) async throws -> String
     /// Hands in a signed warrant.

@@ -8,6 +8,10 @@ package enum LabScenario: String, Hashable, Sendable, CaseIterable {
     case dirtyDisks = "dirty-disks"
     case missingVLAN = "missing-vlan"
     case clockSkew = "clock-skew"
+    /// A node without a default route, and one with a second one.
+    case defaultRoutes = "default-routes"
+    /// A link that drops under a step that is done.
+    case lostLink = "lost-link"
     case coordinatorKilled = "coordinator-killed"
     case caMismatch = "ca-mismatch"
     /// Every service that the product knows, and everything taken down again.
@@ -26,6 +30,8 @@ package enum LabScenario: String, Hashable, Sendable, CaseIterable {
         case .dirtyDisks: "leftover BlueStore labels, an LVM volume and an ext4 hold the wipes until a person signs warrants"
         case .missingVLAN: "one switch port lacks its VLAN: the mesh step is held until the port is repaired"
         case .clockSkew: "one node's clock is two minutes off: its steps are held until the clock is right"
+        case .defaultRoutes: "one node has no default route and another has two: Cilium is held until each has its own"
+        case .lostLink: "a link drops under Cilium: what stands on it is held at once, and goes on when the link is back"
         case .coordinatorKilled: "the coordinator is killed in the middle of the run and resumes"
         case .caMismatch: "the second cluster already has a Cilium CA of its own: nothing is installed over it"
         case .catalogue: "every service of the catalogue on two clusters, then verified, and taken down again"
@@ -41,6 +47,10 @@ package enum LabScenario: String, Hashable, Sendable, CaseIterable {
     var losesVLAN: Bool { self == .missingVLAN || self == .tour }
     var killsCoordinator: Bool { self == .coordinatorKilled || self == .tour }
     var skewsClock: Bool { self == .clockSkew }
+    var losesRoutes: Bool { self == .defaultRoutes }
+    var losesLink: Bool { self == .lostLink }
+    /// Slow tools give what goes wrong a middle of a step to happen in.
+    var hasSlowTools: Bool { killsCoordinator || losesLink }
     var hasForeignCA: Bool { self == .caMismatch }
 
     /// After the second apply the mesh is verified and destroyed, and the clusters are compared with what they were.

@@ -183,7 +183,10 @@ package struct ExplainReply: Hashable, Sendable, Codable {
     package var gates: [GateReply]
     /// What is true when the step is done, judged now.
     package var done: [GateReply]
-    package init(step: StepReply, waitsFor: [StepID], gates: [GateReply], done: [GateReply]) {
+    /// Ground that steps below it have lost, where the policy has it wait for that; absent when there is none.
+    package var lostBelow: [Reason]?
+    package init(step: StepReply, waitsFor: [StepID], gates: [GateReply], done: [GateReply], lostBelow: [Reason]? = nil) {
+        self.lostBelow = lostBelow
         self.step = step
         self.waitsFor = waitsFor
         self.gates = gates

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
-import Gating
+package import Gating
 import MeshModel
-import Planning
+package import Planning
 
 /// What becomes of gates after they opened: the ground of a step that has begun is judged on with each new evidence.
 ///
@@ -40,7 +40,7 @@ extension RunMachine {
     }
 
     /// The ground that steps before `step` have lost, where the policy has their successors wait for it.
-    func lostGround(below step: Step) -> Verdict {
+    package func lostGround(below step: Step) -> Verdict {
         guard let run, run.regressions > 0, run.plan.spec.policy.watch?.holdOnRegression ?? false else { return .pass }
         var open = step.after
         var seen = Set(open)

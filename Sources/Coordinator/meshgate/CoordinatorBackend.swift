@@ -70,11 +70,12 @@ struct CoordinatorBackend: OperatorBackend {
         guard let run = machine.run else { throw InputRefusal.noRun }
         guard let record = run[step] else { throw InputRefusal.noSuchStep(step) }
         let moment = now()
+        let below = machine.lostGround(below: record.step).reasons
         return ExplainReply(
             step: StatusView.step(record, machine: machine, now: moment),
             waitsFor: record.step.after.filter { run[$0]?.status.isDone != true },
             gates: StatusView.gates(record.step.gates, of: step, machine: machine, now: moment),
-            done: StatusView.gates(record.step.done, of: step, machine: machine, now: moment))
+            done: StatusView.gates(record.step.done, of: step, machine: machine, now: moment), lostBelow: below.isEmpty ? nil : below)
     }
 
     func evidence(about subject: String?) async throws -> EvidenceReply {

@@ -87,16 +87,20 @@ struct ExplainText {
         var lines = ["\(step.id): \(step.title)", "state: \(step.state)" + (step.since.map { " since \($0)" } ?? "")]
         if !step.detail.isEmpty { lines.append(step.detail) }
         if !reply.waitsFor.isEmpty { lines.append("waits for: " + reply.waitsFor.map(\.text).joined(separator: ", ")) }
-        if let lost = step.lost {
-            lines.append("its gates had opened, and this has given way since:")
-            for reason in lost.prefix(Self.mostReasons) {
-                lines += Words.paragraph("\(reason.gate.rawValue) \(reason.detail)", indent: 2)
-                lines += Words.paragraph("→ \(reason.remedy)", indent: 4).map { Terminal.paint($0, .cyan) }
-            }
-        }
+        lines += lost("its gates had opened, and this has given way since:", step.lost)
+        lines += lost("waits until this is good again:", reply.lostBelow)
         lines += section("gates", reply.gates)
         lines += section("done if", reply.done)
         return lines.joined(separator: "\n")
+    }
+
+    private func lost(_ title: String, _ reasons: [Reason]?) -> [String] {
+        guard let reasons else { return [] }
+        return [title]
+            + reasons.prefix(Self.mostReasons).flatMap { reason in
+                Words.paragraph("\(reason.gate.rawValue) \(reason.detail)", indent: 2)
+                    + Words.paragraph("→ \(reason.remedy)", indent: 4).map { Terminal.paint($0, .cyan) }
+            }
     }
 
     private func section(_ title: String, _ gates: [GateReply]) -> [String] {

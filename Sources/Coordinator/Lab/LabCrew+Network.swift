@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+
+internal import MeshModel
+internal import MeshSystem
+
+/// What goes wrong on nodes' own networks, and how a person mends it.
+extension LabCrew {
+    /// The last two nodes of the last cluster.
+    private var victims: ArraySlice<LabTopology.Node> { topology.nodes.suffix(2) }
+
+    func spoilRoutes(_ story: LabStory) async throws {
+        guard let first = victims.first, let last = victims.last else { return }
+        try await fault.addSecondRoute(to: first)
+        story.tell("\(first.name) has got a second default route, by its management network", .bad)
+        try await fault.removeRoute(of: last)
+        story.tell("\(last.name) has lost its default route", .bad)
+    }
+
+    func repairRoutes(_ story: LabStory) async throws {
+        story.tell(Self.essence(try await product.checkNetwork(victims.map(\.name))), .quote)
+        for node in victims {
+            try await fault.repairRoutes(of: node)
+            story.tell("\(node.name) has its one default route again", .good)
+        }
+    }
+
+    /// From the cable to the entry in the journal, as the coordinator's own clock tells it: both are this machine's.
+    func pullCable(under step: StepID, _ story: LabStory) async throws {
+        guard let node = victim(of: step) else { return }
+        let began = SystemClock.now().wall
+        try await fault.pullCable(of: node)
+        story.tell("the cable of \(node.name) is pulled", .bad)
+        let heard = try await LabPatience.value(
+            "hear that the link of \(node.name) is lost", for: .seconds(10), remedy: "see the log of its agent"
+        ) { try await product.timeOfEvent("stepRegressed") }
+        let took = (heard - began).inMilliseconds
+        story.tell("the gate has closed \(took) ms after the cable was pulled, told by the agent unasked", .good)
+    }
+
+    func plugCables(_ story: LabStory) async throws {
+        for cluster in topology.clusters {
+            guard let node = cluster.nodes.last else { continue }
+            try await fault.plugCable(of: node)
+        }
+        story.tell("the cable is plugged in again", .good)
+    }
+
+    private func victim(of step: StepID) -> LabTopology.Node? {
+        topology.clusters.first { step.text.hasPrefix($0.name.text + "/") }?.nodes.last
+    }
+}
