@@ -36,6 +36,29 @@ struct ReadMeshTests {
         #expect(try readMesh(text: renderSpec(spec), file: "again").spec == spec)
     }
 
+    @Test("a hypervisor's API is read, and read back equal; a token that stands in the file is refused and not repeated")
+    func hypervisorAPI() throws {
+        func text(_ api: String) throws -> String {
+            try fixture("mesh.yaml").replacing("    - name: pve\n", with: "    - name: pve\n      api: \(api)\n")
+        }
+        let full = "{ server: 'https://10.0.0.1:8006', node: pve1, authority: pve-root-ca.pem, token: { env: PVE_TOKEN } }"
+        let spec = try readMesh(text: text(full), file: "mesh.yaml").spec
+        #expect(
+            spec.hypervisors.map(\.api) == [
+                .init(
+                    server: "https://10.0.0.1:8006", node: "pve1", authority: "pve-root-ca.pem", token: .environment(variable: "PVE_TOKEN"))
+            ])
+        #expect(try readMesh(text: renderSpec(spec), file: "again").spec == spec)
+        for bad in [
+            "{ server: 'http://10.0.0.1:8006', token: { env: A } }", "{ server: 'https://10.0.0.1:8006' }",
+            "{ server: 'https://10.0.0.1:8006', token: root@pam!x=hush }",
+            "{ server: 'https://10.0.0.1:8006', token: { env: A, file: b } }",
+        ] {
+            let faults = #expect(throws: MeshFaults.self) { try readMesh(text: text(bad), file: "mesh.yaml") }
+            #expect(faults.map { !"\($0)".contains("hush") } ?? false)
+        }
+    }
+
     private static let phased = """
           provision:
             terraform:

@@ -105,6 +105,9 @@ package struct Judge: Sendable {
         case .address(let node, let address, let network): return hasAddress(node, address, network, found, say)
         case .defaultRoute(let node, let name, let mac, let gateway): return defaultRoute(node, name, mac, gateway, found, say)
         case .bridgeCarries(let host, let bridge, let vlan, let mtu): return bridgeCarries(host, bridge, vlan, mtu, found, say)
+        case .guestUnique(let machine, let host): return guestUnique(machine, host, found, say)
+        case .guestAsPlanned(let machine, let host): return guestAsPlanned(machine, host, found, say)
+        case .room(let host, let machines): return room(host, machines, found, say)
         case .reaches(let node, let targets): return reaches(node, targets, found, say)
         case .diskIdentity(let node, let disk): return diskIdentity(node, disk, found, say)
         case .diskUnused(let node, let disk): return diskUnused(node, disk, found, say)
@@ -195,6 +198,10 @@ struct Found {
         of(node, .disks).compactMap { if case .disk(let disk) = $0 { disk } else { nil } }
     }
 
+    func hypervisor(_ host: NodeID) -> HypervisorFact? {
+        for case .hypervisor(let fact) in of(host, .hypervisor) { return fact }
+        return nil
+    }
     func virtualDisks(_ hypervisor: NodeID) -> [VirtualDiskFact] {
         of(hypervisor, .virtualDisks).compactMap { if case .virtualDisk(let disk) = $0 { disk } else { nil } }
     }

@@ -15,6 +15,12 @@ package enum Requirement: Hashable, Sendable, Codable {
     case defaultRoute(NodeID, name: String, mac: MACAddress?, gateway: IPAddress)
     /// The hypervisor's bridge leads frames of a network out, with its tag.
     case bridgeCarries(NodeID, bridge: String, vlan: Int?, mtu: Int)
+    /// No other machine has the name, the number, an address or a disk of this one. `hypervisor`: who says so, here and below.
+    case guestUnique(PlannedMachine, hypervisor: NodeID)
+    /// The machine is there, runs, and has the planned means, network cards and disks.
+    case guestAsPlanned(PlannedMachine, hypervisor: NodeID)
+    /// The host has memory, cores and storage for those of these machines that are not there yet.
+    case room(NodeID, [PlannedMachine])
     case reaches(NodeID, [ReachTarget])
     case diskIdentity(NodeID, PlannedDisk)
     case diskUnused(NodeID, PlannedDisk)
@@ -123,6 +129,9 @@ package enum Requirement: Hashable, Sendable, Codable {
     private enum AddressCodingKeys: String, CodingKey { case _0 = "node", _1 = "address", network }
     private enum DefaultRouteCodingKeys: String, CodingKey { case _0 = "node", name, mac, gateway }
     private enum BridgeCarriesCodingKeys: String, CodingKey { case _0 = "hypervisor", bridge, vlan, mtu }
+    private enum GuestUniqueCodingKeys: String, CodingKey { case _0 = "machine", hypervisor }
+    private enum GuestAsPlannedCodingKeys: String, CodingKey { case _0 = "machine", hypervisor }
+    private enum RoomCodingKeys: String, CodingKey { case _0 = "hypervisor", _1 = "machines" }
     private enum ReachesCodingKeys: String, CodingKey { case _0 = "node", _1 = "targets" }
     private enum DiskIdentityCodingKeys: String, CodingKey { case _0 = "node", _1 = "disk" }
     private enum DiskUnusedCodingKeys: String, CodingKey { case _0 = "node", _1 = "disk" }
@@ -225,6 +234,9 @@ package enum Requirement: Hashable, Sendable, Codable {
         case .link: .link
         case .address, .defaultRoute: .address
         case .bridgeCarries: .bridge
+        case .guestUnique: .guestUnique
+        case .guestAsPlanned: .guestAsPlanned
+        case .room: .room
         case .reaches: .reach
         case .diskIdentity, .diskWitness: .diskIdentity
         case .osdRetired: .osdRetired
@@ -287,11 +299,13 @@ package enum Requirement: Hashable, Sendable, Codable {
     /// well things work at the moment.
     package var comparesConfiguration: Bool {
         switch self {
-        case .bridgeCarries, .nodesRegistered, .gatewayBundle, .ciliumConfig, .ciliumResources, .datapathParity, .clusterIDs, .meshCAShared,
+        case .bridgeCarries, .guestUnique, .guestAsPlanned, .nodesRegistered, .gatewayBundle, .ciliumConfig, .ciliumResources,
+            .datapathParity, .clusterIDs, .meshCAShared,
             .clustermeshReady, .provisioned, .serviceDeployed, .podSecurity, .talosRelease, .kubePrism, .talosManifests,
             .kubeProxyCoherent, .versionSkew, .secretsStored:
             true
-        case .agentReady, .bootStable, .clockWithin, .kernelFit, .link, .address, .defaultRoute, .reaches, .diskIdentity, .diskUnused,
+        case .agentReady, .bootStable, .clockWithin, .kernelFit, .link, .address, .defaultRoute, .room, .reaches, .diskIdentity,
+            .diskUnused,
             .diskBlank,
             .diskWitness, .osdRetired, .blankProven, .wiperArmed, .warranted, .clustersDistinct, .kubeProxyAbsent, .ciliumHealthy,
             .meshCAFree, .clustermeshConnected, .meshConnected, .connectivity, .terraformReady, .stateLocked, .provisionSafe, .cephHealthy,
@@ -338,6 +352,7 @@ package enum Requirement: Hashable, Sendable, Codable {
         case .link(let node, _, _, _), .address(let node, _, _), .defaultRoute(let node, _, _, _), .hostClean(let node),
             .bridgeCarries(let node, _, _, _):
             [EvidenceKey(.node(node), .links)]
+        case .guestUnique(_, let host), .guestAsPlanned(_, let host), .room(let host, _): [EvidenceKey(.node(host), .hypervisor)]
         case .reaches(let node, _): [EvidenceKey(.node(node), .reach)]
         case .diskIdentity(let node, _), .diskUnused(let node, _), .wiperArmed(let node): [EvidenceKey(.node(node), .disks)]
         case .diskWitness(let node, _, let hypervisor, _):

@@ -93,23 +93,7 @@ struct ServiceReader {
             return [:]
         }
         var result: [String: MeshSpec.Service.SecretReference] = [:]
-        for entry in entries {
-            // A secret that was written here by mistake is not repeated in the message.
-            guard case .map = entry.value.content else {
-                log.add(
-                    entry.value.place,
-                    "\(quoted(entry.key)) in \(title) wants { env: VARIABLE } or { file: PATH }; the secret itself stands nowhere")
-                continue
-            }
-            guard let place = Section(entry.value, "\(quoted(entry.key)) in \(title)", keys: ["env", "file"], log: log) else { continue }
-            let variable = place.optional("env", .text)
-            let file = place.optional("file", .text)
-            switch (variable, file) {
-            case (let variable?, nil): result[entry.key] = .environment(variable: variable)
-            case (nil, let file?): result[entry.key] = .file(path: file)
-            default: log.add(entry.place, "\(place.title) wants one of env or file; the secret itself stands nowhere")
-            }
-        }
+        for entry in entries { result[entry.key] = readSecretReference(entry.value, "\(quoted(entry.key)) in \(title)", log: log) }
         return result
     }
 
@@ -126,6 +110,22 @@ struct ServiceReader {
             if !seen.insert(name).inserted { log.add(item.place, "\(service.title) names the cluster \(quoted(name)) twice") }
         }
         return service.list("clusters", Form<ClusterName>.id) ?? []
+    }
+}
+
+/// Where a secret is read. One that was written here by mistake is not repeated in the message.
+func readSecretReference(_ tree: YAMLTree, _ title: String, log: FaultLog) -> MeshSpec.Service.SecretReference? {
+    guard case .map = tree.content else {
+        log.add(tree.place, "\(title) wants { env: VARIABLE } or { file: PATH }; the secret itself stands nowhere")
+        return nil
+    }
+    guard let place = Section(tree, title, keys: ["env", "file"], log: log) else { return nil }
+    switch (place.optional("env", .text), place.optional("file", .text)) {
+    case (let variable?, nil): return .environment(variable: variable)
+    case (nil, let file?): return .file(path: file)
+    default:
+        log.add(tree.place, "\(title) wants one of env or file; the secret itself stands nowhere")
+        return nil
     }
 }
 

@@ -71,16 +71,30 @@ struct SpecReader {
     }
 
     private func readHypervisor(_ item: YAMLTree, _ index: Int) -> MeshSpec.Hypervisor? {
-        let keys = ["name", "kind", "address", "capacity", "bridges", "agent"]
+        let keys = ["name", "kind", "address", "capacity", "bridges", "agent", "api"]
         guard let section = Section(item, item.title("hypervisor", index), keys: keys, log: log) else { return nil }
         let (name, address) = (section.required("name", Form<NodeID>.id), section.required("address", Form<IPAddress>.value))
         let kind = section.optional("kind", Form<MeshSpec.Hypervisor.Kind>.word) ?? .proxmox
         let capacity = readCapacity(section)
         let bridges = readBridges(section)
         let agent = section.optional("agent", Form<MeshSpec.Node.Agent>.word)
+        let api = readAPI(section)
         guard let name, let address else { return nil }
         return MeshSpec.Hypervisor(
-            name: name, kind: kind, address: address, capacity: capacity, bridges: bridges, agent: agent == .installed ? nil : agent)
+            name: name, kind: kind, address: address, capacity: capacity, bridges: bridges, agent: agent == .installed ? nil : agent,
+            api: api)
+    }
+
+    private func readAPI(_ hypervisor: Section) -> MeshSpec.Hypervisor.API? {
+        guard let section = hypervisor.section("api", keys: ["server", "node", "authority", "token"]) else { return nil }
+        let server = section.required("server", .endpoint)
+        let (node, authority) = (section.optional("node", .text), section.optional("authority", .text))
+        guard let value = section.value("token") else {
+            section.missing("token", "{ env: VARIABLE } or { file: PATH }, where USER@REALM!TOKENID=SECRET is read")
+            return nil
+        }
+        guard let server, let token = readSecretReference(value, "\"token\" of \(section.title)", log: log) else { return nil }
+        return MeshSpec.Hypervisor.API(server: server, node: node, authority: authority, token: token)
     }
 
     private func readCapacity(_ hypervisor: Section) -> MeshSpec.Hypervisor.Capacity? {

@@ -63,6 +63,13 @@ extension YAMLWriter {
         field(0, "kind", hypervisor.kind.rawValue)
         field(0, "address", hypervisor.address)
         if let capacity = hypervisor.capacity { line(0, "capacity: " + flow([("cores", capacity.cores), ("memory", capacity.memory)])) }
+        if let api = hypervisor.api {
+            var parts = ["server: \(inQuotes(api.server))"]
+            if let node = api.node { parts.append("node: \(scalar(node))") }
+            if let authority = api.authority { parts.append("authority: \(scalar(authority))") }
+            parts.append("token: \(secretReference(api.token))")
+            line(0, "api: { \(parts.joined(separator: ", ")) }")
+        }
         if !hypervisor.hasAgent { field(0, "agent", MeshSpec.Node.Agent.none.rawValue) }
         list(0, "bridges", hypervisor.bridges) { bridge, _ in flow([("name", bridge.name), ("network", bridge.network)]) }
     }
@@ -205,6 +212,13 @@ extension YAMLWriter {
     }
 }
 
+private func secretReference(_ reference: MeshSpec.Service.SecretReference) -> String {
+    switch reference {
+    case .environment(let variable): "{ env: \(scalar(variable)) }"
+    case .file(let path): "{ file: \(scalar(path)) }"
+    }
+}
+
 private func source(_ service: MeshSpec.Service) -> [String] {
     var parts: [String] = []
     switch service.source {
@@ -220,10 +234,7 @@ private func source(_ service: MeshSpec.Service) -> [String] {
     if let values = service.values { parts.append("values: \(helm(.map(values)))") }
     if let secrets = service.secretValues {
         let fields = secrets.sorted { $0.key < $1.key }.map { key, reference in
-            switch reference {
-            case .environment(let variable): "\(inQuotes(key)): { env: \(scalar(variable)) }"
-            case .file(let path): "\(inQuotes(key)): { file: \(scalar(path)) }"
-            }
+            "\(inQuotes(key)): \(secretReference(reference))"
         }
         parts.append("secretValues: { \(fields.joined(separator: ", ")) }")
     }

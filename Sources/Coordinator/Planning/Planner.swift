@@ -70,7 +70,7 @@ package struct Planner: Sendable {
                 id: provisionStepID(phase),
                 title: "provision \(phase.map { "phase \($0.name)" } ?? "machines") with Terraform in \(directory)", place: .mesh,
                 action: .provision(directory: directory, phase: phase?.name), after: before,
-                gates: (before.isEmpty ? bridgeGates(spec.members.map(\.node)) : []) + [
+                gates: (before.isEmpty ? groundGates(spec.members.map(\.node)) : []) + [
                     .terraformReady(directory: directory), .stateLocked(directory: directory),
                     .provisionSafe(directory: directory, phase: phase?.name),
                     .lossesWarranted(provisionStepID(phase), directory: directory, phase: phase?.name),
@@ -89,22 +89,9 @@ package struct Planner: Sendable {
             title: isTalos ? "wait until Talos is healthy" : "wait until every node is registered", place: .cluster(cluster.name),
             action: isTalos ? .awaitTalos(cluster.name) : .awaitNodes(cluster.name),
             after: isTalos ? [bootstrapStepID(cluster)] : provisionStep.map { [$0] } ?? [],
-            gates: bridgeGates(cluster.nodes) + agents,
+            gates: bridgeGates(cluster.nodes) + agents + machineGates(cluster.nodes),
             done: [.nodesRegistered(cluster.name, cluster.nodes.map(\.name), podCIDRs: cluster.podCIDRs)] + agents + groundEnds(cluster),
             settling: TimeSpan(.seconds(900)))
-    }
-
-    /// Each bridge once that nodes need, on hypervisors whose agent can tell.
-    func bridgeGates(_ nodes: [MeshSpec.Node]) -> [Requirement] {
-        var gates: [Requirement] = []
-        for host in spec.hypervisors where host.hasAgent {
-            let needed = Set(nodes.filter { $0.hypervisor == host.name }.flatMap { $0.interfaces.map(\.network) })
-            for bridge in host.bridges where needed.contains(bridge.network) {
-                guard let network = spec.network(bridge.network) else { continue }
-                gates.append(.bridgeCarries(host.name, bridge: bridge.name, vlan: network.vlan, mtu: network.mtu))
-            }
-        }
-        return gates
     }
 
     /// Once the machines answer to them.

@@ -198,6 +198,7 @@ package struct RehearsedWorld: Hashable, Sendable {
                 fact.unreadable = "Talos' API does not show the content of disks"
                 return .disk(fact)
             }
+        case nil where order.key.probe == .hypervisor: return [.hypervisor(hypervisor(node))]
         case nil: return []
         }
     }
@@ -237,7 +238,7 @@ package struct RehearsedWorld: Hashable, Sendable {
         }
     }
 
-    private func stands(_ node: NodeID) -> Bool { !unplugged || orphans.contains(node) }
+    func stands(_ node: NodeID) -> Bool { !unplugged || orphans.contains(node) }
 
     private func planned(_ node: NodeID) -> MeshSpec.Node {
         guard let member = spec.members.first(where: { $0.node.name == node }) else { preconditionFailure("\(node) is not in the spec") }

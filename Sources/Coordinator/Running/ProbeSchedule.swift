@@ -58,7 +58,7 @@ extension RunMachine {
         return dueAfter.filter { isDue($0.key, after: $0.value, newsFrom: newsFrom[$0.key], now: now) }.keys.sorted().compactMap { key in
             guard case .node(let node) = key.subject else { return ProbeOrder(key: key, probe: nil) }
             // What a machine without an agent can say comes through the coordinator's own tools.
-            if key.probe == .disks, withoutAgent.contains(node) { return ProbeOrder(key: key, probe: nil) }
+            if key.probe == .hypervisor || key.probe == .disks && withoutAgent.contains(node) { return ProbeOrder(key: key, probe: nil) }
             return subjects.probe(key.probe, of: node, now: now, seed: seed).map { ProbeOrder(key: key, probe: $0) }
         }
     }
@@ -178,7 +178,7 @@ struct ProbeSubjects {
         case .kernel: .kernel
         case .blankness: checks[node].map { .blankness($0, seed: seed) }
         case .virtualDisks: .virtualDisks(serials: (serials[node] ?? []).sorted())
-        case .cluster, .provision, .connectivity, .talos, .secrets, .contexts, .wipe: nil
+        case .cluster, .provision, .connectivity, .talos, .hypervisor, .secrets, .contexts, .wipe: nil
         }
     }
 }

@@ -178,6 +178,10 @@ package struct StepDriver: Sendable {
                         cluster, cilium: plan.spec.versions.cilium, services: plan.spec.services.filter { $0.clusters.contains(name) },
                         plan: plan.buildDigest, leaving: leaving))
             ]
+        case (.hypervisor, .node(let name)):
+            guard let host = plan.spec.hypervisors.first(where: { $0.name == name }), let api = host.api else { return [] }
+            let client = try ProxmoxClient(api, of: name, tools: tools)
+            return [.hypervisor(try await ProxmoxObserver(client: client, host: host, spec: plan.spec).observe())]
         case (.talos, .cluster(let name)):
             guard let cluster = plan.spec.cluster(name) else { return [] }
             let facts = await TalosObserver(tools: tools, cluster: cluster).observe()

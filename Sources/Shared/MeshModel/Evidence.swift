@@ -55,6 +55,8 @@ package enum ProbeKind: String, Hashable, Sendable, Codable, CaseIterable, Compa
     case virtualDisks
     // asked by the coordinator's drivers of a cluster or of the mesh
     case cluster, provision, connectivity, talos
+    /// What a hypervisor's own API says of it and of the mesh's machines on it.
+    case hypervisor
     /// What the store of secrets holds of the mesh's.
     case secrets
     /// Which contexts of the kubeconfig are the mesh's.
@@ -67,7 +69,7 @@ package enum ProbeKind: String, Hashable, Sendable, Codable, CaseIterable, Compa
     package var diesWithBoot: Bool {
         switch self {
         case .host, .disks, .links, .reach, .clock, .kernel, .blankness, .virtualDisks, .wipe: true
-        case .cluster, .provision, .connectivity, .talos, .secrets, .contexts: false
+        case .cluster, .provision, .connectivity, .talos, .hypervisor, .secrets, .contexts: false
         }
     }
 }
@@ -131,6 +133,7 @@ package enum Fact: Hashable, Sendable, Codable {
     case contexts(ContextsFact)
     case connectivity(ConnectivityFact)
     case talos(TalosFact)
+    case hypervisor(HypervisorFact)
     /// The probe ran and could not answer; the text says why. It never satisfies a gate.
     case unavailable(String)
 }

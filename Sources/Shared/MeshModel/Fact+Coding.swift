@@ -4,7 +4,7 @@
 extension Fact {
     private enum Kind: String, CodingKey, CaseIterable {
         case host, disk, wiper, blankness, wipe, virtualDisk, link, route, reach, clock, kernel, cluster, terraform, provision,
-            destruction, secrets, contexts, connectivity, talos, unavailable
+            destruction, secrets, contexts, connectivity, talos, hypervisor, unavailable
     }
 
     package init(from decoder: any Decoder) throws {
@@ -35,6 +35,7 @@ extension Fact {
         case .contexts: self = .contexts(try container.decode(ContextsFact.self, forKey: kind))
         case .connectivity: self = .connectivity(try container.decode(ConnectivityFact.self, forKey: kind))
         case .talos: self = .talos(try container.decode(TalosFact.self, forKey: kind))
+        case .hypervisor: self = .hypervisor(try container.decode(HypervisorFact.self, forKey: kind))
         case .unavailable: self = .unavailable(try container.decode(String.self, forKey: kind))
         }
     }
@@ -61,6 +62,7 @@ extension Fact {
         case .contexts(let fact): try container.encode(fact, forKey: .contexts)
         case .connectivity(let fact): try container.encode(fact, forKey: .connectivity)
         case .talos(let fact): try container.encode(fact, forKey: .talos)
+        case .hypervisor(let fact): try container.encode(fact, forKey: .hypervisor)
         case .unavailable(let words): try container.encode(words, forKey: .unavailable)
         }
     }

@@ -19,6 +19,7 @@ extension Fact {
         case (.reach(let mine), .reach(var theirs)):
             theirs.roundTrip = mine.roundTrip
             return mine == theirs
+        case (.hypervisor(let mine), .hypervisor(let theirs)): return mine.says(sameAs: theirs)
         case (.talos(let mine), .talos(let theirs)): return mine.says(sameAs: theirs)
         default: return self == other
         }

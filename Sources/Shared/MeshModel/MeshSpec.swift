@@ -84,17 +84,36 @@ package struct MeshSpec: Hashable, Sendable, Codable {
                 self.network = network
             }
         }
+        /// How the coordinator asks Proxmox itself.
+        package struct API: Hashable, Sendable, Codable {
+            /// `https://HOST:PORT`.
+            package var server: String
+            /// Proxmox' own name of this host; absent when it is `name`.
+            package var node: String?
+            /// A PEM file with the CA that its certificate comes from, relative to the directory of mesh.yaml; absent for the system's roots.
+            package var authority: String?
+            /// Where `USER@REALM!TOKENID=SECRET` is read.
+            package var token: Service.SecretReference
+            package init(server: String, node: String? = nil, authority: String? = nil, token: Service.SecretReference) {
+                self.server = server
+                self.node = node
+                self.authority = authority
+                self.token = token
+            }
+        }
         package var name: NodeID
         package var kind: Kind
         package var address: IPAddress
         package var capacity: Capacity?
         package var bridges: [Bridge]
+        /// Absent where Proxmox is not asked.
+        package var api: API?
         /// Absent where the agent is installed.
         package var agent: Node.Agent?
         package var hasAgent: Bool { agent != Node.Agent.none }
         package init(
             name: NodeID, kind: Kind = .proxmox, address: IPAddress, capacity: Capacity? = nil, bridges: [Bridge] = [],
-            agent: Node.Agent? = nil
+            agent: Node.Agent? = nil, api: API? = nil
         ) {
             self.name = name
             self.kind = kind
@@ -102,6 +121,7 @@ package struct MeshSpec: Hashable, Sendable, Codable {
             self.capacity = capacity
             self.bridges = bridges
             self.agent = agent
+            self.api = api
         }
     }
 

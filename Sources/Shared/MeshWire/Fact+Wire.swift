@@ -36,7 +36,7 @@ extension Fact {
         case .wiper(let fact): wire.wiper = fact.wire
         case .blankness(let fact): wire.blankness = fact.wire
         case .virtualDisk(let fact): wire.virtualDisk = fact.wire
-        case .cluster, .terraform, .provision, .destruction, .secrets, .contexts, .connectivity, .talos:
+        case .cluster, .terraform, .provision, .destruction, .secrets, .contexts, .connectivity, .talos, .hypervisor:
             wire.unavailable = "facts about clusters do not travel on the agent link"
         case .wipe: wire.unavailable = "the account of a wipe travels as a report"
         case .unavailable(let words): wire.unavailable = words.shortened(to: WireField.longestText)

@@ -23,19 +23,7 @@ struct ServiceValues: Sendable {
     }
 
     private func read(_ reference: MeshSpec.Service.SecretReference, key: String) throws -> String {
-        switch reference {
-        case .environment(let variable):
-            guard let text = tools.variable(variable), !text.isEmpty else {
-                throw ServiceError.secret(key: key, problem: "is to come from \(variable), which is not set for the coordinator")
-            }
-            return text
-        case .file(let path):
-            guard let bytes = try tools.files.read(tools.absolute(path), limit: 1 << 20) else {
-                throw ServiceError.secret(key: key, problem: "is to come from \(tools.absolute(path)), which is not there")
-            }
-            let text = String(decoding: bytes, as: UTF8.self)
-            return text.hasSuffix("\n") ? String(text.dropLast()) : text
-        }
+        try tools.secret(reference, key: key)
     }
 
     /// `a.b.c` as nested maps; `\.` is a dot within a key, as Helm's `--set` has it.
@@ -88,6 +76,25 @@ struct ServiceValues: Sendable {
         case (.integer(let a), .number(let b)), (.number(let b), .integer(let a)): Double(a) == b
         case (.list(let a), .list(let b)): a.count == b.count && zip(a, b).allSatisfy { differences(planned: $0, installed: $1).isEmpty }
         default: left == right
+        }
+    }
+}
+
+extension Toolbox {
+    /// The text that mesh.yaml keeps elsewhere. `key`: what it is for, for the message.
+    func secret(_ reference: MeshSpec.Service.SecretReference, key: String) throws -> String {
+        switch reference {
+        case .environment(let name):
+            guard let text = variable(name), !text.isEmpty else {
+                throw ServiceError.secret(key: key, problem: "is to come from \(name), which is not set for the coordinator")
+            }
+            return text
+        case .file(let path):
+            guard let bytes = try files.read(absolute(path), limit: 1 << 20) else {
+                throw ServiceError.secret(key: key, problem: "is to come from \(absolute(path)), which is not there")
+            }
+            let text = String(decoding: bytes, as: UTF8.self)
+            return text.hasSuffix("\n") ? String(text.dropLast()) : text
         }
     }
 }
