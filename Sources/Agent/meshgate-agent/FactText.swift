@@ -14,7 +14,8 @@ enum FactText {
             case .disk, .virtualDisk, .link, .route, .reach: break  // One table of all of them, below.
             case .wiper(let wiper): sections.append(wiper.disarmed.map { "wiper: DISARMED, \(printable($0))\n" } ?? "wiper: armed\n")
             // A coordinator's facts, and those that nobody asks for by hand.
-            case .cluster, .terraform, .provision, .destruction, .secrets, .contexts, .connectivity, .talos, .hypervisor, .blankness, .wipe: break
+            case .cluster, .terraform, .provision, .destruction, .secrets, .contexts, .connectivity, .talos, .hypervisor, .blankness, .wipe:
+                break
             case .unavailable(let why): sections.append("not available: \(printable(why))\n")
             }
         }

@@ -27,7 +27,7 @@ extension ProbeKind {
         case .links, .reach: .net
         case .host, .clock, .kernel: .host
         case .disks, .virtualDisks: .disk
-        case .blankness, .cluster, .provision, .connectivity, .talos, .secrets, .contexts, .wipe: nil
+        case .blankness, .cluster, .provision, .connectivity, .talos, .hypervisor, .secrets, .contexts, .wipe: nil
         }
     }
 }

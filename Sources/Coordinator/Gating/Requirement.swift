@@ -321,7 +321,9 @@ package enum Requirement: Hashable, Sendable, Codable {
     /// opened. Gates before a wipe, before a first install and before a teardown are meant to be true once.
     package var isGround: Bool {
         switch self {
-        case .clockWithin, .kernelFit, .link, .address, .defaultRoute, .bridgeCarries, .reaches, .kernelTracing, .kernelModule: true
+        case .clockWithin, .kernelFit, .link, .address, .defaultRoute, .bridgeCarries, .guestUnique, .guestAsPlanned, .reaches,
+            .kernelTracing, .kernelModule:
+            true
         case .agentReady, .bootStable, .diskIdentity, .diskUnused, .diskBlank, .diskWitness, .osdRetired, .blankProven, .wiperArmed,
             .warranted,
             .clustersDistinct, .nodesRegistered, .kubeProxyAbsent, .gatewayBundle, .ciliumHealthy, .ciliumConfig, .ciliumResources,
@@ -330,7 +332,7 @@ package enum Requirement: Hashable, Sendable, Codable {
             .meshConnected, .connectivity, .terraformReady, .stateLocked, .provisionSafe, .provisioned, .serviceDeployed, .serviceWorks,
             .serviceUnclaimed, .podSecurity, .servingCertificates, .cephHealthy, .talosRelease, .machinesRunning, .etcdBootstrapped,
             .awaitingBootstrap, .etcdHealthy, .kubePrism, .talosManifests, .teardownWarranted, .lossesWarranted, .credentialsFit,
-            .secretsReadable, .secretsStored, .secretsGone, .noOrphans, .gone, .hostClean, .osdsAway:
+            .secretsReadable, .secretsStored, .secretsGone, .noOrphans, .gone, .hostClean, .osdsAway, .room:
             false
         }
     }

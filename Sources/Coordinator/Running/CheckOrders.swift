@@ -29,7 +29,7 @@ extension ProbeKind {
     package var isWhole: Bool {
         switch self {
         case .host, .disks, .links, .clock, .kernel: true
-        case .reach, .blankness, .virtualDisks, .cluster, .provision, .connectivity, .talos, .secrets, .contexts, .wipe: false
+        case .reach, .blankness, .virtualDisks, .cluster, .provision, .connectivity, .talos, .hypervisor, .secrets, .contexts, .wipe: false
         }
     }
 }
