@@ -142,6 +142,25 @@ struct LinkJudgeTests {
         expect(judge([clock(5000, roundTrip: 200)], .clock).judge(wanted), .skewed, "ahead of")
     }
 
+    @Test("clocks of a storage cluster are compared with each other, and both ends of a spread that is too wide are told")
+    func together() throws {
+        let nodes = try ["a", "b", "c"].map { try SmallMesh.need(NodeID($0)) }
+        func verdict(_ ahead: [Int64], roundTrip: Int64 = 2) -> Verdict {
+            let items = zip(nodes, ahead).map { node, ahead in
+                Evidence(
+                    subject: .node(node), probe: .clock, bootID: boot, takenAt: noon, facts: [clock(ahead, roundTrip: roundTrip)])
+            }
+            return judge([], others: items).judge(.clocksTogether(nodes, TimeSpan(.milliseconds(50))))
+        }
+        #expect(verdict([5000, 5040, 5010]) == .pass, "that all differ from the coordinator is no matter of theirs")
+        #expect(verdict([0, 51, 0]) == .pass, "the doubt of both counts in their favour")
+        guard case .hold(let reasons) = verdict([-40, 40, 0]) else { return #expect(Bool(false), "two clocks 80 ms apart passed") }
+        #expect(reasons.map(\.subject) == [.node(nodes[1]), .node(nodes[0])])
+        #expect(reasons[0].detail.contains("the clock of b is 80ms ahead of that of a; at most 50ms"), "\(reasons)")
+        guard case .unknown = verdict([0, 0, 0], roundTrip: 102) else { return #expect(Bool(false), "uncertain clocks passed") }
+        guard case .unknown = verdict([0, 0]) else { return #expect(Bool(false), "a clock that nobody asked passed") }
+    }
+
     @Test("the kernel's word that nothing keeps the clock is told, and who is the odd one is seen by the majority")
     func oddOne() throws {
         let wanted = Requirement.clockWithin(node, TimeSpan(.milliseconds(50)))

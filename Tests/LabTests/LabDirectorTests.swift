@@ -121,6 +121,9 @@ struct LabDirectorTests {
         "wrong default routes are mended once; a cable is pulled under the first Cilium that is done, and plugged in where its loss is felt"
     )
     func ground() {
+        var kernel = LabDirector(.missingOption)
+        #expect(kernel.react(to: held(cilium, "G-HST-04", "unfit")).contains(.restoreOption))
+        #expect(!kernel.react(to: held(cilium, "G-HST-04", "unfit")).contains(.restoreOption))
         var routes = LabDirector(.defaultRoutes)
         #expect(routes.react(to: held(cilium, "G-NET-02", "absent")).contains(.repairRoutes))
         #expect(!routes.react(to: held(cilium, "G-NET-02", "mismatch")).contains(.repairRoutes))
@@ -139,6 +142,7 @@ struct LabDirectorTests {
     @Test("the director's words are the product's")
     func words() {
         #expect(GateID(rawValue: LabDirector.routeGate) == .address && GateID(rawValue: LabDirector.linkGate) == .link)
+        #expect(GateID(rawValue: LabDirector.kernelGate) == .kernel && Reason.Code(rawValue: "unfit") == .unfit)
     }
 
     @Test("a run that failed, or in which the promised fault did not show, is not as promised")

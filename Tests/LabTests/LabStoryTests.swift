@@ -15,7 +15,7 @@ struct LabStoryTests {
 
     @Test(
         "goes as promised and leaves nothing behind", .timeLimit(.minutes(5)),
-        arguments: [LabScenario.tour, .clockSkew, .caMismatch, .defaultRoutes, .lostLink])
+        arguments: [LabScenario.tour, .clockSkew, .caMismatch, .missingOption, .defaultRoutes, .lostLink])
     func story(scenario: LabScenario) async throws { try await play(scenario) }
 
     @Test(

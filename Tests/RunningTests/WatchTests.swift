@@ -35,13 +35,7 @@ struct WatchTests {
     private func isDone(_ play: Play) -> Bool { play.machine.run?[cilium]?.status.isDone ?? false }
 
     /// As an agent tells it, unasked.
-    private func tellLinks(_ play: inout Play) throws {
-        // Later than what may have been asked in this very second.
-        let moment = play.now.advanced(by: .milliseconds(500))
-        let evidence = try SmallMesh.need(
-            play.world.answer(ProbeOrder(key: EvidenceKey(.node(node), .links), probe: .links), now: moment))
-        play.take(.evidence(evidence))
-    }
+    private func tellLinks(_ play: inout Play) { play.tellLinks(of: node) }
 
     private func regressions(_ play: Play) -> [String] {
         play.journal.compactMap { record in
@@ -58,7 +52,7 @@ struct WatchTests {
         var play = try play()
         tick(&play, until: isDone)
         play.world.machines[node]?.linkDown = true
-        try tellLinks(&play)
+        tellLinks(&play)
         let lost = try SmallMesh.need(play.machine.run?[cilium]?.regression)
         #expect(lost.verdict.reasons.map(\.gate) == [.link])
         #expect(lost.verdict.reasons[0].detail == "ens18 of wrk-e-1 has no carrier" && !lost.verdict.reasons[0].remedy.isEmpty)
@@ -66,7 +60,7 @@ struct WatchTests {
         #expect(regressions(play) == ["east/cilium lost G-NET-01"], "the same again is no news")
         play.world.machines[node]?.route = .second
         play.tick()
-        try tellLinks(&play)
+        tellLinks(&play)
         #expect(
             regressions(play).last == "east/cilium lost G-NET-02 G-NET-01" || regressions(play).last == "east/cilium lost G-NET-01 G-NET-02"
         )
@@ -83,7 +77,7 @@ struct WatchTests {
         var play = try play()
         tick(&play, until: isDone)
         play.world.machines[node]?.linkDown = true
-        try tellLinks(&play)
+        tellLinks(&play)
         var machine = RunMachine()
         for record in play.journal { machine.apply(record.entry, at: record.at) }
         #expect(machine.run?[cilium]?.regression != nil)
@@ -98,7 +92,7 @@ struct WatchTests {
         for _ in 0..<5 { play.tick() }
         #expect(regressions(play).isEmpty)
         play.world.machines[node]?.linkDown = true
-        try tellLinks(&play)
+        tellLinks(&play)
         play.world.machines[node]?.online = false
         for _ in 0..<20 { play.tick() }
         #expect(play.machine.run?[cilium]?.regression != nil)
@@ -110,7 +104,7 @@ struct WatchTests {
             var play = try play(.init(holdOnRegression: holds))
             tick(&play) { $0.machine.run?[cilium]?.status.hasBegun ?? false }
             play.world.machines[node]?.linkDown = true
-            try tellLinks(&play)
+            tellLinks(&play)
             let begun = { (play: Play) in
                 play.journal.compactMap { if case .stepStarted(let step, _) = $0.entry { step.text } else { nil } }
             }
@@ -157,7 +151,7 @@ struct WatchTests {
         tick(&play, until: isDone)
         play.take(.override(GateOverride(step: cilium, gate: .link, by: "ada", reason: "cable work", until: play.now.wall + .seconds(600))))
         play.world.machines[node]?.linkDown = true
-        try tellLinks(&play)
+        tellLinks(&play)
         #expect(regressions(play).isEmpty)
     }
 }

@@ -14,6 +14,8 @@ package enum CheckTopic: String, Hashable, Sendable, Codable, CaseIterable {
     package func node(of requirement: Requirement) -> NodeID? {
         if case .diskUnused = requirement { return nil }
         if case .hostClean = requirement { return nil }
+        // About several, none more than the others.
+        if case .clocksTogether = requirement { return nil }
         let needs = requirement.needs
         guard case .node(let node)? = needs.first?.subject, needs.allSatisfy({ $0.probe.topic == self }) else { return nil }
         return node

@@ -100,6 +100,7 @@ package struct Judge: Sendable {
         case .agentReady: return .pass
         case .bootStable(let node): return bootStable(node, found, say)
         case .clockWithin(let node, let limit): return clockWithin(node, limit.duration, found, say)
+        case .clocksTogether(let nodes, let limit): return clocksTogether(nodes, limit.duration, found, say)
         case .kernelFit(let node, let options): return kernelFit(node, options, found, say)
         case .link(let node, let name, let mac, let mtu): return link(node, name, mac, mtu, found, say)
         case .address(let node, let address, let network): return hasAddress(node, address, network, found, say)

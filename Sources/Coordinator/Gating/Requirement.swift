@@ -7,6 +7,8 @@ package enum Requirement: Hashable, Sendable, Codable {
     case agentReady(NodeID)
     case bootStable(NodeID)
     case clockWithin(NodeID, TimeSpan)
+    /// No two of these nodes' clocks are further apart, whatever the coordinator's says.
+    case clocksTogether([NodeID], TimeSpan)
     case kernelFit(NodeID, options: [String])
     case link(NodeID, name: String, mac: MACAddress?, mtu: Int)
     /// `network`: the range that the address is to stand in; absent in plans of earlier versions.
@@ -124,6 +126,7 @@ package enum Requirement: Hashable, Sendable, Codable {
     private enum AgentReadyCodingKeys: String, CodingKey { case _0 = "node" }
     private enum BootStableCodingKeys: String, CodingKey { case _0 = "node" }
     private enum ClockWithinCodingKeys: String, CodingKey { case _0 = "node", _1 = "limit" }
+    private enum ClocksTogetherCodingKeys: String, CodingKey { case _0 = "nodes", _1 = "limit" }
     private enum KernelFitCodingKeys: String, CodingKey { case _0 = "node", options }
     private enum LinkCodingKeys: String, CodingKey { case _0 = "node", name, mac, mtu }
     private enum AddressCodingKeys: String, CodingKey { case _0 = "node", _1 = "address", network }
@@ -229,7 +232,7 @@ package enum Requirement: Hashable, Sendable, Codable {
         switch self {
         case .agentReady: .agentReady
         case .bootStable: .bootStable
-        case .clockWithin: .clock
+        case .clockWithin, .clocksTogether: .clock
         case .kernelFit: .kernel
         case .link: .link
         case .address, .defaultRoute: .address
@@ -304,7 +307,8 @@ package enum Requirement: Hashable, Sendable, Codable {
             .clustermeshReady, .provisioned, .serviceDeployed, .podSecurity, .talosRelease, .kubePrism, .talosManifests,
             .kubeProxyCoherent, .versionSkew, .secretsStored:
             true
-        case .agentReady, .bootStable, .clockWithin, .kernelFit, .link, .address, .defaultRoute, .room, .reaches, .diskIdentity,
+        case .agentReady, .bootStable, .clockWithin, .clocksTogether, .kernelFit, .link, .address, .defaultRoute, .room, .reaches,
+            .diskIdentity,
             .diskUnused,
             .diskBlank,
             .diskWitness, .osdRetired, .blankProven, .wiperArmed, .warranted, .clustersDistinct, .kubeProxyAbsent, .ciliumHealthy,
@@ -321,7 +325,8 @@ package enum Requirement: Hashable, Sendable, Codable {
     /// opened. Gates before a wipe, before a first install and before a teardown are meant to be true once.
     package var isGround: Bool {
         switch self {
-        case .clockWithin, .kernelFit, .link, .address, .defaultRoute, .bridgeCarries, .guestUnique, .guestAsPlanned, .reaches,
+        case .clockWithin, .clocksTogether, .kernelFit, .link, .address, .defaultRoute, .bridgeCarries, .guestUnique, .guestAsPlanned,
+            .reaches,
             .kernelTracing, .kernelModule:
             true
         case .agentReady, .bootStable, .diskIdentity, .diskUnused, .diskBlank, .diskWitness, .osdRetired, .blankProven, .wiperArmed,
@@ -350,6 +355,7 @@ package enum Requirement: Hashable, Sendable, Codable {
         switch self {
         case .agentReady(let node), .bootStable(let node): [EvidenceKey(.node(node), .host)]
         case .clockWithin(let node, _): [EvidenceKey(.node(node), .clock)]
+        case .clocksTogether(let nodes, _): nodes.map { EvidenceKey(.node($0), .clock) }
         case .kernelFit(let node, _), .kernelTracing(let node), .kernelModule(let node, _): [EvidenceKey(.node(node), .kernel)]
         case .link(let node, _, _, _), .address(let node, _, _), .defaultRoute(let node, _, _, _), .hostClean(let node),
             .bridgeCarries(let node, _, _, _):

@@ -84,6 +84,9 @@ package struct LabAgents: Sendable {
 
     private var hypervisorHome: String { paths.agents + "/" + LabTopology.hypervisor }
 
+    /// What the node sees as /, seen from outside.
+    func root(of node: LabTopology.Node) throws -> String { "/proc/\(try processes.initProcess(of: node).pid)/root" }
+
     /// Stops the agent, not the wiper.
     package func stopAgent(on node: LabTopology.Node) throws { try processes.stop(agentName(node)) }
 

@@ -66,6 +66,10 @@ struct LabCrew: Sendable {
             try await fault.dropVLAN(of: victim)
             story.tell("the switch port of \(victim.name) has lost its VLAN", .bad)
         }
+        if plan.mode == .full, scenario.lacksOption, let victim = topology.nodes.last {
+            try kernel(of: victim).hide()
+            story.tell("the kernel of \(victim.name) comes without CONFIG_\(LabKernel.option)", .bad)
+        }
         if plan.mode == .full, scenario.losesRoutes { try await spoilRoutes(story) }
     }
 
@@ -82,6 +86,10 @@ struct LabCrew: Sendable {
             }
         case .repairVLAN: try await repairVLANs(story)
         case .rightClock: try rightClocks(story)
+        case .restoreOption:
+            guard let victim = topology.nodes.last else { return }
+            try kernel(of: victim).restore()
+            story.tell("\(victim.name) runs a kernel with CONFIG_\(LabKernel.option)", .good)
         case .repairRoutes: try await repairRoutes(story)
         case .pullCable(let step): try await pullCable(under: step, story)
         case .plugCable: try await plugCables(story)
@@ -123,6 +131,8 @@ struct LabCrew: Sendable {
             story.tell("the VLAN on the port of \(node.name) is repaired; it had swallowed \(frames) frames", .good)
         }
     }
+
+    private func kernel(of node: LabTopology.Node) throws -> LabKernel { LabKernel(root: try agents.root(of: node)) }
 
     private func rightClocks(_ story: LabStory) throws {
         for skew in plan.skews {

@@ -12,6 +12,7 @@ package struct LabDirector: Hashable, Sendable {
         case approve(StepID)
         case repairVLAN
         case rightClock
+        case restoreOption
         /// Look at the nodes by hand, then give each its one default route.
         case repairRoutes
         /// Pull the cable of a node of the cluster whose step this is.
@@ -29,6 +30,7 @@ package struct LabDirector: Hashable, Sendable {
     /// The gates of addresses with default routes, and of links.
     package static let routeGate = "G-NET-02"
     package static let linkGate = "G-NET-01"
+    package static let kernelGate = "G-HST-04"
     /// How a step says that it waits because ground below it was lost.
     package static let lostGround = "has given way"
     /// How `meshgate apply` says that a coordinator has come back.
@@ -74,6 +76,7 @@ package struct LabDirector: Hashable, Sendable {
         }
         wants(scenario.losesVLAN, .repairVLAN, "the missing VLAN held no step")
         wants(scenario.skewsClock, .rightClock, "the wrong clock held no step")
+        wants(scenario.lacksOption, .restoreOption, "the kernel without its option held no step")
         wants(scenario.losesRoutes, .repairRoutes, "the wrong default routes held no step")
         wants(scenario.losesLink, .plugCable, "the lost link held no step")
         wants(scenario.hasForeignCA, .removeForeignCA, "the foreign CA held no step")
@@ -139,6 +142,9 @@ package struct LabDirector: Hashable, Sendable {
         let isSilence = reasons.allSatisfy { $0.code != "unreachable" || !$0.detail.contains("refused") }
         if scenario.losesVLAN, codes.contains("unreachable"), isSilence { answers.append(.repairVLAN) }
         if scenario.skewsClock, codes.contains("skewed") { answers.append(.rightClock) }
+        if scenario.lacksOption, reasons.contains(where: { $0.gate == Self.kernelGate && $0.code == "unfit" }) {
+            answers.append(.restoreOption)
+        }
         if scenario.losesRoutes, reasons.contains(where: { $0.gate == Self.routeGate }) { answers.append(.repairRoutes) }
         if scenario.losesLink, reasons.contains(where: { $0.gate == Self.linkGate && $0.detail.contains(Self.lostGround) }) {
             answers.append(.plugCable)

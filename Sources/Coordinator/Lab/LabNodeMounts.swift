@@ -47,10 +47,12 @@ struct LabNodeMounts {
         }
     }
 
+    /// Where the copy lies that the node is shown.
+    static let kernelConfiguration = "/dev/lab-kernel-config"
     private static let storageOptions = Array("\nCONFIG_BLK_DEV_RBD=y\nCONFIG_CEPH_LIB=y\n".utf8)
 
     private func replace(_ path: String, with bytes: [UInt8]) throws {
-        let copy = "/dev/lab-kernel-config"
+        let copy = Self.kernelConfiguration
         let descriptor = open(copy, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o644)
         guard descriptor >= 0 else { throw LabError.system(doing: "write", on: copy, errno: errno) }
         let written = bytes.withUnsafeBytes { write(descriptor, $0.baseAddress, $0.count) }

@@ -8,6 +8,8 @@ package enum LabScenario: String, Hashable, Sendable, CaseIterable {
     case dirtyDisks = "dirty-disks"
     case missingVLAN = "missing-vlan"
     case clockSkew = "clock-skew"
+    /// A node whose kernel lacks an option that Cilium needs.
+    case missingOption = "missing-option"
     /// A node without a default route, and one with a second one.
     case defaultRoutes = "default-routes"
     /// A link that drops under a step that is done.
@@ -30,6 +32,7 @@ package enum LabScenario: String, Hashable, Sendable, CaseIterable {
         case .dirtyDisks: "leftover BlueStore labels, an LVM volume and an ext4 hold the wipes until a person signs warrants"
         case .missingVLAN: "one switch port lacks its VLAN: the mesh step is held until the port is repaired"
         case .clockSkew: "one node's clock is two minutes off: its steps are held until the clock is right"
+        case .missingOption: "one node's kernel cannot make VXLAN tunnels: Cilium is held until it runs another kernel"
         case .defaultRoutes: "one node has no default route and another has two: Cilium is held until each has its own"
         case .lostLink: "a link drops under Cilium: what stands on it is held at once, and goes on when the link is back"
         case .coordinatorKilled: "the coordinator is killed in the middle of the run and resumes"
@@ -47,6 +50,7 @@ package enum LabScenario: String, Hashable, Sendable, CaseIterable {
     var losesVLAN: Bool { self == .missingVLAN || self == .tour }
     var killsCoordinator: Bool { self == .coordinatorKilled || self == .tour }
     var skewsClock: Bool { self == .clockSkew }
+    var lacksOption: Bool { self == .missingOption }
     var losesRoutes: Bool { self == .defaultRoutes }
     var losesLink: Bool { self == .lostLink }
     /// Slow tools give what goes wrong a middle of a step to happen in.

@@ -7,7 +7,7 @@ import Rendering
 /// Turns a spec into a plan. Steps grow with clusters and disks, never with pairs of clusters.
 package struct Planner: Sendable {
     /// See `Plan.Body.planner`.
-    package static let version = 5
+    package static let version = 6
 
     let spec: MeshSpec
     /// Hashes schematics of the Image Factory.
@@ -388,7 +388,7 @@ package struct Planner: Sendable {
             action: .installService(service.name, name), after: [after] + storage.map { wipeStepID($0.1, of: $0.0, in: cluster) },
             gates: [.ciliumHealthy(name, version: spec.versions.cilium, nodes: cluster.nodes.count)]
                 + [.serviceUnclaimed(name, service: service.name)] + needs(of: service, on: cluster)
-                + storage.flatMap { node, disk in storageGates(node, disk, cluster) },
+                + storage.flatMap { node, disk in storageGates(node, disk, cluster) } + storageClocks(storage.map(\.0)),
             done: ends(of: service, on: name) + (storage.isEmpty ? [] : [.cephHealthy(name, osds: storage.count)]),
             deadline: TimeSpan(.seconds(1800)), settling: TimeSpan(.seconds(1800)))
     }
@@ -442,15 +442,19 @@ package struct Planner: Sendable {
         }
     }
 
-    /// Ceph's monitors warn from 50 ms of clock skew on; a disk that is not blank is refused or, worse, adopted.
+    /// Ceph's monitors warn from 50 ms of clock skew on.
+    private func storageClocks(_ nodes: [MeshSpec.Node]) -> [Requirement] {
+        var asked: [NodeID] = []
+        for node in nodes where node.hasAgent && !asked.contains(node.name) { asked.append(node.name) }
+        return asked.count < 2 ? [] : [.clocksTogether(asked, TimeSpan(.milliseconds(50)))]
+    }
+
+    /// A disk that is not blank is refused or, worse, adopted.
     private func storageGates(
         _ node: MeshSpec.Node, _ disk: MeshSpec.Node.Disk, _ cluster: MeshSpec.Cluster
     ) -> [Requirement] {
         let planned = Requirement.PlannedDisk(name: disk.name, serial: disk.serial, size: disk.size)
-        let blank: [Requirement] = [
-            .diskIdentity(node.name, planned), .diskBlank(node.name, planned, cluster: cluster.name, seenBy: way(to: node).seenBy),
-        ]
-        return node.hasAgent ? blank + [.clockWithin(node.name, TimeSpan(.milliseconds(50)))] : blank
+        return [.diskIdentity(node.name, planned), .diskBlank(node.name, planned, cluster: cluster.name, seenBy: way(to: node).seenBy)]
     }
 
     /// A cluster is compared with the first one and its neighbour, which keeps the work linear; the connect step compares all.

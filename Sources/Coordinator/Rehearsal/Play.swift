@@ -99,6 +99,13 @@ package struct Play: Sendable {
         take(.tick)
     }
 
+    /// As an agent tells unasked that something of its links changed, later than anything that it was asked in this second.
+    package mutating func tellLinks(of node: NodeID) {
+        let order = ProbeOrder(key: EvidenceKey(.node(node), .links), probe: .links)
+        guard let evidence = world.answer(order, now: now.advanced(by: .milliseconds(500))) else { return }
+        take(.evidence(evidence))
+    }
+
     @discardableResult
     package mutating func take(_ input: Input) -> InputRefusal? {
         if let refusal = machine.refusal(of: input, now: now) {

@@ -109,6 +109,7 @@ package struct Script: Sendable {
             let id = try node(words[1])
             guard ["down", "up"].contains(words[2]) else { throw fault("a link goes `down` or `up`") }
             play.world.machines[id]?.linkDown = words[2] == "down"
+            play.tellLinks(of: id)
         case ("route", 3):
             let id = try node(words[1])
             guard let route = RehearsedWorld.Route(rawValue: words[2]) else {
