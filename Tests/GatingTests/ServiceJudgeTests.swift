@@ -129,6 +129,38 @@ struct ServiceJudgeTests {
         #expect(word(try judge(requirement) { _ in }) == "unknown")
     }
 
+    @Test("a host that is not listed holds, a list that nobody could read is unknown, and more hosts than are kept never pass")
+    func egress() throws {
+        func verdict(_ listed: [String], _ hosts: [String]?) throws -> Verdict {
+            let patterns = try listed.map { try SmallMesh.need(HostPattern($0)) }
+            let names = try hosts.map { Set(try $0.map { try SmallMesh.need(HostName($0)) }) }
+            return try judge(.egressListed(try east(), service: "robusta", hosts: patterns)) {
+                $0.services = ["robusta": ServiceFact(works: true, detail: "", differences: [], egress: names.map(ServiceFact.Egress.init))]
+            }
+        }
+        #expect(try verdict(["*.robusta.dev"], ["api.robusta.dev", "relay.robusta.dev"]).passes)
+        #expect(try verdict([], []).passes)
+        #expect(word(try verdict(["*.robusta.dev"], nil)) == "unknown")
+        let held = try verdict(["api.robusta.dev"], ["api.robusta.dev", "exfil.example"])
+        #expect(held.reasons.map(\.gate.rawValue) == ["G-D2-04"])
+        #expect(held.reasons[0].detail == "robusta on east is configured to talk to exfil.example, which mesh.yaml does not list")
+        #expect(held.reasons[0].remedy.hasPrefix("add it to `egress` of robusta in mesh.yaml"))
+        #expect(word(held) == "hold")
+        // Ten that are not listed are named and counted, and none is forgotten.
+        let many = try verdict([], (0..<12).map { "h\($0).example" })
+        #expect(many.reasons.count == 9 && many.reasons.last?.detail.contains("talk to 4 more") == true)
+        // What was not kept may be anything.
+        #expect(word(try judge(.egressListed(try east(), service: "robusta", hosts: [])) { _ in }) == "unknown")
+        let suffix = try SmallMesh.need(HostPattern("*.a.example"))
+        let cut = ServiceFact.Egress(Set((0..<70).compactMap { HostName("h\($0).a.example") }))
+        #expect(cut.hosts.count == 64 && cut.more == 6)
+        #expect(
+            word(
+                try judge(.egressListed(try east(), service: "robusta", hosts: [suffix])) {
+                    $0.services = ["robusta": ServiceFact(works: true, detail: "", differences: [], egress: cut)]
+                }) == "hold")
+    }
+
     @Test("a namespace admits what needs its level or less, and one without a label is not believed")
     func podSecurity() throws {
         func verdict(_ level: PodSecurity, _ label: String?) throws -> String {

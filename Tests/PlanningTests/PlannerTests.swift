@@ -33,6 +33,87 @@ struct PlannerTests {
         #expect(try SmallMesh.need(plan.steps.first { $0.id.text == "east/nodes" }).after.map(\.text) == ["east/bootstrap"])
     }
 
+    @Test("a phase that a service names waits for Cilium on the service's clusters, and no machine waits for it")
+    func servicePhase() throws {
+        let spec = try SmallMesh.withObjectStore(services: true)
+        let plan = plan(spec)
+        #expect(PlanCheck.faults(of: plan).isEmpty)
+        let provisions = plan.steps.filter { if case .provision = $0.action { true } else { false } }
+        #expect(provisions.map(\.id.text) == ["mesh/provision/machines", "mesh/service-object-store"])
+        #expect(try SmallMesh.need(plan.steps.first { $0.id.text == "east/bootstrap" }).after.map(\.text) == ["mesh/provision/machines"])
+        let step = provisions[1]
+        #expect(step.after.map(\.text) == ["east/cilium", "west/cilium"])
+        #expect(step.gates.map(\.gate.rawValue) == ["G-CIL-01", "G-CIL-01", "G-TF-01", "G-TF-03", "G-TF-02", "G-UND-01"])
+        #expect(step.done == [.provisioned(directory: "tf", phase: "object-store", service: "object-store")])
+        #expect(step.terraform?.key == EvidenceKey(.service("object-store"), .provision))
+        #expect(provisions[0].terraform?.key == EvidenceKey(.mesh, .provision))
+        // The next service on each cluster waits for it.
+        for name in ["east", "west"] {
+            let rook = try SmallMesh.need(plan.steps.first { $0.id.text == name + "/service-rook-ceph" })
+            #expect(rook.after.first?.text == "mesh/service-object-store")
+        }
+        // Evidence of the machines' phase is not asked of the service's, and the other way round.
+        #expect(!provisions[0].gates.flatMap(\.needs).contains(EvidenceKey(.service("object-store"), .provision)))
+        #expect(!(step.gates + step.done).flatMap(\.needs).contains(EvidenceKey(.mesh, .provision)))
+    }
+
+    @Test("a service of the catalogue that Terraform brings has the catalogue's needs and functional probe")
+    func servicePhaseOfTheCatalogue() throws {
+        var spec = try SmallMesh.withObjectStore()
+        spec.services[0] = .init(
+            name: "rook-ceph", source: .terraform(phase: "object-store"), clusters: [spec.clusters[0].name],
+            egress: [try SmallMesh.need(HostPattern("*.example.com"))])
+        let plan = plan(spec)
+        #expect(PlanCheck.faults(of: plan).isEmpty)
+        let step = try SmallMesh.need(plan.steps.first { $0.id.text == "mesh/service-rook-ceph" })
+        #expect(step.after.map(\.text) == ["east/cilium", "east/wrk-e-1/wipe-vdb", "east/wrk-e-2/wipe-vdb"])
+        let gates = Set(step.gates.map(\.gate))
+        #expect(gates.isSuperset(of: [.ciliumHealthy, .kernelModule, .diskBlank, .provisionSafe, .teardownWarrant]))
+        #expect(!gates.contains(.serviceUnclaimed))
+        #expect(step.done.map(\.gate) == [.provisioned, .podSecurity, .egress, .cephHealthy])
+        spec.services[0].name = "ollama"
+        let ollama = try SmallMesh.need(self.plan(spec).steps.first { $0.id.text == "mesh/service-ollama" })
+        #expect(ollama.done.map(\.gate) == [.provisioned, .serviceWorks, .egress])
+    }
+
+    @Test("the second pair of eyes misses Cilium's gate of a cluster, and a warrant for what Terraform takes away")
+    func servicePhaseFaults() throws {
+        let good = plan(try SmallMesh.withObjectStore())
+        func faults(_ change: (inout Step) -> Void) throws -> [String] {
+            var body = good.body
+            let index = try SmallMesh.need(body.steps.firstIndex { $0.id.text == "mesh/service-object-store" })
+            change(&body.steps[index])
+            return PlanCheck.faults(of: Plan(body: body, digest: .zero))
+        }
+        #expect(try faults { _ in }.isEmpty)
+        #expect(try faults { $0.gates.removeFirst() } == ["mesh/service-object-store lacks the gate G-CIL-01 of east"])
+        #expect(try faults { $0.gates.removeLast() } == ["mesh/service-object-store lacks the gate G-UND-01"])
+        // Gates of the machines' evidence do not stand in for the service's.
+        #expect(
+            try faults { step in
+                step.gates = step.gates.map {
+                    if case .provisionSafe(let directory, let phase, _) = $0 {
+                        .provisionSafe(directory: directory, phase: phase)
+                    } else {
+                        $0
+                    }
+                }
+            } == ["mesh/service-object-store lacks the gate G-TF-02"])
+    }
+
+    @Test("without machines of Terraform's own, phases of services alone hold up no node")
+    func onlyServicePhases() throws {
+        var spec = try SmallMesh.withObjectStore()
+        spec.provision?.phases?.removeFirst()
+        let plan = plan(spec)
+        #expect(PlanCheck.faults(of: plan).isEmpty)
+        #expect(spec.groundPhases.isEmpty)
+        #expect(try SmallMesh.need(plan.steps.first { $0.id.text == "east/bootstrap" }).after.isEmpty)
+        let down = Planner.takingDown(spec, .everything) { _ in .zero }
+        #expect(PlanCheck.faults(of: down).isEmpty)
+        #expect(down.steps.filter { $0.terraform != nil }.map(\.id.text) == ["mesh/service-object-store/undo"])
+    }
+
     @Test("seeds the CA before Cilium, installs before it enables, enables before it connects, connects before it tests")
     func order() throws {
         let plan = plan(try SmallMesh.spec())

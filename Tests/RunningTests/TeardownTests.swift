@@ -123,6 +123,72 @@ struct TeardownTests {
         #expect(again.machine.run?.changed == 0)
     }
 
+    /// The small mesh with an object store that Terraform brings once the clusters stand, built.
+    private func objectStore() throws -> RehearsedWorld {
+        var play = Play(plan: Planner.plan(try SmallMesh.withObjectStore()) { _ in .zero })
+        play.start()
+        play.apply(run: try #require(RunID("run-1")))
+        for _ in 0..<600 where play.machine.run?.isOver != true { play.tick() }
+        try #require(play.machine.run?.ending == .succeeded)
+        return play.world
+    }
+
+    private func done(_ play: Play) -> [Substring] {
+        play.transcript.filter { $0.hasSuffix(" done") }.compactMap { $0.split(separator: " ").dropFirst().first }
+    }
+
+    @Test("a service that Terraform brought goes under a warrant for its objects before Cilium does, with the machines or without")
+    func servicePhase() throws {
+        let world = try objectStore()
+        #expect(world.provisioned == ["machines", "object-store"])
+        let step = StepID("mesh", "service-object-store", "undo")
+
+        let unsigned = try takeDown(.mesh, world, signing: false)
+        guard case .held(let verdict, _) = unsigned.machine.run?[step]?.status else { return #expect(Bool(false), "not held") }
+        #expect(verdict.reasons.map(\.code) == [.needsWarrant])
+        #expect(unsigned.machine.losses(of: try #require(unsigned.plan.step(step)))?.lines == ["delete bucket.object-store"])
+        #expect(unsigned.world.provisioned.contains("object-store") && unsigned.world.clusters.values.allSatisfy(\.cilium))
+
+        let kept = try takeDown(.mesh, world)
+        #expect(kept.machine.run?.ending == .succeeded)
+        #expect(kept.world.provisioned == ["machines"])
+        #expect(kept.plan.steps.filter { $0.terraform != nil }.map(\.id) == [step])
+        let order = done(kept)
+        let mine = try #require(order.firstIndex { $0 == step.text })
+        for name in ["east/cilium/undo", "west/cilium/undo"] { #expect(try #require(order.firstIndex { $0 == name }) > mine) }
+
+        let all = try takeDown(.everything, world)
+        #expect(all.machine.run?.ending == .succeeded)
+        #expect(all.world.provisioned.isEmpty && all.world.unplugged)
+        #expect(done(all).filter { $0.contains("object-store") }.count == 1)
+        #expect(all.plan.steps.filter { $0.terraform != nil }.map(\.id.text) == [step.text, "mesh/provision/machines/undo"])
+        // No cluster answers any more, and nothing is left to be asked of them.
+        let again = try takeDown(.everything, all.world, signing: false)
+        #expect(again.machine.run?.ending == .succeeded && again.machine.run?.changed == 0)
+    }
+
+    @Test("the machines alone take no service's phase with them, and a cluster that leaves only one that is its own")
+    func servicePhaseScopes() throws {
+        let world = try objectStore()
+        #expect(teardownSteps(world.spec, .machines) == ["mesh/provision/machines/undo"])
+        let east = try #require(world.spec.clusters.first?.name)
+        #expect(!teardownSteps(world.spec, .cluster(east)).contains("mesh/service-object-store/undo"))
+        var own = world.spec
+        own.services[0].clusters = [east]
+        #expect(teardownSteps(own, .cluster(east)).contains("mesh/service-object-store/undo"))
+        #expect(teardownSteps(world.spec, .step(StepID("mesh", "service-object-store"))) == ["mesh/service-object-store/undo"])
+        // Whoever undoes Cilium undoes what stands on it.
+        #expect(teardownSteps(world.spec, .step(StepID("east", "cilium"))).contains("mesh/service-object-store/undo"))
+        let alone = try takeDown(.machines, world)
+        #expect(alone.machine.run?.ending == .succeeded && alone.world.unplugged && alone.world.provisioned == ["object-store"])
+    }
+
+    private func teardownSteps(_ spec: MeshSpec, _ scope: Purpose.Scope) -> [String] {
+        let plan = Planner.takingDown(spec, scope) { _ in .zero }
+        #expect(PlanCheck.faults(of: plan).isEmpty)
+        return plan.steps.map(\.id.text).filter { $0.contains("object-store") || $0.contains("provision") }
+    }
+
     @Test("what a hypervisor has left of the mesh is named with the command, and the teardown waits until it is gone")
     func orphans() throws {
         var spec = try machines().spec

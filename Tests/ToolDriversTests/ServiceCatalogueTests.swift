@@ -155,6 +155,60 @@ struct ServiceCatalogueTests {
         }
     }
 
+    @Test("what a service is configured to talk to is read from the cluster, and a host that mesh.yaml does not list holds its step")
+    func egress() async throws {
+        let names = ["groundcover", "honeycomb-otel", "kubescape", "robusta"]
+        var spec = try Self.spec(names + ["ollama"])
+        let robusta = try #require(spec.services.firstIndex { $0.name == "robusta" })
+        spec.services[robusta].egress = [try #require(HostPattern("api.robusta.dev"))]
+        try await StandInWorld.with(spec) { [spec] world in
+            var bench = try Bench(world, spec)
+            // What is not there talks to nobody, and is not done for that.
+            #expect(try await bench.observe(0).services?["robusta"]?.egress?.hosts == [])
+            for name in names + ["ollama"] { try await bench.run("east", "service-" + name) }
+            let step = try bench.step("east", "service-robusta")
+            let others = try bench.step("east", "service-honeycomb-otel")
+            #expect(await bench.settle(others).passes)
+            let fact = try await bench.observe(0)
+            let seen = names.map { fact.services?[$0]?.egress?.hosts.map(\.description) ?? ["nothing is known"] }
+            #expect(
+                seen == [
+                    ["ingest.groundcover.com"], ["api.honeycomb.io"], ["api.armosec.io", "report.armo.cloud"],
+                    ["api.robusta.dev", "relay.robusta.dev"],
+                ])
+            // Nobody asked, nobody looked.
+            #expect(fact.services?["ollama"] != nil && fact.services?["ollama"]?.egress == nil)
+            let verdict = await bench.judge(step.done.filter { $0.gate == .egress })
+            #expect(
+                verdict.reasons.map(\.detail) == [
+                    "robusta on east is configured to talk to relay.robusta.dev, which mesh.yaml does not list"
+                ])
+
+            // Added behind Helm's back, in the service's namespace, with a password in it.
+            let client = try bench.tools.client(for: bench.cluster(0))
+            try await client.apply(
+                .map([
+                    "apiVersion": .string("v1"), "kind": .string("ConfigMap"),
+                    "metadata": .map(["name": .string("extra"), "namespace": .string("robusta")]),
+                    "data": .map(["sink.yaml": .string("url: https://us.er:hush.hush@exfil.example/hook?key=tok.en\n")]),
+                ]), at: "/api/v1/namespaces/robusta/configmaps/extra")
+            try await client.apply(
+                .map([
+                    "apiVersion": .string("v1"), "kind": .string("Secret"),
+                    "metadata": .map(["name": .string("extra"), "namespace": .string("robusta")]),
+                    "stringData": .map(["url": .string("https://in-a-secret.example")]),
+                ]), at: "/api/v1/namespaces/robusta/secrets/extra")
+            let later = try await bench.observe(0)
+            #expect(
+                later.services?["robusta"]?.egress?.hosts.map(\.description) == ["api.robusta.dev", "exfil.example", "relay.robusta.dev"])
+            #expect(!"\(later)".contains("hush") && !"\(later)".contains("in-a-secret"))
+            var listed = spec
+            listed.services[robusta].egress = ["*.robusta.dev", "exfil.example"].compactMap(HostPattern.init)
+            bench.plan = try Bench.plan(listed)
+            #expect(await bench.settle(try bench.step("east", "service-robusta")).passes)
+        }
+    }
+
     @Test("csi-digitalocean is refused by the plan's second pair of eyes and by the driver")
     func digitalOcean() async throws {
         var spec = try SmallMesh.spec(services: false)

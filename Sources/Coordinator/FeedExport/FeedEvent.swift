@@ -158,7 +158,7 @@ private struct Facts {
 
     private mutating func place(_ subject: Subject) {
         switch subject {
-        case .mesh: break
+        case .mesh, .service: break
         case .cluster(let name): cluster = name
         case .node(let id): node = id
         }

@@ -67,6 +67,40 @@ extension Judge {
         }
     }
 
+    /// More are not named one by one.
+    private static let mostHostsNamed = 8
+
+    /// By what is configured. What a program sends to a host that is compiled into it, no configuration shows.
+    func egressListed(_ name: ClusterName, _ service: String, _ listed: [HostPattern], _ found: Found, _ say: Findings) -> Verdict {
+        with(name, found, say) { fact in
+            guard let seen = fact.services?[service]?.egress else {
+                return say.nothing(about: "the hosts that \(service) talks to", .cluster(name))
+            }
+            let foreign = seen.hosts.filter { host in !listed.contains { $0.covers(host) } }
+            let remedy = "add it to `egress` of \(service) in mesh.yaml, or take it out of what \(service) is configured with"
+            var reasons = foreign.prefix(Self.mostHostsNamed).map { host in
+                say.reason(
+                    .cluster(name), .mismatch,
+                    "\(service) on \(name) is configured to talk to \(host), which mesh.yaml does not list", remedy)
+            }
+            let unnamed = foreign.count - reasons.count
+            if unnamed > 0 {
+                reasons.append(
+                    say.reason(
+                        .cluster(name), .mismatch, "\(service) on \(name) is configured to talk to \(unnamed) more that are not listed",
+                        remedy))
+            }
+            if seen.more > 0 {
+                reasons.append(
+                    say.reason(
+                        .cluster(name), .mismatch,
+                        "\(service) on \(name) is configured to talk to \(seen.more) hosts more than are looked at, which are the first "
+                            + "\(ServiceFact.Egress.mostHosts)", "take hosts out of what \(service) is configured with"))
+            }
+            return say.pass(unless: reasons)
+        }
+    }
+
     func podSecurity(_ name: ClusterName, _ namespace: String, _ level: PodSecurity, _ found: Found, _ say: Findings) -> Verdict {
         with(name, found, say) { fact in
             guard let levels = fact.podSecurity else { return say.nothing(about: "Pod Security labels", .cluster(name)) }
@@ -74,7 +108,8 @@ extension Judge {
             return say.hold(
                 .cluster(name), .mismatch,
                 "namespace \(namespace) of \(name) enforces \(levels[namespace] ?? "nothing by a label"); its pods need \(level.rawValue)",
-                "the plan's step labels it; somebody else's label has to be taken away first")
+                "the plan's step labels it, and for a service that comes with Terraform its configuration does; somebody else's label has to "
+                    + "be taken away first")
         }
     }
 

@@ -38,7 +38,9 @@ extension Judge {
 
     func gone(_ remnant: Remnant, _ found: Found, _ say: Findings) -> Verdict {
         switch remnant {
-        case .machines(let directory, let phase): return machinesGone(directory, phase, found, say)
+        case .machines(let directory, let phase): return machinesGone(TerraformPart(directory: directory, phase: phase), found, say)
+        case .servicePhase(let service, let directory, let phase):
+            return machinesGone(TerraformPart(directory: directory, phase: phase, service: service), found, say)
         case .secrets(let names): return secretsGone(names, found, say)
         case .contexts(let names): return contextsGone(names, found, say)
         case .orphans(let guests): return noOrphans(guests, found, say)

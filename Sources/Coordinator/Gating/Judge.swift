@@ -90,7 +90,7 @@ package struct Judge: Sendable {
         case .node(let node):
             "is meshgate-agent running on \(node) and enrolled? see `meshgate status`; else `meshgate node invite \(node)`"
         case .cluster(let name): "can the coordinator reach the API server of \(name)? check its context in the kubeconfig"
-        case .mesh: "see `meshgate status` for the driver's last error"
+        case .mesh, .service: "see `meshgate status` for the driver's last error"
         }
     }
 
@@ -124,7 +124,8 @@ package struct Judge: Sendable {
         case .secretsStored(let names): return secretsStored(names, found, say)
         case .secretsGone(let names): return secretsGone(names, found, say)
         case .noOrphans(let guests): return noOrphans(guests, found, say)
-        case .lossesWarranted(let step, let directory, let phase): return lossesWarranted(step, directory, phase, found, say)
+        case .lossesWarranted(let step, let directory, let phase, let service):
+            return lossesWarranted(step, TerraformPart(directory: directory, phase: phase, service: service), found, say)
         case .gone(let remnant, nil): return gone(remnant, found, say)
         case .gone(let remnant, let directory?): return gone(remnant, with: directory, found, say)
         case .hostClean(let node): return hostClean(node, found, say)
@@ -162,14 +163,19 @@ package struct Judge: Sendable {
         case .meshConnected(let names):
             return .all(names.map { name in clustermeshConnected(name, names.filter { $0 != name }, found, say) })
         case .connectivity(let from, let to): return connectivity(from, to, found, say)
-        case .terraformReady(let directory): return terraformReady(directory, found, say)
-        case .stateLocked(let directory): return stateLocked(directory, found, say)
-        case .provisionSafe(let directory, let phase): return provisionSafe(directory, phase, found, say)
-        case .provisioned(let directory, let phase): return provisioned(directory, phase, found, say)
+        case .terraformReady(let directory, let service):
+            return terraformReady(TerraformPart(directory: directory, service: service), found, say)
+        case .stateLocked(let directory, let service):
+            return stateLocked(TerraformPart(directory: directory, service: service), found, say)
+        case .provisionSafe(let directory, let phase, let service):
+            return provisionSafe(TerraformPart(directory: directory, phase: phase, service: service), found, say)
+        case .provisioned(let directory, let phase, let service):
+            return provisioned(TerraformPart(directory: directory, phase: phase, service: service), found, say)
         case .serviceDeployed(let name, let service, let version, let release):
             return serviceDeployed(name, service, version, release, found, say)
         case .serviceWorks(let name, let service): return serviceWorks(name, service, found, say)
         case .serviceUnclaimed(let name, let service): return serviceUnclaimed(name, service, found, say)
+        case .egressListed(let name, let service, let hosts): return egressListed(name, service, hosts, found, say)
         case .podSecurity(let name, let namespace, let level): return podSecurity(name, namespace, level, found, say)
         case .servingCertificates(let name): return servingCertificates(name, found, say)
         case .kernelTracing(let node): return kernelTracing(node, found, say)

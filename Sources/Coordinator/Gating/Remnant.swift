@@ -20,6 +20,8 @@ package enum Remnant: Hashable, Sendable, Codable {
     case gatewayAPI(ClusterName)
     /// What Terraform made in a directory, or in one phase of it: machines, disks, networks.
     case machines(directory: String, phase: String? = nil)
+    /// What Terraform made for a service, in a phase of its own.
+    case servicePhase(String, directory: String, phase: String)
     /// The clusters' credentials in the store of secrets, by exact names.
     case secrets([String])
     /// The contexts of these clusters in the coordinator's kubeconfig and talosconfig.
@@ -33,6 +35,7 @@ package enum Remnant: Hashable, Sendable, Codable {
 
     private enum WorkloadsCodingKeys: String, CodingKey { case _0 = "cluster", _1 = "node" }
     private enum RegistrationCodingKeys: String, CodingKey { case _0 = "cluster", _1 = "node" }
+    private enum ServicePhaseCodingKeys: String, CodingKey { case _0 = "service", directory, phase }
     private enum SecretsCodingKeys: String, CodingKey { case _0 = "names" }
     private enum ContextsCodingKeys: String, CodingKey { case _0 = "clusters" }
     private enum OrphansCodingKeys: String, CodingKey { case _0 = "guests" }
@@ -53,7 +56,7 @@ package enum Remnant: Hashable, Sendable, Codable {
         case .connections, .membership, .clustermesh, .cilium: "cilium"
         case .hostState: "talosctl"
         case .meshCA, .ciliumResources, .gatewayAPI, .workloads, .registration: "kubernetes"
-        case .machines: "terraform"
+        case .machines, .servicePhase: "terraform"
         case .secrets: "doppler"
         case .contexts: "contexts"
         case .orphans: "you"
@@ -64,7 +67,7 @@ package enum Remnant: Hashable, Sendable, Codable {
     package var holdsData: Bool {
         switch self {
         case .service(let name, _): ServiceCatalogue.service(name)?.holdsData ?? false
-        case .machines: true
+        case .machines, .servicePhase: true
         case .connections, .membership, .clustermesh, .cilium, .hostState, .meshCA, .ciliumResources, .gatewayAPI, .secrets, .contexts,
             .orphans, .workloads, .registration:
             false
@@ -81,6 +84,8 @@ package enum Remnant: Hashable, Sendable, Codable {
         case .membership(let name, let others): ([name] + others).map { EvidenceKey(.cluster($0), .cluster) }
         case .hostState(_, let nodes): nodes.map { EvidenceKey(.node($0), .links) }
         case .machines: [EvidenceKey(.mesh, .provision)]
+        case .servicePhase(let service, let directory, let phase):
+            [TerraformPart(directory: directory, phase: phase, service: service).key]
         case .secrets: [EvidenceKey(.mesh, .secrets)]
         case .contexts: [EvidenceKey(.mesh, .contexts)]
         case .orphans(let guests): Set(guests.map(\.hypervisor)).sorted().map { EvidenceKey(.node($0), .virtualDisks) }

@@ -74,16 +74,19 @@ package enum Requirement: Hashable, Sendable, Codable {
     /// Each is connected to all the others; one requirement with each name once, so that a plan grows with clusters and not with pairs.
     case meshConnected([ClusterName])
     case connectivity(from: ClusterName, to: ClusterName)
-    case terraformReady(directory: String)
-    case stateLocked(directory: String)
-    case provisionSafe(directory: String, phase: String? = nil)
-    case provisioned(directory: String, phase: String? = nil)
+    /// `service`: whose phase it is, here and below; absent for what is applied before the clusters.
+    case terraformReady(directory: String, service: String? = nil)
+    case stateLocked(directory: String, service: String? = nil)
+    case provisionSafe(directory: String, phase: String? = nil, service: String? = nil)
+    case provisioned(directory: String, phase: String? = nil, service: String? = nil)
     /// Deployed, of this version, and with the planned values. `release`: Helm's NAMESPACE/NAME; absent for what is no chart.
     case serviceDeployed(ClusterName, service: String, version: String?, release: String? = nil)
     /// Its workloads are ready and its functional probe is answered.
     case serviceWorks(ClusterName, service: String)
     /// Nobody else has installed it.
     case serviceUnclaimed(ClusterName, service: String)
+    /// Its configuration names no host outside of the cluster but these.
+    case egressListed(ClusterName, service: String, hosts: [HostPattern])
     case podSecurity(ClusterName, namespace: String, level: PodSecurity)
     case servingCertificates(ClusterName)
     case kernelTracing(NodeID)
@@ -103,7 +106,7 @@ package enum Requirement: Hashable, Sendable, Codable {
     /// A person's signed permission for the step, by the coordinator's own list of signers.
     case teardownWarranted(StepID)
     /// What Terraform would take away in this step is nothing, or exactly what a person has signed for.
-    case lossesWarranted(StepID, directory: String, phase: String? = nil)
+    case lossesWarranted(StepID, directory: String, phase: String? = nil, service: String? = nil)
     /// The kubeconfig's context of the cluster is private, pinned to it, and does not end soon.
     case credentialsFit(ClusterName)
     /// The store answers, and shows these names where it has them.
@@ -170,6 +173,7 @@ package enum Requirement: Hashable, Sendable, Codable {
     private enum ServiceDeployedCodingKeys: String, CodingKey { case _0 = "cluster", service, version, release }
     private enum ServiceWorksCodingKeys: String, CodingKey { case _0 = "cluster", service }
     private enum ServiceUnclaimedCodingKeys: String, CodingKey { case _0 = "cluster", service }
+    private enum EgressListedCodingKeys: String, CodingKey { case _0 = "cluster", service, hosts }
     private enum PodSecurityCodingKeys: String, CodingKey { case _0 = "cluster", namespace, level }
     private enum ServingCertificatesCodingKeys: String, CodingKey { case _0 = "cluster" }
     private enum KernelTracingCodingKeys: String, CodingKey { case _0 = "node" }
@@ -182,7 +186,7 @@ package enum Requirement: Hashable, Sendable, Codable {
     private enum KubePrismCodingKeys: String, CodingKey { case _0 = "cluster", _1 = "nodes", port }
     private enum TalosManifestsCodingKeys: String, CodingKey { case _0 = "cluster", _1 = "nodes", proxy }
     private enum TeardownWarrantedCodingKeys: String, CodingKey { case _0 = "step" }
-    private enum LossesWarrantedCodingKeys: String, CodingKey { case _0 = "step", directory, phase }
+    private enum LossesWarrantedCodingKeys: String, CodingKey { case _0 = "step", directory, phase, service }
     private enum CredentialsFitCodingKeys: String, CodingKey { case _0 = "cluster" }
     private enum SecretsReadableCodingKeys: String, CodingKey { case _0 = "names" }
     private enum SecretsStoredCodingKeys: String, CodingKey { case _0 = "names" }
@@ -275,6 +279,7 @@ package enum Requirement: Hashable, Sendable, Codable {
         case .serviceDeployed: .serviceDeployed
         case .serviceWorks: .serviceWorks
         case .serviceUnclaimed: .serviceUnclaimed
+        case .egressListed: .egress
         case .podSecurity: .podSecurity
         case .servingCertificates: .servingCertificates
         case .kernelTracing: .kernelTracing
@@ -305,7 +310,7 @@ package enum Requirement: Hashable, Sendable, Codable {
         case .bridgeCarries, .guestUnique, .guestAsPlanned, .nodesRegistered, .gatewayBundle, .ciliumConfig, .ciliumResources,
             .datapathParity, .clusterIDs, .meshCAShared,
             .clustermeshReady, .provisioned, .serviceDeployed, .podSecurity, .talosRelease, .kubePrism, .talosManifests,
-            .kubeProxyCoherent, .versionSkew, .secretsStored:
+            .kubeProxyCoherent, .versionSkew, .secretsStored, .egressListed:
             true
         case .agentReady, .bootStable, .clockWithin, .clocksTogether, .kernelFit, .link, .address, .defaultRoute, .room, .reaches,
             .diskIdentity,
@@ -335,9 +340,9 @@ package enum Requirement: Hashable, Sendable, Codable {
             .commandLineFits, .versionSkew, .upgradeTurn, .kubeProxyCoherent, .bgpEstablished, .datapathParity, .clusterIDs, .meshCAFree,
             .meshCAShared, .clustermeshReady, .meshCertificates, .meshEndpoints, .meshSynced, .meshSteady, .clustermeshConnected,
             .meshConnected, .connectivity, .terraformReady, .stateLocked, .provisionSafe, .provisioned, .serviceDeployed, .serviceWorks,
-            .serviceUnclaimed, .podSecurity, .servingCertificates, .cephHealthy, .talosRelease, .machinesRunning, .etcdBootstrapped,
-            .awaitingBootstrap, .etcdHealthy, .kubePrism, .talosManifests, .teardownWarranted, .lossesWarranted, .credentialsFit,
-            .secretsReadable, .secretsStored, .secretsGone, .noOrphans, .gone, .hostClean, .osdsAway, .room:
+            .serviceUnclaimed, .egressListed, .podSecurity, .servingCertificates, .cephHealthy, .talosRelease, .machinesRunning,
+            .etcdBootstrapped, .awaitingBootstrap, .etcdHealthy, .kubePrism, .talosManifests, .teardownWarranted, .lossesWarranted,
+            .credentialsFit, .secretsReadable, .secretsStored, .secretsGone, .noOrphans, .gone, .hostClean, .osdsAway, .room:
             false
         }
     }
@@ -381,7 +386,8 @@ package enum Requirement: Hashable, Sendable, Codable {
             names.map { EvidenceKey(.cluster($0), .cluster) }
         case .nodesRegistered(let name, _, _), .kubeProxyAbsent(let name), .gatewayBundle(let name, _), .ciliumHealthy(let name, _, _),
             .ciliumConfig(let name, _), .ciliumResources(let name, _), .clustermeshReady(let name, _), .clustermeshConnected(let name, _),
-            .serviceDeployed(let name, _, _, _), .serviceWorks(let name, _), .serviceUnclaimed(let name, _), .podSecurity(let name, _, _),
+            .serviceDeployed(let name, _, _, _), .serviceWorks(let name, _), .serviceUnclaimed(let name, _), .egressListed(let name, _, _),
+            .podSecurity(let name, _, _),
             .servingCertificates(let name), .cephHealthy(let name, _), .credentialsFit(let name), .commandLineFits(let name, _),
             .upgradeTurn(let name, _, _),
             .kubeProxyCoherent(let name, _), .bgpEstablished(let name, _), .meshCertificates(let name, _):
@@ -395,7 +401,11 @@ package enum Requirement: Hashable, Sendable, Codable {
             .etcdHealthy(let name, _), .kubePrism(let name, _, _), .talosManifests(let name, _, _):
             [EvidenceKey(.cluster(name), .talos)]
         case .connectivity(let from, _): [EvidenceKey(.cluster(from), .connectivity)]
-        case .terraformReady, .stateLocked, .provisionSafe, .provisioned, .lossesWarranted: [EvidenceKey(.mesh, .provision)]
+        case .terraformReady(let directory, let service), .stateLocked(let directory, let service):
+            [TerraformPart(directory: directory, service: service).key]
+        case .provisionSafe(let directory, let phase, let service), .provisioned(let directory, let phase, let service),
+            .lossesWarranted(_, let directory, let phase, let service):
+            [TerraformPart(directory: directory, phase: phase, service: service).key]
         }
     }
 }

@@ -52,7 +52,7 @@ func pinnedSources(_ spec: MeshSpec) -> [Finding] {
             else { return [] }
             let key = if case .manifest = service.source { "manifest" } else { "playbook" }
             return [moving(address, "\(path).\(key)")]
-        case .builtIn: return []
+        case .terraform, .builtIn: return []
         }
     }
 }
@@ -70,6 +70,7 @@ func digitalOceanDriver(_ spec: MeshSpec) -> [Finding] {
             case .chart: ".chart.name"
             case .manifest: ".manifest"
             case .playbook: ".playbook"
+            case .terraform: ".terraform.phase"
             case .builtIn: ""
             }
         return [.error("L-CSI-1", path + key, refusal)]

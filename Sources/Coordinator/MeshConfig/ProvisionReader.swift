@@ -20,11 +20,15 @@ extension SpecReader {
         }
     }
 
+    /// The list of phases as it stands in the file, if there is one.
+    func phaseItems(_ spec: Section) -> [YAMLTree] {
+        guard case .list(let items)? = spec.value("provision")?.entry("terraform")?.value.entry("phases")?.value.content else { return [] }
+        return items
+    }
+
     private func readPhases(_ terraform: Section) -> [MeshSpec.Provision.Phase]? {
         guard terraform.has("phases") else { return nil }
-        var names = NameBook("phase", list: "provision.terraform.phases")
         return terraform.items("phases").enumerated().compactMap { index, item -> MeshSpec.Provision.Phase? in
-            names.claim(item, log: log)
             let keys = ["name", "addresses", "variables", "createsOnly"]
             guard let section = Section(item, item.title("phase", index), keys: keys, log: log) else { return nil }
             let addresses = section.list("addresses", .terraformAddress) ?? []

@@ -10,9 +10,10 @@ struct ServiceReader {
     let all: [ClusterName]
 
     private static let keys = [
-        "name", "chart", "manifest", "playbook", "clusters", "namespace", "values", "secretValues", "sha256", "venv",
+        "name", "chart", "manifest", "playbook", "terraform", "clusters", "namespace", "values", "secretValues", "sha256", "venv",
+        "egress",
     ]
-    private static let sources = ["chart", "manifest", "playbook"]
+    private static let sources = ["chart", "manifest", "playbook", "terraform"]
 
     func read(_ item: YAMLTree, _ index: Int) -> MeshSpec.Service? {
         guard let section = Section(item, item.title("service", index), keys: Self.keys, log: log) else { return nil }
@@ -31,11 +32,12 @@ struct ServiceReader {
         guard given.count == 1 else {
             let problem = given.isEmpty ? "has no source" : "has more than one source (\(given.joined(separator: ", ")))"
             let hint = given.isEmpty ? unknownName(service) : ""
-            log.add(service.place, "\(service.title) \(problem); it wants one of chart, manifest or playbook\(hint)")
+            log.add(service.place, "\(service.title) \(problem); it wants one of chart, manifest, playbook or terraform\(hint)")
             return nil
         }
         if given == ["manifest"] { return service.required("manifest", .text).map { .manifest(path: $0) } }
         if given == ["playbook"] { return service.required("playbook", .text).map { .playbook(path: $0) } }
+        if given == ["terraform"] { return readPhase(service, known) }
         guard let chart = service.section("chart", keys: ["repo", "name", "version"]) else { return nil }
         var origin: (repository: String, name: String)?
         if case .chart(let repository, let name, _)? = known?.origin { origin = (repository, name) }
@@ -43,6 +45,15 @@ struct ServiceReader {
         let name = origin == nil ? chart.required("name", .text) : chart.optional("name", .text) ?? origin?.name
         guard let version = chart.required("version", .text), let repository, let name else { return nil }
         return .chart(repository: repository, name: name, version: version)
+    }
+
+    private func readPhase(_ service: Section, _ known: CatalogueService?) -> MeshSpec.Service.Source? {
+        guard let section = service.section("terraform", keys: ["phase"]) else { return nil }
+        if known?.origin == .builtIn {
+            log.add(section.place, "\(service.title) is what Meshgate itself brings; \"terraform\" means nothing for it")
+            return nil
+        }
+        return section.required("phase", .name).map { .terraform(phase: $0) }
     }
 
     /// What the catalogue says is written into the spec, so that a plan means the same for ever.
@@ -70,12 +81,14 @@ struct ServiceReader {
         service.namespace = section.optional("namespace", .name)
         service.sha256 = section.optional("sha256", Form<Digest>.sha256)
         service.virtualEnvironment = section.optional("venv", .text)
+        service.egress = section.list("egress", Form<HostPattern>.value)
         if let values = section.value("values") { service.values = HelmValueReader(log: log).readMap(values, title: section.title) }
         if let secrets = section.value("secretValues") { service.secretValues = readSecrets(secrets, section) }
         switch service.source {
         case .chart: unwanted(["venv"], section, "a chart")
         case .manifest: unwanted(["venv", "values", "secretValues"], section, "a manifest")
         case .playbook: unwanted(["sha256", "namespace"], section, "a playbook")
+        case .terraform: unwanted(["venv", "values", "secretValues", "sha256"], section, "a phase of Terraform")
         case .builtIn: unwanted(["venv", "values", "secretValues", "sha256", "namespace"], section, "what Meshgate itself brings")
         }
     }

@@ -8,6 +8,7 @@ struct SpecReader {
     private var networks = NameBook("network", list: "spec.networks")
     private var hypervisors = NameBook("hypervisor", list: "spec.hypervisors")
     private var clusters = NameBook("cluster", list: "spec.clusters")
+    private var phases = NameBook("phase", list: "provision.terraform.phases")
 
     init(log: FaultLog) { self.log = log }
 
@@ -33,12 +34,13 @@ struct SpecReader {
         for item in spec.items("networks") { networks.claim(item, log: log) }
         for item in spec.items("hypervisors") { hypervisors.claim(item, log: log) }
         for item in spec.items("clusters") { clusters.claim(item, log: log) }
+        for item in phaseItems(spec) { phases.claim(item, log: log) }
         let versions = readVersions(spec)
         let readNetworks = spec.items("networks").enumerated().compactMap { readNetwork($1, $0) }
         let readHypervisors = spec.items("hypervisors").enumerated().compactMap { readHypervisor($1, $0) }
         let readClusters = readClusters(spec)
-        let services = readServices(spec, all: readClusters.map(\.name))
         let (provision, secrets, policy) = (readProvision(spec), readSecrets(spec), readPolicy(spec))
+        let services = readServices(spec, all: readClusters.map(\.name), provision)
         guard let name, let versions else { return nil }
         return MeshSpec(
             name: name, versions: versions, networks: readNetworks, hypervisors: readHypervisors, clusters: readClusters,
@@ -129,12 +131,18 @@ struct SpecReader {
         return items.enumerated().compactMap { reader.read($1, $0) }
     }
 
-    private func readServices(_ spec: Section, all: [ClusterName]) -> [MeshSpec.Service] {
+    private func readServices(_ spec: Section, all: [ClusterName], _ provision: MeshSpec.Provision?) -> [MeshSpec.Service] {
         var names = NameBook("service", list: "spec.services")
-        return spec.items("services").enumerated().compactMap { index, item in
+        var services: [MeshSpec.Service] = []
+        var checker = ServicePhases(log: log, book: phases, phases: provision?.phases ?? [])
+        for (index, item) in spec.items("services").enumerated() {
             names.claim(item, log: log)
-            return ServiceReader(log: log, clusters: clusters, all: all).read(item, index)
+            guard let service = ServiceReader(log: log, clusters: clusters, all: all).read(item, index) else { continue }
+            checker.take(service, item)
+            services.append(service)
         }
+        checker.finish(phaseItems(spec))
+        return services
     }
 
     private func readSecrets(_ spec: Section) -> MeshSpec.Secrets? {

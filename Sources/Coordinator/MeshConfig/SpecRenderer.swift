@@ -226,6 +226,7 @@ private func source(_ service: MeshSpec.Service) -> [String] {
         parts = ["chart: \(flow([("repo", repository), ("name", name), ("version", version)]))"]
     case .manifest(let path): parts = ["manifest: \(scalar(path))"]
     case .playbook(let path): parts = ["playbook: \(scalar(path))"]
+    case .terraform(let phase): parts = ["terraform: { phase: \(scalar(phase)) }"]
     case .builtIn: break
     }
     if let namespace = service.namespace { parts.append("namespace: \(scalar(namespace))") }
@@ -238,6 +239,8 @@ private func source(_ service: MeshSpec.Service) -> [String] {
         }
         parts.append("secretValues: { \(fields.joined(separator: ", ")) }")
     }
+    // A star at the beginning is an alias to YAML.
+    if let hosts = service.egress { parts.append("egress: [\(hosts.map { inQuotes($0.description) }.joined(separator: ", "))]") }
     return parts
 }
 

@@ -185,12 +185,17 @@ package struct ExplainReply: Hashable, Sendable, Codable {
     package var done: [GateReply]
     /// Ground that steps below it have lost, where the policy has it wait for that; absent when there is none.
     package var lostBelow: [Reason]?
-    package init(step: StepReply, waitsFor: [StepID], gates: [GateReply], done: [GateReply], lostBelow: [Reason]? = nil) {
+    /// What is on record about it besides its gates, each in a sentence; absent for most steps.
+    package var seen: [String]?
+    package init(
+        step: StepReply, waitsFor: [StepID], gates: [GateReply], done: [GateReply], lostBelow: [Reason]? = nil, seen: [String]? = nil
+    ) {
         self.lostBelow = lostBelow
         self.step = step
         self.waitsFor = waitsFor
         self.gates = gates
         self.done = done
+        self.seen = seen
     }
 }
 

@@ -66,8 +66,10 @@ package struct Step: Hashable, Sendable, Codable {
     }
 
     /// Where Terraform works in this step. What it would take away is known only when it has planned, and only then has a person to sign.
-    package var terraform: (directory: String, phase: String?)? {
-        for case .lossesWarranted(_, let directory, let phase) in gates { return (directory, phase) }
+    package var terraform: TerraformPart? {
+        for case .lossesWarranted(_, let directory, let phase, let service) in gates {
+            return TerraformPart(directory: directory, phase: phase, service: service)
+        }
         return nil
     }
 

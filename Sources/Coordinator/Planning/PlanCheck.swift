@@ -45,9 +45,14 @@ package enum PlanCheck {
         switch step.action {
         case .wipe: return wipeFaults(step, spec)
         case .provision(let directory, let phase):
-            return lossFaults(step, directory, phase) + (step.destroys.isEmpty ? [] : ["\(step.id) destroys something in a build"])
+            let part = TerraformPart(directory: directory, phase: phase, service: spec.service(ofPhase: phase)?.name)
+            return lossFaults(step, part) + groundFaults(step, phase, spec)
+                + (step.destroys.isEmpty ? [] : ["\(step.id) destroys something in a build"])
         case .undo(.machines(let directory, let phase)):
-            return lossFaults(step, directory, phase) + (step.destroys.isEmpty ? ["\(step.id) does not say what it destroys"] : [])
+            return undoFaults(step, TerraformPart(directory: directory, phase: phase))
+                + (spec.service(ofPhase: phase) == nil ? [] : ["\(step.id) takes a service's phase for machines"])
+        case .undo(.servicePhase(let service, let directory, let phase)):
+            return undoFaults(step, TerraformPart(directory: directory, phase: phase, service: service))
         case .undo(.workloads(let name, let node)), .undo(.registration(let name, let node)):
             return step.gates.contains(.osdsAway(name, node)) ? [] : ["\(step.id) lacks the gate \(GateID.osdsAway.rawValue)"]
         case .undo(let remnant) where remnant.holdsData:
@@ -62,11 +67,23 @@ package enum PlanCheck {
     }
 
     /// What Terraform plans is judged, and what it would take away is signed for.
-    private static func lossFaults(_ step: Step, _ directory: String, _ phase: String?) -> [String] {
+    private static func lossFaults(_ step: Step, _ part: TerraformPart) -> [String] {
         let needed: [Requirement] = [
-            .provisionSafe(directory: directory, phase: phase), .lossesWarranted(step.id, directory: directory, phase: phase),
+            .provisionSafe(directory: part.directory, phase: part.phase, service: part.service),
+            .lossesWarranted(step.id, directory: part.directory, phase: part.phase, service: part.service),
         ]
         return needed.filter { !step.gates.contains($0) }.map { "\(step.id) lacks the gate \($0.gate.rawValue)" }
+    }
+
+    private static func undoFaults(_ step: Step, _ part: TerraformPart) -> [String] {
+        lossFaults(step, part) + (step.destroys.isEmpty ? ["\(step.id) does not say what it destroys"] : [])
+    }
+
+    /// What is for a service stands on clusters.
+    private static func groundFaults(_ step: Step, _ phase: String?, _ spec: MeshSpec) -> [String] {
+        (spec.service(ofPhase: phase)?.clusters ?? []).filter { name in
+            !step.gates.contains { if case .ciliumHealthy(name, _, _) = $0 { true } else { false } }
+        }.map { "\(step.id) lacks the gate \(GateID.ciliumHealthy.rawValue) of \($0)" }
     }
 
     /// A wipe needs identity, no user, no owner, an armed wiper, a warrant and a proof afterwards; nothing else may destroy.

@@ -41,11 +41,17 @@ private struct Teardown {
             guard let remnant = remnant(of: step) else { continue }
             included.insert(step.id)
             let before = standingOn(step.id, included)
-            if case .machines(let directory, let phase) = remnant {
-                steps.append(machines(step, remnant, directory, phase, after: before.map(Self.undoID)))
+            switch remnant {
+            case .machines(let directory, let phase):
+                let part = TerraformPart(directory: directory, phase: phase)
+                steps.append(terraform(step, remnant, part, "machines with their disks", after: before.map(Self.undoID)))
                 continue
+            case .servicePhase(let service, let directory, let phase):
+                let part = TerraformPart(directory: directory, phase: phase, service: service)
+                steps.append(terraform(step, remnant, part, "whatever \(service) has stored", after: before.map(Self.undoID)))
+                continue
+            default: steps.append(undo(step, remnant, after: before.map(Self.undoID)))
             }
-            steps.append(undo(step, remnant, after: before.map(Self.undoID)))
             // Machines that go are not rebooted first.
             if scope != .everything, case .cilium(let name) = remnant, let host = hostState(name, after: Self.undoID(step.id)) {
                 steps.append(host)
@@ -108,20 +114,27 @@ private struct Teardown {
 
     private func isMeant(_ step: Step) -> Bool {
         switch scope {
-        case .mesh: !step.makesMachines
+        case .mesh: !makesMachines(step)
         case .everything: true
-        case .machines: step.makesMachines
+        case .machines: makesMachines(step)
         case .cluster(let name): concerns(step, name)
         case .node: false
-        case .step(let id): !step.makesMachines && (step.id == id || reached(from: id).contains(step.id))
+        case .step(let id): !makesMachines(step) && (step.id == id || reached(from: id).contains(step.id))
         }
     }
 
     private func concerns(_ step: Step, _ name: ClusterName) -> Bool {
         switch step.action {
         case .connectClustermesh(let names): names.contains(name)
+        // A phase goes as a whole, or it stays: others still use what it made.
+        case .provision(_, let phase): spec.service(ofPhase: phase)?.clusters == [name]
         default: step.place == .cluster(name)
         }
+    }
+
+    /// Whether it is Terraform's, and applied before the clusters.
+    private func makesMachines(_ step: Step) -> Bool {
+        if case .provision(_, let phase) = step.action { spec.service(ofPhase: phase) == nil } else { false }
     }
 
     /// Everything that stands on a step, near or far.
@@ -154,7 +167,12 @@ private struct Teardown {
         case .applyCiliumResources(let name): .ciliumResources(name)
         case .seedMeshCA(let name): .meshCA(name)
         case .installGatewayAPI(let name, _): .gatewayAPI(name)
-        case .provision(let directory, let phase): .machines(directory: directory, phase: phase)
+        case .provision(let directory, let phase):
+            if let phase, let service = spec.service(ofPhase: phase) {
+                .servicePhase(service.name, directory: directory, phase: phase)
+            } else {
+                .machines(directory: directory, phase: phase)
+            }
         case .storeSecrets, .bootstrapTalos, .awaitTalos, .awaitNodes, .upgradeTalos, .wipe, .testConnectivity, .proveService, .look, .undo:
             nil
         }
@@ -168,23 +186,24 @@ private struct Teardown {
         if !losses.isEmpty { gates.append(.teardownWarranted(id)) }
         return Step(
             id: id, title: title(remnant), place: step.place, action: .undo(remnant), after: after, gates: gates,
-            done: [.gone(remnant, with: scope == .everything ? spec.provision?.terraformDirectory : nil)],
+            done: [.gone(remnant, with: scope == .everything && !spec.groundPhases.isEmpty ? spec.provision?.terraformDirectory : nil)],
             destroys: losses, deadline: TimeSpan(.seconds(1800)), settling: TimeSpan(.seconds(600)))
     }
 
     /// Which objects go, only Terraform knows, and only when it is asked: they are listed before anybody signs, and the signature is for them.
-    private func machines(_ step: Step, _ remnant: Remnant, _ directory: String, _ phase: String?, after: [StepID]) -> Step {
+    private func terraform(_ step: Step, _ remnant: Remnant, _ part: TerraformPart, _ most: String, after: [StepID]) -> Step {
         let id = Self.undoID(step.id)
-        let what = phase.map { "phase \($0) of \(directory)" } ?? directory
+        let what = part.phase.map { "phase \($0) of \(part.directory)" } ?? part.directory
         return Step(
             id: id, title: title(remnant), place: step.place, action: .undo(remnant), after: after,
             gates: [
-                .terraformReady(directory: directory), .stateLocked(directory: directory),
-                .provisionSafe(directory: directory, phase: phase),
-                .lossesWarranted(id, directory: directory, phase: phase),
+                .terraformReady(directory: part.directory, service: part.service),
+                .stateLocked(directory: part.directory, service: part.service),
+                .provisionSafe(directory: part.directory, phase: part.phase, service: part.service),
+                .lossesWarranted(id, directory: part.directory, phase: part.phase, service: part.service),
             ], done: [.gone(remnant)],
             destroys: [
-                "every object that Terraform keeps in \(what), machines with their disks among them: each is listed before anybody signs"
+                "every object that Terraform keeps in \(what), \(most) among them: each is listed before anybody signs"
             ],
             deadline: step.deadline, settling: TimeSpan(.seconds(600)))
     }
@@ -220,6 +239,8 @@ private struct Teardown {
         case .orphans: "see that no hypervisor has a machine or disk of the mesh's left"
         case .machines(let directory, let phase):
             "destroy \(phase.map { "phase \($0)" } ?? "machines") with Terraform in \(directory)"
+        case .servicePhase(let service, let directory, let phase):
+            "destroy \(service), phase \(phase), with Terraform in \(directory)"
         }
     }
 
@@ -230,9 +251,4 @@ private struct Teardown {
         }
         return ["every volume, bucket and file system in Ceph on cluster \(name)"] + disks
     }
-}
-
-extension Step {
-    /// Whether it is Terraform's.
-    fileprivate var makesMachines: Bool { if case .provision = action { true } else { false } }
 }

@@ -27,12 +27,12 @@ package struct Planner: Sendable {
     }
 
     private var names: [ClusterName] { spec.clusters.map(\.name) }
-    /// The last phase: machines stand when all of them are applied.
-    var provisionStep: StepID? { spec.provision?.phasesOrWhole.last.map(provisionStepID) }
+    /// The last phase that is applied before the clusters: machines stand when all of them are.
+    var provisionStep: StepID? { spec.groundPhases.last.map(provisionStepID) }
     private func provisionStepID(_ phase: MeshSpec.Provision.Phase?) -> StepID {
         phase.map { StepID("mesh", "provision", $0.name) } ?? StepID("mesh", "provision")
     }
-    private let connectStep = StepID("mesh", "connect")
+    let connectStep = StepID("mesh", "connect")
     private var isMesh: Bool { spec.clusters.count > 1 }
 
     private func steps() -> [Step] {
@@ -65,7 +65,7 @@ package struct Planner: Sendable {
         guard let provision = spec.provision else { return [] }
         let directory = provision.terraformDirectory
         var before: [StepID] = []
-        return provision.phasesOrWhole.map { phase in
+        return spec.groundPhases.map { phase in
             let step = Step(
                 id: provisionStepID(phase),
                 title: "provision \(phase.map { "phase \($0.name)" } ?? "machines") with Terraform in \(directory)", place: .mesh,
@@ -167,7 +167,7 @@ package struct Planner: Sendable {
         ]
     }
 
-    private func resourceStepID(_ cluster: MeshSpec.Cluster) -> StepID { StepID(cluster.name.text, "cilium-resources") }
+    func resourceStepID(_ cluster: MeshSpec.Cluster) -> StepID { StepID(cluster.name.text, "cilium-resources") }
 
     /// The ground that Cilium stands on, node by node.
     private func hostGates(_ node: MeshSpec.Node, _ cluster: MeshSpec.Cluster) -> [Requirement] {
@@ -254,7 +254,7 @@ package struct Planner: Sendable {
     }
 
     /// A machine without an agent is reached through Talos, and its disk is looked into by its hypervisor.
-    private func way(to node: MeshSpec.Node) -> (route: WipeRoute?, seenBy: NodeID?) {
+    func way(to node: MeshSpec.Node) -> (route: WipeRoute?, seenBy: NodeID?) {
         node.hasAgent ? (nil, nil) : (.talosAPI, spec.askableHypervisor(of: node))
     }
 
@@ -271,7 +271,7 @@ package struct Planner: Sendable {
         return TimeSpan(.seconds(max(7200, seconds)))
     }
 
-    private func wipeStepID(_ disk: MeshSpec.Node.Disk, of node: MeshSpec.Node, in cluster: MeshSpec.Cluster) -> StepID {
+    func wipeStepID(_ disk: MeshSpec.Node.Disk, of node: MeshSpec.Node, in cluster: MeshSpec.Cluster) -> StepID {
         StepID(cluster.name.text, node.name.text, "wipe-" + disk.name)
     }
 
@@ -356,105 +356,6 @@ package struct Planner: Sendable {
                 ],
                 done: [.connectivity(from: from, to: to)], deadline: TimeSpan(.seconds(3600)))
         }
-    }
-
-    // MARK: day 2
-
-    /// In the order of the file, cluster by cluster: a service waits for the one before it on the same cluster.
-    private func serviceSteps() -> [Step] {
-        var last: [ClusterName: StepID] = [:]
-        var steps: [Step] = []
-        for service in spec.services {
-            for name in service.clusters {
-                guard let cluster = spec.cluster(name) else { continue }
-                // A service of type LoadBalancer waits for an address until there is a pool.
-                let hasResources = !CiliumResources.of(cluster, cilium: spec.versions.cilium).isEmpty
-                let first = hasResources ? resourceStepID(cluster) : StepID(name.text, "cilium")
-                let step = serviceStep(service, on: cluster, after: last[name] ?? first)
-                steps.append(step)
-                last[name] = step.id
-            }
-            steps += proofSteps(service)
-        }
-        return steps
-    }
-
-    private func serviceStep(_ service: MeshSpec.Service, on cluster: MeshSpec.Cluster, after: StepID) -> Step {
-        let name = cluster.name
-        let disks = cluster.nodes.flatMap { node in node.disks.filter { $0.use == .rookCeph }.map { (node, $0) } }
-        let storage = service.known?.probe == .ceph ? disks : []
-        return Step(
-            id: StepID(name.text, "service-" + service.name), title: "install \(service.name)", place: .cluster(name),
-            action: .installService(service.name, name), after: [after] + storage.map { wipeStepID($0.1, of: $0.0, in: cluster) },
-            gates: [.ciliumHealthy(name, version: spec.versions.cilium, nodes: cluster.nodes.count)]
-                + [.serviceUnclaimed(name, service: service.name)] + needs(of: service, on: cluster)
-                + storage.flatMap { node, disk in storageGates(node, disk, cluster) } + storageClocks(storage.map(\.0)),
-            done: ends(of: service, on: name) + (storage.isEmpty ? [] : [.cephHealthy(name, osds: storage.count)]),
-            deadline: TimeSpan(.seconds(1800)), settling: TimeSpan(.seconds(1800)))
-    }
-
-    /// Once the service is on all its clusters: policies across clusters show only where there are several.
-    private func proofSteps(_ service: MeshSpec.Service) -> [Step] {
-        guard service.known?.probe == .policyProof, service.clusters.count > 1 else { return [] }
-        return [
-            Step(
-                id: StepID("mesh", "prove-" + service.name), title: "prove that the policies of \(service.name) hold across clusters",
-                place: .mesh, action: .proveService(service.name, service.clusters),
-                after: [connectStep] + service.clusters.map { StepID($0.text, "service-" + service.name) },
-                gates: [.meshConnected(service.clusters)]
-                    + service.clusters.map { .serviceDeployed($0, service: service.name, version: nil) },
-                done: service.clusters.map { .serviceWorks($0, service: service.name) }, deadline: TimeSpan(.seconds(300)))
-        ]
-    }
-
-    /// What is true of a service that is installed: as planned, admitted, and working.
-    private func ends(of service: MeshSpec.Service, on name: ClusterName) -> [Requirement] {
-        var ends: [Requirement] = []
-        switch service.source {
-        case .chart:
-            ends.append(
-                .serviceDeployed(
-                    name, service: service.name, version: service.pinnedVersion, release: service.home + "/" + service.release))
-        case .manifest, .playbook: ends.append(.serviceDeployed(name, service: service.name, version: nil))
-        case .builtIn:
-            // Hubble is part of Cilium's release, which has gates of its own.
-            if service.known?.probe == .policyProof { ends.append(.serviceDeployed(name, service: service.name, version: nil)) }
-        }
-        if let level = service.known?.podSecurity { ends.append(.podSecurity(name, namespace: service.home, level: level)) }
-        // Ceph has a gate of its own, which knows how many disks there are to be.
-        // What policies do is asked in a step of its own, when every cluster has the service.
-        if let known = service.known, known.probe != .ceph, known.probe != .policyProof {
-            ends.append(.serviceWorks(name, service: service.name))
-        }
-        return ends
-    }
-
-    /// Of machines without an agent nothing is known about kernels, as for Cilium.
-    private func needs(of service: MeshSpec.Service, on cluster: MeshSpec.Cluster) -> [Requirement] {
-        let nodes = cluster.nodes.filter(\.hasAgent)
-        let workers = nodes.filter { $0.role == .worker }
-        return (service.known?.needs ?? []).flatMap { need -> [Requirement] in
-            switch need {
-            case .kernelTracing: nodes.map { .kernelTracing($0.name) }
-            case .kernelModule(let module): (workers.isEmpty ? nodes : workers).map { .kernelModule($0.name, module) }
-            case .servingCertificates: [.servingCertificates(cluster.name)]
-            }
-        }
-    }
-
-    /// Ceph's monitors warn from 50 ms of clock skew on.
-    private func storageClocks(_ nodes: [MeshSpec.Node]) -> [Requirement] {
-        var asked: [NodeID] = []
-        for node in nodes where node.hasAgent && !asked.contains(node.name) { asked.append(node.name) }
-        return asked.count < 2 ? [] : [.clocksTogether(asked, TimeSpan(.milliseconds(50)))]
-    }
-
-    /// A disk that is not blank is refused or, worse, adopted.
-    private func storageGates(
-        _ node: MeshSpec.Node, _ disk: MeshSpec.Node.Disk, _ cluster: MeshSpec.Cluster
-    ) -> [Requirement] {
-        let planned = Requirement.PlannedDisk(name: disk.name, serial: disk.serial, size: disk.size)
-        return [.diskIdentity(node.name, planned), .diskBlank(node.name, planned, cluster: cluster.name, seenBy: way(to: node).seenBy)]
     }
 
     /// A cluster is compared with the first one and its neighbour, which keeps the work linear; the connect step compares all.

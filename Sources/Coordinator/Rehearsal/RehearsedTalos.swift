@@ -77,6 +77,7 @@ extension RehearsedWorld {
         world.clusters.merge(clusters) { _, old in old }
         for (name, old) in talos { world.talos[name]?.keep(old) }
         world.provisioned = provisioned
+        world.egress = egress
         return world
     }
 

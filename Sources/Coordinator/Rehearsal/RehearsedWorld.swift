@@ -62,6 +62,8 @@ package struct RehearsedWorld: Hashable, Sendable {
     package var talos: [ClusterName: RehearsedTalos]
     /// Phases of Terraform that are applied; the whole is the one without a name.
     package var provisioned: Set<String> = []
+    /// The hosts outside that services are configured to talk to, by service; what is not here was not looked for.
+    package var egress: [String: Set<HostName>] = [:]
     /// Whether Terraform is asked what it would destroy, as a teardown asks, and not what it would make.
     package var takesDown = false
     /// Names in the store of secrets.
@@ -127,31 +129,48 @@ package struct RehearsedWorld: Hashable, Sendable {
                 store: "the rehearsed store", present: planned.filter(secrets.contains),
                 differing: takesDown ? nil : planned.filter { !secrets.contains($0) })
             return Evidence(subject: .mesh, probe: .secrets, bootID: nil, takenAt: now, facts: [.secrets(fact)])
-        case .mesh:
-            let directory = spec.provision?.terraformDirectory ?? ""
-            let provisionFacts =
-                [Fact.terraform(TerraformFact(directory: directory, stateLock: .holds))]
-                + (spec.provision?.phasesOrWhole ?? [nil]).map { phase in
-                    takesDown ? .destruction(destruction(directory, phase?.name)) : .provision(provision(directory, phase?.name))
-                }
-            return Evidence(subject: .mesh, probe: .provision, bootID: nil, takenAt: now, facts: provisionFacts)
+        case .mesh: return terraform(.mesh, spec.groundPhases.map { $0?.name }, now)
+        case .service(let name): return terraform(order.key.subject, spec.services.filter { $0.name == name }.map(\.phase), now)
         }
+    }
+
+    private func terraform(_ subject: Subject, _ phases: [String?], _ now: Moment) -> Evidence {
+        let directory = spec.provision?.terraformDirectory ?? ""
+        let facts =
+            [Fact.terraform(TerraformFact(directory: directory, stateLock: .holds))]
+            + phases.map { takesDown ? .destruction(destruction(directory, $0)) : .provision(provision(directory, $0)) }
+        return Evidence(subject: subject, probe: .provision, bootID: nil, takenAt: now, facts: facts)
+    }
+
+    /// What Terraform makes of a phase: machines, or the one object of a service.
+    private func objects(_ phase: String?) -> [String] {
+        spec.service(ofPhase: phase).map { ["bucket.\($0.name)"] } ?? spec.members.map { "vm.\($0.node.name)" }
+    }
+
+    /// Providers that talk to a cluster cannot plan while it is not there.
+    private func obstacle(_ phase: String?) -> String? {
+        let silent = (spec.service(ofPhase: phase)?.clusters ?? []).first {
+            clusters[$0]?.reachable != true || clusters[$0]?.cilium != true
+        }
+        return silent.map { "the API server of \($0) does not answer" }
     }
 
     private func provision(_ directory: String, _ phase: String?) -> ProvisionFact {
         ProvisionFact(
-            directory: directory, phase: phase, creates: provisioned.contains(phase ?? "") ? 0 : spec.members.count, changes: 0, deletes: 0)
+            directory: directory, phase: phase, creates: provisioned.contains(phase ?? "") ? 0 : objects(phase).count, changes: 0,
+            deletes: 0,
+            problem: obstacle(phase))
     }
 
     private func destruction(_ directory: String, _ phase: String?) -> DestructionFact {
-        let objects = provisioned.contains(phase ?? "") ? spec.members.map { "delete vm.\($0.node.name)" } : []
+        let objects = provisioned.contains(phase ?? "") ? objects(phase).map { "delete " + $0 } : []
         // Any function of the bytes will do: nobody forges anything here.
         let losses = TerraformLosses(objects) { bytes in
             var sums = [UInt8](repeating: 0, count: 32)
             for (index, byte) in bytes.enumerated() { sums[index % 32] = sums[index % 32] &* 31 &+ byte }
             return Digest(sums) ?? .zero
         }
-        return DestructionFact(directory: directory, phase: phase, losses: losses)
+        return DestructionFact(directory: directory, phase: phase, losses: losses, problem: losses == nil ? nil : obstacle(phase))
     }
 
     package static func bootID(_ node: NodeID, _ number: Int) -> BootID {
@@ -368,14 +387,17 @@ package struct RehearsedWorld: Hashable, Sendable {
         fact.podSecurity = [:]
         fact.services = [:]
         for service in spec.services {
-            guard state.services.contains(service.name) else {
+            guard state.services.contains(service.name) || provisioned.contains(service.phase ?? "-") else {
                 fact.services?[service.name] = ServiceFact(works: false, detail: "it is not there", differences: [])
                 continue
             }
-            fact.releases["\(service.home)/\(service.release)"] = .init(
-                chart: service.name, version: service.pinnedVersion ?? "", status: "deployed")
+            if service.phase == nil {
+                fact.releases["\(service.home)/\(service.release)"] = .init(
+                    chart: service.name, version: service.pinnedVersion ?? "", status: "deployed")
+            }
             fact.podSecurity?[service.home] = service.known?.podSecurity?.rawValue
-            fact.services?[service.name] = ServiceFact(works: true, detail: "it works", differences: [])
+            fact.services?[service.name] = ServiceFact(
+                works: true, detail: "it works", differences: [], egress: egress[service.name].map(ServiceFact.Egress.init))
         }
         if state.ceph > 0 { fact.ceph["rook-ceph/rook-ceph"] = .init(phase: "Ready", health: "HEALTH_OK", osds: state.ceph) }
         return fact
@@ -472,9 +494,10 @@ package struct RehearsedWorld: Hashable, Sendable {
         case .registration(_, let node): unregistered.insert(node)
         case .secrets(let names): secrets.subtract(names)
         case .contexts: contextsGone = true
+        case .servicePhase(_, _, let phase): provisioned.remove(phase)
         case .machines(_, let phase):
             provisioned.remove(phase ?? "")
-            if provisioned.isEmpty { unplug() }
+            if provisioned.isDisjoint(with: spec.groundPhases.map { $0?.name ?? "" }) { unplug() }
         }
     }
 

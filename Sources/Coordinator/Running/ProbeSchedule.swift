@@ -37,6 +37,8 @@ extension RunMachine {
             for requirement in record.step.gates + record.step.done + (record.step.proof ?? []) {
                 if case .blankProven = requirement, !mayProve(requirement, record, run, now) { continue }
                 for key in asks(requirement) {
+                    // What a service's Terraform would do cannot be told before its clusters stand, and asking would only take long.
+                    if case .service = key.subject, !run.predecessorsDone(record.step) { continue }
                     let limit = patience(record, key: key, ready: run.predecessorsDone(record.step), maxAge: maxAge)
                     dueAfter[key] = min(dueAfter[key] ?? limit, limit)
                     if let since = news(record, run), key.probe != .blankness {

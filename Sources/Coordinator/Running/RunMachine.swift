@@ -387,8 +387,8 @@ package struct RunMachine: Sendable {
     /// What a step would destroy, as a warrant has to say it: for what Terraform would take away, as far as was seen last. `nil` when that is
     /// nothing, or not known.
     package func losses(of step: Step) -> (lines: [String], objects: Digest?)? {
-        guard let (directory, phase) = step.terraform else { return step.destroys.isEmpty ? nil : (step.destroys, nil) }
-        return evidence.losses(directory: directory, phase: phase).map { ($0.lines, $0.digest) }
+        guard let part = step.terraform else { return step.destroys.isEmpty ? nil : (step.destroys, nil) }
+        return evidence.losses(of: part).map { ($0.lines, $0.digest) }
     }
 
     private func refusal(of override: GateOverride, now: Moment) -> InputRefusal? {

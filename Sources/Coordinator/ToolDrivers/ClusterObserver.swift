@@ -36,7 +36,7 @@ struct ClusterObserver: Sendable {
         let releases = try await HelmReleases(client: client).all()
         fact.releases = releases.mapValues(\.release)
         let observer = ServiceObserver(
-            tools: tools, client: client, cluster: cluster.name, nodes: fact.nodes.map(\.name), releases: releases, plan: plan)
+            tools: tools, client: client, cluster: cluster, nodes: fact.nodes.map(\.name), releases: releases, plan: plan)
         fact.services = try await observer.observe(services)
         if services.contains(where: { $0.known?.podSecurity != nil }) { fact.podSecurity = try await podSecurity(client) }
         if services.contains(where: { $0.known?.needs.contains(.servingCertificates) == true }) {

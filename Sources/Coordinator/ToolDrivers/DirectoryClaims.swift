@@ -5,7 +5,8 @@ import Synchronization
 /// Which directories a tool of ours works in at this moment, and what was made ready or found out in this process.
 final class DirectoryClaims: Sendable {
     private struct State {
-        var busy: Set<String> = []
+        /// And whether it is changed, or only looked at.
+        var busy: [String: Bool] = [:]
         var made: Set<String> = []
         var answers: [String: String] = [:]
     }
@@ -13,8 +14,16 @@ final class DirectoryClaims: Sendable {
     private let turn = Mutex(())
 
     /// False when somebody else is at work there.
-    func claim(_ directory: String) -> Bool { state.withLock { $0.busy.insert(directory).inserted } }
-    func release(_ directory: String) { state.withLock { _ = $0.busy.remove(directory) } }
+    func claim(_ directory: String, changing: Bool) -> Bool {
+        state.withLock { state in
+            guard state.busy[directory] == nil else { return false }
+            state.busy[directory] = changing
+            return true
+        }
+    }
+    /// Whether whoever is at work there changes something, which may take long.
+    func isChanged(_ directory: String) -> Bool { state.withLock { $0.busy[directory] == true } }
+    func release(_ directory: String) { state.withLock { _ = $0.busy.removeValue(forKey: directory) } }
 
     /// Does it the first time only; a failure is tried again.
     func once(_ name: String, _ make: () throws -> Void) rethrows {

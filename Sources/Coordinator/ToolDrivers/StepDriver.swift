@@ -157,11 +157,16 @@ package struct StepDriver: Sendable {
 
     private func look(_ key: EvidenceKey, plan: Plan) async throws -> [Fact] {
         switch (key.probe, key.subject) {
-        case (.provision, _):
+        case (.provision, let subject):
             guard let provision = plan.spec.provision else { return [] }
+            var phases = plan.spec.groundPhases
+            // A service's phase is looked at alone: before its clusters stand it cannot be planned.
+            if case .service(let name) = subject {
+                phases = (provision.phases ?? []).filter { plan.spec.service(ofPhase: $0.name)?.name == name }
+            }
             let terraform = TerraformDriver(tools: tools, provision: provision)
-            if case .teardown = plan.purpose { return try await terraform.observeDestruction() }
-            return try await terraform.observe()
+            if case .teardown = plan.purpose { return try await terraform.observeDestruction(phases) }
+            return try await terraform.observe(phases)
         case (.contexts, _): return [.contexts(try ContextsDriver(tools: tools, spec: plan.spec).observe())]
         case (.secrets, _):
             guard plan.spec.secrets != nil else { return [] }

@@ -49,8 +49,8 @@ extension CoordinatorBackend {
                 .conflict, code: "otherMesh", "this coordinator serves mesh \"\(mesh)\", the plan is for \"\(plan.spec.name)\"")
         }
         var table = EvidenceTable()
-        if plan.steps.contains(where: { $0.terraform != nil }) {
-            let evidence = await observe(EvidenceKey(.mesh, .provision), plan)
+        for key in Set(plan.steps.compactMap { $0.terraform?.key }).sorted() {
+            let evidence = await observe(key, plan)
             for case .unavailable(let why) in evidence.facts { throw BackendRefusal(.unavailable, code: "notSeen", why) }
             table.take(evidence)
         }
@@ -58,7 +58,7 @@ extension CoordinatorBackend {
         return LossesReply(
             losses: plan.steps.compactMap { step -> LossReply? in
                 guard !step.destroys.isEmpty else { return nil }
-                let losses = step.terraform.flatMap { table.losses(directory: $0.directory, phase: $0.phase) }
+                let losses = step.terraform.flatMap { table.losses(of: $0) }
                 return LossReply(
                     step: step.id, title: step.title, state: "planned",
                     destroys: step.terraform == nil ? step.destroys : losses?.lines ?? [],

@@ -71,11 +71,13 @@ struct CoordinatorBackend: OperatorBackend {
         guard let record = run[step] else { throw InputRefusal.noSuchStep(step) }
         let moment = now()
         let below = machine.lostGround(below: record.step).reasons
+        let remarks = machine.remarks(on: record.step)
         return ExplainReply(
             step: StatusView.step(record, machine: machine, now: moment),
             waitsFor: record.step.after.filter { run[$0]?.status.isDone != true },
             gates: StatusView.gates(record.step.gates, of: step, machine: machine, now: moment),
-            done: StatusView.gates(record.step.done, of: step, machine: machine, now: moment), lostBelow: below.isEmpty ? nil : below)
+            done: StatusView.gates(record.step.done, of: step, machine: machine, now: moment),
+            lostBelow: below.isEmpty ? nil : below, seen: remarks.isEmpty ? nil : remarks)
     }
 
     func evidence(about subject: String?) async throws -> EvidenceReply {

@@ -53,8 +53,8 @@ struct DestroyCommand: AsyncParsableCommand {
         func run() async throws {
             try await reporting {
                 let spec = try mesh.lintedSpec()
-                guard spec.provision != nil || !(machines || machinesOnly) else {
-                    throw Failure(.usage, "\(mesh.mesh) has no `provision`: Meshgate made no machines, and destroys none")
+                guard !spec.groundPhases.isEmpty || !(machines || machinesOnly) else {
+                    throw Failure(.usage, "\(mesh.mesh) has no `provision` for machines: Meshgate made none, and destroys none")
                 }
                 guard let cluster else {
                     let scope: Purpose.Scope = machinesOnly ? .machines : machines ? .everything : .mesh

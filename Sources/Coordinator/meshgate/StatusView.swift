@@ -37,7 +37,9 @@ enum StatusView {
         case .verifying(let outcome, let at):
             since = at.wall
             detail = outcome.words
-        case .done(_, let at): since = at.wall
+        case .done(_, let at):
+            since = at.wall
+            detail = machine.remarks(on: record.step).joined(separator: "; ")
         case .failed(let problem, let at):
             since = at.wall
             detail = problem

@@ -85,12 +85,14 @@ struct ExplainText {
     var text: String {
         let step = reply.step
         var lines = ["\(step.id): \(step.title)", "state: \(step.state)" + (step.since.map { " since \($0)" } ?? "")]
-        if !step.detail.isEmpty { lines.append(step.detail) }
+        // What is seen is told at the end.
+        if !step.detail.isEmpty, reply.seen == nil { lines.append(step.detail) }
         if !reply.waitsFor.isEmpty { lines.append("waits for: " + reply.waitsFor.map(\.text).joined(separator: ", ")) }
         lines += lost("its gates had opened, and this has given way since:", step.lost)
         lines += lost("waits until this is good again:", reply.lostBelow)
         lines += section("gates", reply.gates)
         lines += section("done if", reply.done)
+        if let seen = reply.seen { lines += ["", "seen"] + seen.flatMap { Words.paragraph($0, indent: 2) } }
         return lines.joined(separator: "\n")
     }
 

@@ -79,11 +79,14 @@ package struct CatalogueService: Hashable, Sendable {
     package let removedFirst: [String]
     /// True when removing it loses data that nothing else has.
     package let holdsData: Bool
+    /// True when it is made to send something out of its cluster.
+    package let sendsOut: Bool
 
     package init(
         _ name: String, _ purpose: String, _ origin: Origin, known: Range<SemanticVersion>? = nil, release: String? = nil,
         namespace: String, podSecurity: PodSecurity? = nil, needs: [Need] = [], workloads: [Workload], probe: Probe? = nil,
-        values: [String: HelmValue] = [:], removedFirst: [String] = [], holdsData: Bool = false
+        values: [String: HelmValue] = [:], removedFirst: [String] = [], holdsData: Bool = false,
+        sendsOut: Bool = false
     ) {
         self.name = name
         self.purpose = purpose
@@ -98,6 +101,7 @@ package struct CatalogueService: Hashable, Sendable {
         self.values = values
         self.removedFirst = removedFirst
         self.holdsData = holdsData
+        self.sendsOut = sendsOut
     }
 
     /// What mesh.yaml need not say; `nil` where only the admin can.

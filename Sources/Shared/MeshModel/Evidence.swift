@@ -5,12 +5,15 @@ package enum Subject: Hashable, Sendable, Codable, Comparable, CustomStringConve
     case mesh
     case cluster(ClusterName)
     case node(NodeID)
+    /// A service of the mesh as a whole, on however many clusters.
+    case service(String)
 
     package var description: String {
         switch self {
         case .mesh: "mesh"
         case .cluster(let name): "cluster \(name)"
         case .node(let id): "node \(id)"
+        case .service(let name): "service \(name)"
         }
     }
 
@@ -25,6 +28,10 @@ package enum Subject: Hashable, Sendable, Codable, Comparable, CustomStringConve
         case ("node", 2):
             guard let node = NodeID(words[1]) else { return nil }
             self = .node(node)
+        case ("service", 2):
+            // As mesh.yaml names it.
+            guard let name = NodeID(words[1]) else { return nil }
+            self = .service(name.text)
         default: return nil
         }
     }
@@ -34,7 +41,7 @@ package enum Subject: Hashable, Sendable, Codable, Comparable, CustomStringConve
         let text = try container.decode(String.self)
         guard let value = Subject(text) else {
             throw DecodingError.dataCorruptedError(
-                in: container, debugDescription: "\"\(text)\" is not `mesh`, `cluster NAME` or `node NAME`")
+                in: container, debugDescription: "\"\(text)\" is not `mesh`, `cluster NAME`, `node NAME` or `service NAME`")
         }
         self = value
     }

@@ -360,6 +360,8 @@ package struct MeshSpec: Hashable, Sendable, Codable {
             case chart(repository: String, name: String, version: String)
             case manifest(path: String)
             case playbook(path: String)
+            /// A phase of `provision`, applied when the clusters of the service stand, once for all of them.
+            case terraform(phase: String)
             /// Meshgate itself brings it; only for names of the catalogue.
             case builtIn
         }
@@ -384,9 +386,12 @@ package struct MeshSpec: Hashable, Sendable, Codable {
         package var sha256: Digest?
         /// The Python environment that has `bin/ansible-playbook`, relative to the directory of mesh.yaml.
         package var virtualEnvironment: String?
+        /// The hosts outside of its cluster that it may be configured to talk to; absent where that is recorded only.
+        package var egress: [HostPattern]?
         package init(
             name: String, source: Source, clusters: [ClusterName], namespace: String? = nil, values: [String: HelmValue]? = nil,
-            secretValues: [String: SecretReference]? = nil, sha256: Digest? = nil, virtualEnvironment: String? = nil
+            secretValues: [String: SecretReference]? = nil, sha256: Digest? = nil, virtualEnvironment: String? = nil,
+            egress: [HostPattern]? = nil
         ) {
             self.name = name
             self.source = source
@@ -396,6 +401,7 @@ package struct MeshSpec: Hashable, Sendable, Codable {
             self.secretValues = secretValues
             self.sha256 = sha256
             self.virtualEnvironment = virtualEnvironment
+            self.egress = egress
         }
     }
 

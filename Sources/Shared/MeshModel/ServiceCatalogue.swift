@@ -16,7 +16,7 @@ package enum ServiceCatalogue {
     private static let groundcover = CatalogueService(
         "groundcover", "observability by eBPF, kept in the cluster",
         .chart(repository: "https://helm.groundcover.com", name: "groundcover", version: nil), namespace: "groundcover",
-        podSecurity: .privileged, needs: [.kernelTracing], workloads: [.init(.daemonsets, "groundcover-sensor")])
+        podSecurity: .privileged, needs: [.kernelTracing], workloads: [.init(.daemonsets, "groundcover-sensor")], sendsOut: true)
 
     /// The key comes from a Secret that the admin makes: `honeycomb` with the key `api-key`. It is in no values file.
     private static let honeycomb = CatalogueService(
@@ -51,7 +51,7 @@ package enum ServiceCatalogue {
                     ])
                 ]),
             ]),
-        ])
+        ], sendsOut: true)
 
     /// Part of Cilium's own release: the values of Cilium switch it on.
     private static let hubbleUI = CatalogueService(
@@ -77,7 +77,7 @@ package enum ServiceCatalogue {
         known: SemanticVersion(1, 18, 0)..<SemanticVersion(2, 0, 0), namespace: "kubescape", podSecurity: .privileged,
         needs: [.kernelTracing], workloads: [.init(.deployments, "kubescape"), .init(.deployments, "storage")],
         probe: .apiService("v1beta1.spdx.softwarecomposition.kubescape.io"),
-        removedFirst: ["/apis/kubescape.io/v1/runtimerulealertbindings"])
+        removedFirst: ["/apis/kubescape.io/v1/runtimerulealertbindings"], sendsOut: true)
 
     private static let metricsServer = CatalogueService(
         "metrics-server", "CPU and memory figures for `kubectl top` and autoscalers",
@@ -110,7 +110,7 @@ package enum ServiceCatalogue {
         "robusta", "alerts with their context, and playbooks that answer them",
         .chart(repository: "https://robusta-charts.storage.googleapis.com", name: "robusta", version: nil), namespace: "robusta",
         podSecurity: .privileged, workloads: [.init(.deployments, "robusta-runner"), .init(.deployments, "robusta-forwarder")],
-        probe: .http(service: "robusta-runner", port: 80, path: "/metrics", expects: "# HELP"))
+        probe: .http(service: "robusta-runner", port: 80, path: "/metrics", expects: "# HELP"), sendsOut: true)
 
     private static let rookCeph = CatalogueService(
         "rook-ceph", "storage on the planned disks",
@@ -144,6 +144,8 @@ extension MeshSpec.Service {
     package var home: String { namespace ?? known?.namespace ?? name }
     /// The chart's version, when it is a chart.
     package var pinnedVersion: String? { if case .chart(_, _, let version) = source { version } else { nil } }
+    /// Whether it is looked up which hosts outside of its cluster it is configured to talk to.
+    package var isWatchedForEgress: Bool { egress != nil || known?.sendsOut == true }
     /// The values to give to the chart, without those that are secret.
     package var chartValues: [String: HelmValue] { HelmValue.merge(known?.values ?? [:], values ?? [:]) }
 
@@ -152,7 +154,7 @@ extension MeshSpec.Service {
         var words = [name]
         switch source {
         case .chart(let repository, let chart, _): words += [repository, chart]
-        case .manifest(let path), .playbook(let path): words.append(path)
+        case .manifest(let path), .playbook(let path), .terraform(let path): words.append(path)
         case .builtIn: break
         }
         guard words.contains(where: { $0.contains("csi-digitalocean") }) else { return nil }

@@ -26,6 +26,20 @@ package enum SmallMesh {
             clusters: list, services: services ? [rook] : [])
     }
 
+    /// The same with Terraform: machines before the clusters, and an object store on all of them once they stand.
+    package static func withObjectStore(services: Bool = false) throws -> MeshSpec {
+        var spec = try spec(services: services)
+        spec.provision = .init(
+            terraformDirectory: "tf",
+            phases: [
+                .init(name: "machines", addresses: ["terraform_data.machine"]),
+                .init(name: "object-store", addresses: ["terraform_data.bucket"]),
+            ])
+        spec.services.insert(
+            .init(name: "object-store", source: .terraform(phase: "object-store"), clusters: spec.clusters.map(\.name)), at: 0)
+        return spec
+    }
+
     private static func cluster(name: String, number: Int) throws -> MeshSpec.Cluster {
         let letter = number < 4 ? String(name.prefix(1)) : name
         func node(_ name: String, _ role: MeshSpec.Node.Role, _ host: Int) throws -> MeshSpec.Node {

@@ -137,7 +137,7 @@ struct RealTerraformTests {
                 #expect(holder.hasPrefix("apply by "))
                 #expect(holder.contains("lock id "))
                 // Our own look does not wait for an hour either.
-                await #expect(throws: DriverError.self) { try await driver.observe() }
+                await #expect(throws: DriverError.self) { try await driver.observe([nil]) }
                 group.cancelAll()
             }
         }

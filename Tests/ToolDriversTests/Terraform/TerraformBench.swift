@@ -93,7 +93,7 @@ struct TerraformBench: Sendable {
     }
 
     func facts() async throws -> (ground: TerraformFact, phases: [ProvisionFact]) {
-        let facts = try await driver.observe()
+        let facts = try await driver.observe(provision.phasesOrWhole)
         guard case .terraform(let ground)? = facts.first else { throw NoFact() }
         return (ground, facts.compactMap { if case .provision(let fact) = $0 { fact } else { nil } })
     }

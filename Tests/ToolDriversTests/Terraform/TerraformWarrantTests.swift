@@ -51,7 +51,7 @@ struct TerraformWarrantTests {
 
         func losses(_ step: Step, _ plan: Plan) async throws -> TerraformLosses? {
             let place = try #require(step.terraform)
-            return try await seen(plan).evidence.losses(directory: place.directory, phase: place.phase)
+            return try await seen(plan).evidence.losses(of: place)
         }
 
         var state: [UInt8]? { get throws { try TerraformBench.files.read(bench.root + "/tf/terraform.tfstate", limit: 1 << 20) } }

@@ -8,6 +8,9 @@ struct StandInService: Sendable {
     var workloads: [(kind: String, name: String)]
     /// By Service, port and path.
     var answers: [String: String] = [:]
+    /// What its containers are told by plain variables, and by files in ConfigMaps: NAME and key to text.
+    var variables: [String: String] = [:]
+    var files: [String: [String: String]] = [:]
     /// The pods ask for more than the level `baseline` admits.
     var isPrivileged = false
     /// The aggregated API that the service serves, and the Service behind it.
@@ -34,16 +37,45 @@ struct StandInService: Sendable {
             answers: ["ollama:11434/api/tags": #"{"models":[{"name":"llama3.2:latest","size":2019393189}]}"#]),
         "opentelemetry-collector": StandInService(
             workloads: [("Deployment", "honeycomb-otel")],
-            answers: ["honeycomb-otel:8888/metrics": "# TYPE otelcol_process_uptime counter\notelcol_process_uptime 12\n"]),
+            answers: ["honeycomb-otel:8888/metrics": "# TYPE otelcol_process_uptime counter\notelcol_process_uptime 12\n"],
+            files: [
+                "honeycomb-otel": [
+                    "relay": """
+                    exporters:
+                      otlp/honeycomb:
+                        endpoint: api.honeycomb.io:443
+                        headers:
+                          x-honeycomb-team: ${env:HONEYCOMB_API_KEY}
+                    receivers:
+                      otlp:
+                        protocols:
+                          grpc:
+                            endpoint: ${env:MY_POD_IP}:4317
+
+                    """
+                ]
+            ]),
         "robusta": StandInService(
             workloads: [("Deployment", "robusta-runner"), ("Deployment", "robusta-forwarder")],
-            answers: ["robusta-runner:80/metrics": "# HELP python_info Python platform information\n"], isPrivileged: true),
+            answers: ["robusta-runner:80/metrics": "# HELP python_info Python platform information\n"],
+            variables: [
+                "ALERTMANAGER_URL": "http://alertmanager.robusta.svc.cluster.local:9093",
+                "ROBUSTA_TELEMETRY_ENDPOINT": "https://api.robusta.dev/telemetry", "WEBSOCKET_RELAY_ADDRESS": "wss://relay.robusta.dev",
+            ], isPrivileged: true),
         "kubescape-operator": StandInService(
             workloads: [("Deployment", "kubescape"), ("Deployment", "operator"), ("Deployment", "storage"), ("DaemonSet", "node-agent")],
-            isPrivileged: true, apiService: ("v1beta1.spdx.softwarecomposition.kubescape.io", "storage"),
+            files: [
+                "ks-cloud-config": [
+                    "services":
+                        #"{"version":"v3","response":{"event-receiver-http":"https://report.armo.cloud","api-server":"https://api.armosec.io"}}"#
+                ]
+            ], isPrivileged: true, apiService: ("v1beta1.spdx.softwarecomposition.kubescape.io", "storage"),
             definitions: [("RuntimeRuleAlertBinding", "kubescape.io", "v1", false)]),
         "gadget": StandInService(workloads: [("DaemonSet", "gadget")], isPrivileged: true),
-        "groundcover": StandInService(workloads: [("DaemonSet", "groundcover-sensor")], isPrivileged: true),
+        "groundcover": StandInService(
+            workloads: [("DaemonSet", "groundcover-sensor")],
+            files: ["groundcover-sensor": ["config.yaml": "otlp:\n  endpoint: ingest.groundcover.com:443\n  compression: gzip\n"]],
+            isPrivileged: true),
     ]
 
     /// What comes with the charts of Cilium itself.
@@ -69,7 +101,12 @@ struct StandInService: Sendable {
             var object = StandInChart.workload(
                 kind, name, labels: ["app.kubernetes.io/instance": .string(release)], images: [name: "stand-in/\(chart):\(version)"])
             if isPrivileged { object["metadata", "annotations", StandInCluster.privileged] = "true" }
+            if !variables.isEmpty { object["spec", "template", "spec", "containers"] = .list([container(name, chart, version)]) }
             list.append((kind == "DaemonSet" ? .daemonSet(namespace, name) : .deployment(namespace, name), object))
+        }
+        for (name, data) in files.sorted(by: { $0.key < $1.key }) {
+            list.append(
+                (.configMap(namespace, name), ["apiVersion": "v1", "kind": "ConfigMap", "data": .map(data.mapValues { .string($0) })]))
         }
         for key in answers.keys.sorted() {
             let words = key.split(whereSeparator: { $0 == ":" || $0 == "/" })
@@ -89,6 +126,13 @@ struct StandInService: Sendable {
             object["metadata", "namespace"] = path.namespace.map { .string($0) }
             return (path, StandInChart.owned(object, release: release, namespace: namespace))
         }
+    }
+
+    private func container(_ name: String, _ chart: String, _ version: String) -> HelmValue {
+        let variables = variables.sorted { $0.key < $1.key }.map { key, value -> HelmValue in
+            ["name": .string(key), "value": .string(value)]
+        }
+        return ["name": .string(name), "image": .string("stand-in/\(chart):\(version)"), "env": .list(variables)]
     }
 
     static func service(_ port: Int) -> HelmValue {

@@ -26,6 +26,7 @@ struct ServiceDriver: Sendable {
                 deadline: deadline)
         case .playbook(let path):
             return try await PlaybookDriver(tools: tools, spec: spec).play(service, path, on: cluster, step: step, deadline: deadline)
+        case .terraform(let phase): return .refused("phase \(phase) of Terraform is applied by a step of its own, for all clusters")
         case .builtIn:
             if service.known?.probe == .policyProof {
                 return try await ManifestDriver(tools: tools).install(
@@ -57,6 +58,7 @@ struct ServiceDriver: Sendable {
     private func prepareNamespace(of service: MeshSpec.Service, on cluster: MeshSpec.Cluster) async throws {
         switch service.source {
         case .chart, .builtIn: break
+        case .terraform: return
         case .manifest, .playbook: guard service.known != nil || service.namespace != nil else { return }
         }
         let client = try tools.client(for: cluster)

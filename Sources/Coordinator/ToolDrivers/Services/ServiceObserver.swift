@@ -8,7 +8,7 @@ import MeshTrust
 struct ServiceObserver: Sendable {
     let tools: Toolbox
     let client: KubernetesClient
-    let cluster: ClusterName
+    let cluster: MeshSpec.Cluster
     /// The nodes that are registered with the cluster.
     let nodes: [String]
     /// What Helm has installed, read once for all services.
@@ -20,19 +20,28 @@ struct ServiceObserver: Sendable {
     private static let atOnce = 4
 
     func observe(_ services: [MeshSpec.Service]) async throws -> [String: ServiceFact] {
-        try await withThrowingTaskGroup(of: (String, ServiceFact).self) { group in
+        let isWatched = services.contains(where: \.isWatchedForEgress)
+        // What cannot be read is not known, and keeps nobody from seeing the rest.
+        let egress = isWatched ? try? await EgressObserver(client: client, cluster: cluster, services: services) : nil
+        return try await withThrowingTaskGroup(of: (String, ServiceFact).self) { group in
             var seen: [String: ServiceFact] = [:]
             for (index, service) in services.enumerated() {
                 if index >= Self.atOnce, let (name, fact) = try await group.next() { seen[name] = fact }
-                group.addTask { (service.name, try await observe(service)) }
+                group.addTask { (service.name, try await observe(service, egress)) }
             }
             for try await (name, fact) in group { seen[name] = fact }
             return seen
         }
     }
 
-    func observe(_ service: MeshSpec.Service) async throws -> ServiceFact {
+    private func observe(_ service: MeshSpec.Service, _ egress: EgressObserver?) async throws -> ServiceFact {
         let mark = try await ServiceMark.read(service.name, client)
+        var fact = try await observe(service, mark)
+        if service.isWatchedForEgress { fact.egress = try? await egress?.look(service, mark) }
+        return fact
+    }
+
+    private func observe(_ service: MeshSpec.Service, _ mark: ServiceMark?) async throws -> ServiceFact {
         let workloads = try await workloads(of: service)
         let owners = self.owners(of: service, workloads, mark)
         let differences = try? await differences(of: service, mark)
@@ -57,7 +66,7 @@ struct ServiceObserver: Sendable {
 
     /// What the last proof found, when it ran for this plan.
     private func policies() throws -> (Bool, String) {
-        guard let problems = try PolicyReport(tools: tools, cluster: cluster).problems(plan: plan) else {
+        guard let problems = try PolicyReport(tools: tools, cluster: cluster.name).problems(plan: plan) else {
             return (false, "no proof has run for this plan yet")
         }
         return problems.isEmpty ? (true, "policies allow and deny what they should") : (false, problems.joined(separator: "; "))
@@ -79,7 +88,8 @@ struct ServiceObserver: Sendable {
 
     /// Of the landmark alone: everything else follows it.
     private func owners(of service: MeshSpec.Service, _ found: [Found], _ mark: ServiceMark?) -> [ServiceFact.Owner] {
-        guard let landmark = service.known?.workloads.first else { return [] }
+        // Of what Terraform made its state is the record, and no gate asks.
+        guard service.phase == nil, let landmark = service.known?.workloads.first else { return [] }
         return found.filter { $0.workload == landmark }.map { item in
             let metadata = item.json["metadata"]
             let namespace = metadata?["namespace"]?.string ?? ""
@@ -127,6 +137,8 @@ struct ServiceObserver: Sendable {
         case .playbook(let path):
             guard let mark else { return [] }
             return try PlaybookDriver.content(service, path, tools: tools) == mark.content ? [] : ["another content of \(path) was played"]
+        // Its own plan tells.
+        case .terraform: return []
         case .builtIn:
             guard service.known?.probe == .policyProof, let mark else { return [] }
             let wanted = Digest.sha256(try StarWars.manifest(clusters: service.clusters)).hex

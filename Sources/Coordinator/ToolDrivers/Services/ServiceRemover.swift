@@ -29,6 +29,10 @@ struct ServiceRemover: Sendable {
                 return removal
             }
             try await lookAtMark(service, client, &removal)
+        case .terraform(let phase):
+            removal.items = []
+            removal.remains.append("phase \(phase) of Terraform is destroyed by a step of its own, for all clusters")
+            return removal
         case .playbook(let path):
             removal.items = []
             guard try await ServiceMark.read(service.name, client) != nil else { return removal }

@@ -42,7 +42,7 @@ struct UpgradeDriver: Sendable {
             )
         }
         // Two clusters at once would take the mesh down on both sides.
-        guard tools.claims.claim(Self.claim) else {
+        guard tools.claims.claim(Self.claim, changing: true) else {
             return .refused("another cluster's Talos is being upgraded; apply again when it has ended")
         }
         defer { tools.claims.release(Self.claim) }

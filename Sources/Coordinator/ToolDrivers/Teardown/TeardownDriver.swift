@@ -82,13 +82,19 @@ package struct TeardownDriver: Sendable {
         case .secrets(let names): return try await SecretsDriver(tools: tools, spec: spec).remove(names)
         case .contexts(let names): return try await ContextsDriver(tools: tools, spec: spec).remove(names)
         case .orphans: return .refused("what is left on a hypervisor is removed by a person")
-        case .machines(let directory, let phase):
-            guard let provision = spec.provision, let permitted else {
-                throw DriverError.unreadable(what: "the provisioning of \(directory)", where: "the plan")
-            }
-            return try await TerraformDriver(tools: tools, provision: provision)
-                .destroy(phase: phase, step: step.id, deadline: deadline, permitted: permitted)
+        case .machines(let directory, let phase): return try await destroy(directory, phase, step, spec, permitted)
+        case .servicePhase(_, let directory, let phase): return try await destroy(directory, phase, step, spec, permitted)
         }
+    }
+
+    private func destroy(
+        _ directory: String, _ phase: String?, _ step: Step, _ spec: MeshSpec, _ permitted: PermittedLosses?
+    ) async throws -> Outcome {
+        guard let provision = spec.provision, let permitted else {
+            throw DriverError.unreadable(what: "the provisioning of \(directory)", where: "the plan")
+        }
+        return try await TerraformDriver(tools: tools, provision: provision)
+            .destroy(phase: phase, step: step.id, deadline: step.deadline.duration, permitted: permitted)
     }
 
     /// One after the other, so that a cluster keeps its majority. Machines that Talos does not run are rebooted by a person.

@@ -37,14 +37,24 @@ struct TerraformDriver: Sendable {
 
     // MARK: looking
 
-    /// Whether Terraform can be worked with, and what is left to change, phase by phase.
-    func observe() async throws -> [Fact] { try await observe { .provision(try await observe($0)) } }
+    /// Whether Terraform can be worked with, and what is left to change in these phases; `nil` is the whole.
+    func observe(_ phases: [MeshSpec.Provision.Phase?]) async throws -> [Fact] {
+        try await look(phases) { .provision(try await observe($0)) }
+    }
 
     /// The same for a teardown: what is left to destroy.
-    func observeDestruction() async throws -> [Fact] { try await observe { .destruction(try await destruction(of: $0)) } }
+    func observeDestruction(_ phases: [MeshSpec.Provision.Phase?]) async throws -> [Fact] {
+        try await look(phases) { .destruction(try await destruction(of: $0)) }
+    }
 
-    private func observe(_ each: (MeshSpec.Provision.Phase?) async throws -> Fact) async throws -> [Fact] {
-        guard tools.claims.claim(path) else { throw DriverError.busy(provision.terraformDirectory) }
+    private func look(
+        _ phases: [MeshSpec.Provision.Phase?], _ each: (MeshSpec.Provision.Phase?) async throws -> Fact
+    ) async throws -> [Fact] {
+        // Another look ends soon. A change may take an hour, and what is seen meanwhile would be old when it ends.
+        while !tools.claims.claim(path, changing: false) {
+            guard !tools.claims.isChanged(path) else { throw DriverError.busy(provision.terraformDirectory) }
+            try await Task.sleep(for: .milliseconds(50))
+        }
         defer { tools.claims.release(path) }
         var ground = TerraformFact(directory: provision.terraformDirectory)
         do {
@@ -56,7 +66,7 @@ struct TerraformDriver: Sendable {
         }
         (ground.stateLock, ground.lockWords) = try await TerraformLockProbe(driver: self).probe()
         var facts: [Fact] = [.terraform(ground)]
-        for phase in provision.phasesOrWhole { facts.append(try await each(phase)) }
+        for phase in phases { facts.append(try await each(phase)) }
         return facts
     }
 
@@ -215,7 +225,7 @@ struct TerraformDriver: Sendable {
 
     /// Waits for a look of ours in the same directory to end.
     private func claimed<Value>(_ body: () async throws -> Value) async throws -> Value {
-        while !tools.claims.claim(path) { try await Task.sleep(for: .milliseconds(100)) }
+        while !tools.claims.claim(path, changing: true) { try await Task.sleep(for: .milliseconds(100)) }
         defer { tools.claims.release(path) }
         return try await body()
     }
