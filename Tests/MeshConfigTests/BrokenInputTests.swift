@@ -80,7 +80,7 @@ struct BrokenInputTests {
             (50, "    - name: talos-east", "50:13: the cluster name \"talos-east\" is already taken on line 22"),
             (
                 74, "    - { name: m, manifest: a, playbook: b }",
-                "74:7: service \"m\" has more than one source (manifest, playbook); it wants one of chart, manifest or playbook"
+                "74:7: service \"m\" has more than one source (manifest, playbook); it wants one of chart, manifest, playbook or terraform"
             ),
             (
                 75, "    - { name: r, playbook: b, clusters: [talos-est] }",

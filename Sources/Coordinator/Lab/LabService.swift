@@ -11,7 +11,10 @@ struct LabService: Hashable, Sendable {
     let manifest: String?
 
     var path: String { "manifests/\(name).yaml" }
-    var line: String { "{ name: \(name)\(source), clusters: all }" }
+    var line: String { "{ name: \(name)\(source), clusters: all\(Self.egress[name].map { ", egress: [\($0)]" } ?? "") }" }
+
+    /// Hosts that two of the services may be configured to talk to; those of the others are recorded only.
+    private static let egress = ["honeycomb-otel": "api.honeycomb.io", "robusta": "\"*.robusta.dev\""]
 
     /// In the order in which they are installed on each cluster.
     static func all(_ services: LabPlan.Services) -> [LabService] {
