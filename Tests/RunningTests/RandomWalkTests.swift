@@ -25,7 +25,9 @@ struct RandomWalkTests {
     @Test("no step starts behind a closed gate, no disk is wiped without a warrant, and replay agrees", arguments: 0..<60)
     func walk(seed: Int) throws {
         var dice = Dice(state: UInt64(seed))
-        var play = Play(plan: Planner.plan(try SmallMesh.spec()) { _ in .zero })
+        var spec = try SmallMesh.spec()
+        spec.policy.watch = .init(holdOnRegression: seed.isMultiple(of: 2), afterRun: seed.isMultiple(of: 3))
+        var play = Play(plan: Planner.plan(spec) { _ in .zero })
         let nodes = play.plan.spec.members.map(\.node)
         let wipes = play.plan.steps.filter(\.action.mustNotRepeat).map(\.id)
         for node in nodes {
@@ -60,6 +62,12 @@ struct RandomWalkTests {
                 play.world.lies[step.id] = lie
             }
         case 10: if play.machine.run?.isOver == true, let run = RunID("run-\(play.journal.count)") { play.apply(run: run) }
+        case 11, 12:
+            play.world.machines[node]?.linkDown.toggle()
+            if Bool.random(using: &dice) { play.tellLinks(of: node) }
+        case 13:
+            play.world.machines[node]?.route = RehearsedWorld.Route.allCases.randomElement(using: &dice) ?? .planned
+            if Bool.random(using: &dice) { play.tellLinks(of: node) }
         default: break
         }
     }
@@ -70,10 +78,14 @@ struct RandomWalkTests {
         for record in play.journal[known...] {
             if case .stepStarted(let id, _) = record.entry, let step = play.plan.step(id) {
                 #expect(machine.gateVerdict(of: step, now: record.at).passes, "seed \(seed): \(id) started behind a closed gate")
+                #expect(machine.lostGround(below: step).passes, "seed \(seed): \(id) started on ground that had given way")
                 #expect(machine.run?.predecessorsDone(step) == true, "seed \(seed): \(id) started too early")
                 if step.action.mustNotRepeat { #expect(machine.warrants[id] != nil, "seed \(seed): \(id) started without a warrant") }
             }
             machine.apply(record.entry, at: record.at)
+        }
+        for record in play.machine.run?.steps ?? [] where record.regression != nil {
+            #expect(record.status.hasBegun, "seed \(seed): \(record.step.id) has not begun and yet lost ground")
         }
         for (node, state) in play.world.machines {
             let wiped = state.wipes.values.reduce(0, +)

@@ -84,21 +84,6 @@ package struct LinkWatch: Sendable {
     }
 }
 
-/// What of a host's links a plan can ask about. Ports of containers come and go with pods, and say nothing about the host.
-struct LinkEssentials: Equatable {
-    let links: [LinkFact]
-    let defaultRoutes: [RouteFact]
-
-    init(_ facts: [Fact]) {
-        links = facts.compactMap { fact in
-            guard case .link(var link) = fact else { return nil }
-            link.addresses = link.addresses.filter { !$0.hasPrefix("fe80:") }.sorted()
-            return link.kind == "veth" && link.addresses.isEmpty ? nil : link
-        }
-        defaultRoutes = facts.compactMap { if case .route(let route) = $0, route.destination == nil { route } else { nil } }
-    }
-}
-
 /// Wakes a thread that waits in poll(2), once and for good.
 final class StopSignal: Sendable {
     let descriptor: Int32

@@ -114,7 +114,8 @@ package struct RunMachine: Sendable {
     private func taken(_ new: Evidence) -> [JournalEntry] {
         guard let known = evidence.newest[new.key] else { return [.evidenceTaken(new)] }
         if new.takenAt.boot <= known.takenAt.boot { return [] }
-        guard known.bootID == new.bootID, known.says(sameAs: new) else { return [.evidenceTaken(new)] }
+        let builds = if case .build? = run?.plan.purpose { true } else { false }
+        guard known.bootID == new.bootID, known.says(sameAs: new, essentially: builds) else { return [.evidenceTaken(new)] }
         let maxAge = run?.plan.spec.policy.evidenceMaxAge.duration ?? .seconds(600)
         let mustBeYounger = run?.newsFrom.map { known.takenAt.boot < $0.boot } ?? false
         let age = new.takenAt.age(of: known.takenAt)

@@ -114,8 +114,11 @@ package struct Evidence: Hashable, Sendable, Codable {
     package var key: EvidenceKey { EvidenceKey(subject, probe) }
 
     /// Whether `other` says nothing new: what only counts time (uptime, the times of a clock exchange, round trips) is looked past.
-    package func says(sameAs other: Evidence) -> Bool {
-        facts.count == other.facts.count && zip(facts, other.facts).allSatisfy { $0.says(sameAs: $1) }
+    ///
+    /// - Parameter essentially: look past the links of pods, too, of which only a plan that takes something down wants to know.
+    package func says(sameAs other: Evidence, essentially: Bool = false) -> Bool {
+        if essentially, probe == .links { return LinkEssentials(facts) == LinkEssentials(other.facts) }
+        return facts.count == other.facts.count && zip(facts, other.facts).allSatisfy { $0.says(sameAs: $1) }
     }
 }
 

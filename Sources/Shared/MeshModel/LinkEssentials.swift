@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// What of a host's links a plan that builds can ask about. Ports of containers and routes to them come and go with pods, and the addresses of
+/// Services with Services; none of that says anything about the host.
+package struct LinkEssentials: Hashable, Sendable {
+    package let links: [LinkFact]
+    package let defaultRoutes: [RouteFact]
+    /// What could not be told.
+    package let gaps: [Fact]
+
+    package init(_ facts: [Fact]) {
+        links = facts.compactMap { fact in
+            guard case .link(var link) = fact, link.name != "kube-ipvs0" else { return nil }
+            link.addresses = link.addresses.filter { !$0.hasPrefix("fe80:") }.sorted()
+            return link.kind == "veth" && link.addresses.isEmpty ? nil : link
+        }
+        defaultRoutes = facts.compactMap { if case .route(let route) = $0, route.destination == nil { route } else { nil } }
+        gaps = facts.filter { if case .unavailable = $0 { true } else { false } }
+    }
+}
