@@ -55,9 +55,10 @@ extension HostProber {
     private func cniFiles(_ unseen: inout [String]) -> [String]? {
         let path = "\(etcroot)/cni/net.d"
         guard let directory = opendir(path) else {
-            // No directory means that nothing was ever configured there, as long as its parent is visible.
-            if errno == ENOENT, access(etcroot, X_OK) == 0 { return [] }
-            unseen.append("files in \(path): \(words(errno)); make the directory readable to the agent")
+            let problem = errno
+            // No directory means that nothing was ever configured there, if this /etc is the host's: a Talos extension has one of its own.
+            if problem == ENOENT, access("\(etcroot)/machine-id", F_OK) == 0 { return [] }
+            unseen.append("files in \(path): \(words(problem)); the host's directory has to be visible and readable to the agent")
             return nil
         }
         defer { closedir(directory) }
