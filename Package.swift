@@ -71,15 +71,17 @@ let package = Package(
         room("MeshHTTP", in: "Shared", ["MeshModel", "CCurl"]),
         // Agent
         room("AgentCore", in: "Agent", ["MeshModel"]),
-        room("HostProbe", in: "Agent", ["MeshModel", "MeshSystem", "CLinux"]),
-        room("DiskWipe", in: "Agent", ["MeshModel", "AgentCore", "MeshTrust", "MeshSystem", "CLinux", "CBlkid"]),
+        room("LocalLink", in: "Agent", ["MeshModel", "MeshSystem", "CLinux"]),
+        room("HostProbe", in: "Agent", ["MeshModel", "MeshSystem", "LocalLink", "CLinux"]),
+        room("DiskWipe", in: "Agent", ["MeshModel", "AgentCore", "LocalLink", "MeshTrust", "MeshSystem", "CLinux", "CBlkid"]),
         room(
             "AgentLink", in: "Agent",
             ["MeshModel", "AgentCore", "MeshWire", "MeshSystem", nioCore, nioPosix, nioTLS, nioSSL, logging]),
         program(
             "meshgate-agent", in: "Agent",
             [
-                "MeshModel", "HostProbe", "DiskWipe", "AgentLink", "MeshTrust", "MeshSystem", arguments, logging, lifecycle, signals,
+                "MeshModel", "HostProbe", "DiskWipe", "AgentLink", "LocalLink", "MeshTrust", "MeshSystem", arguments, logging, lifecycle,
+                signals,
             ]),
         // Coordinator
         room("Rendering", in: "Coordinator", ["MeshModel"]),
@@ -157,7 +159,7 @@ let package = Package(
             ]),
         tests("LintingTests", ["MeshModel", "MeshConfig", "Linting", "MeshTesting"], resources: [.copy("Fixtures")]),
         tests("ImportTests", ["Import", "Linting", "MeshConfig", "MeshModel"], resources: [.copy("Fixtures")]),
-        tests("DiskWipeTests", ["DiskWipe", "MeshModel", "MeshTrust", "MeshSystem"]),
+        tests("DiskWipeTests", ["DiskWipe", "LocalLink", "MeshModel", "MeshTrust", "MeshSystem"]),
         tests(
             "MeshWireTests", ["MeshModel", "MeshWire", "MeshTesting", .product(name: "SwiftProtobuf", package: "swift-protobuf")]),
         tests("AgentCoreTests", ["MeshModel", "AgentCore", "MeshTesting"]),
@@ -191,7 +193,7 @@ let package = Package(
                 "MeshTesting", "StandInTesting", "ServerTesting",
             ]),
         tests("LabTests", ["Lab", "MeshModel", "MeshSystem", "MeshTrust", "MeshConfig", "Linting", "Planning", "Gating"]),
-        tests("HostProbeTests", ["HostProbe", "MeshModel", "MeshSystem", "CLinux"]),
+        tests("HostProbeTests", ["HostProbe", "LocalLink", "MeshModel", "MeshSystem", "CLinux"]),
         tests(
             "AgentMainTests",
             ["meshgate-agent", "AgentLink", "MeshModel", "MeshSystem", "MeshTrust", "FleetGateway", "TrustAuthority", logging]),
@@ -207,7 +209,7 @@ let package = Package(
             name: "EndToEndTests",
             dependencies: [
                 "meshgate", "meshgate-agent", "MeshModel", "Gating", "Planning", "Running", "Rehearsal", "JournalSQLite", "OperatorAPI",
-                "FeedExport", "MeshSystem", "ToolDrivers",
+                "FeedExport", "FleetGateway", "MeshSystem", "ToolDrivers",
                 "MeshTrust", "MeshHTTP", "MeshTesting", .product(name: "GRDB", package: "GRDB.swift"), logging,
             ],
             path: "Tests/EndToEnd", swiftSettings: strict),

@@ -39,6 +39,7 @@ final class AgentProgram: @unchecked Sendable {
         try process.run()
     }
 
+    var pid: Int32 { process.processIdentifier }
     func terminate() { process.terminate() }
 
     /// Waits for the end on threads of its own; both pipes are drained so that the program never blocks on them.

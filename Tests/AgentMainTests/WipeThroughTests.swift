@@ -112,7 +112,7 @@ private final class LoopDisk: Sendable {
     deinit { _ = try? run("/sbin/losetup", "--detach", device) }
 }
 
-private struct WipeProblem: Error, CustomStringConvertible {
+struct WipeProblem: Error, CustomStringConvertible {
     let description: String
 }
 

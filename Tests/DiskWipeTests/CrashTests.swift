@@ -2,6 +2,7 @@
 
 import FoundationEssentials
 import Glibc
+import LocalLink
 import MeshModel
 import MeshSystem
 import Testing
@@ -70,7 +71,7 @@ struct ChildProcess {
     @Test func victimOfAnInjectedFault() throws {
         let directory = try #require(Victim.directory)
         try Hardening.apply()
-        if geteuid() != 0 { #expect(Hardening.effectiveCapabilities() == 0) }
+        if geteuid() != 0 { #expect(Hardening.effectiveCapabilities() == []) }
         let bytes = try #require(try LinuxFileStore().read("\(directory)/envelope", limit: 1 << 20))
         let envelope = try JSONDecoder().decode(WarrantEnvelope.self, from: Data(bytes))
         let configuration = Bench.configuration(directory)

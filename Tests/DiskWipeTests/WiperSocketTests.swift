@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Glibc
+import LocalLink
 import MeshModel
 import MeshSystem
 import Synchronization
@@ -63,14 +64,14 @@ struct WiperSocketTests {
     @Test("a user who is not on the list gets no answer")
     func strangers() async throws {
         try await serving({ $0.allowedUsers = [geteuid() + 1] }) { configuration in
-            await #expect(throws: DiskWipeError.self) { try await WiperClient(socketPath: configuration.socketPath).status() }
+            await #expect(throws: LocalLinkError.self) { try await WiperClient(socketPath: configuration.socketPath).status() }
         }
     }
 
     @Test("no wiper there is told as such")
     func nobody() async throws {
-        await #expect(throws: DiskWipeError.self) { try await WiperClient(socketPath: "/tmp/meshgate-none.sock").status() }
-        await #expect(throws: DiskWipeError.socketPath("relative")) { try await WiperClient(socketPath: "relative").status() }
+        await #expect(throws: LocalLinkError.self) { try await WiperClient(socketPath: "/tmp/meshgate-none.sock").status() }
+        await #expect(throws: LocalLinkError.socketPath("relative")) { try await WiperClient(socketPath: "relative").status() }
     }
 
     @Test("frames of garbage, of any length, cut or too long, leave the server answering the next")
@@ -78,7 +79,7 @@ struct WiperSocketTests {
         try await serving { configuration in
             var random = SeededGenerator(seed: 3)
             for round in 0..<300 {
-                let socket = try WiperSocket.connect(configuration.socketPath)
+                let socket = try LocalSocket.connect(configuration.socketPath, to: "wiper")
                 var frame = (0..<Int.random(in: 0...64, using: &random)).map { _ in UInt8.random(in: 0...255, using: &random) }
                 switch round % 4 {
                 case 0: frame = [0, 0, 0, UInt8(frame.count)] + frame
@@ -97,7 +98,7 @@ struct WiperSocketTests {
     @Test("a caller who says nothing is borne for a while and holds up nobody")
     func silence() async throws {
         try await serving { configuration in
-            let silent = try (0..<5).map { _ in try WiperSocket.connect(configuration.socketPath) }
+            let silent = try (0..<5).map { _ in try LocalSocket.connect(configuration.socketPath, to: "wiper") }
             #expect(try await WiperClient(socketPath: configuration.socketPath).inventory().count == 1)
             for socket in silent { shutdown(socket.descriptor, Int32(SHUT_RDWR)) }
         }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import FeedExport
+import FleetGateway
 import Gating
 import Logging
 import MeshModel
@@ -162,7 +163,7 @@ struct FleetDeskTests {
                 committed: { _ in })
             desk = FleetDesk(
                 controller: controller, released: { [released] key in released.change { $0.append(key) } }, answers: AnswerDesk(),
-                seeds: seeds,
+                seeds: seeds, echoes: EchoDesk(dispatch: { _ in .sent }, log: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }),
                 progress: ProgressBoard(), feed: EventFeed(head: 0) { _, _ in [] }, now: { [moment] in moment },
                 log: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
         }
@@ -243,6 +244,25 @@ struct FleetDeskTests {
             #expect(office.evidence.map(\.facts) == [[.unavailable("the disk is busy")]] && office.alarms.isEmpty)
             try await office.say([proof(seed), .wiper(WiperFact(store: nil, disarmed: "not armed", challenge: nil))], task: task)
             #expect(office.evidence.count == 1 && office.alarms.count == 1)
+        }
+    }
+
+    @Test("an agent that does not know a question says nothing about its kind: the id of the task tells, and it counts as no answer")
+    func unknownQuestion() async throws {
+        try await Office.with { office in
+            func refuse(_ task: String) async throws {
+                _ = try await office.desk.reported(
+                    TaskReport(
+                        task: try SmallMesh.need(TaskID(task)), node: try SmallMesh.need(NodeID("wrk-e-1")),
+                        bootID: try SmallMesh.need(BootID("aaaaaaaa")), sequence: 1, age: TimeSpan(.zero), probe: nil,
+                        result: .refused(TaskRefusal(.unsupported, "upgrade the agent"))), receivedAt: office.moment)
+            }
+            try await refuse("probe:1:paths:7")
+            #expect(office.evidence.map(\.probe) == [.paths])
+            #expect(office.evidence.first?.facts == [.unavailable("the agent refused: unsupported: upgrade the agent")])
+            // No agent can make evidence of a cluster, nor of a wipe, in this way.
+            for task in ["probe:1:cluster:8", "probe:1:wipe:9", "listen:1:10"] { try await refuse(task) }
+            #expect(office.evidence.count == 1 && office.alarms.isEmpty)
         }
     }
 }

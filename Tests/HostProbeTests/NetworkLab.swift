@@ -38,8 +38,12 @@ final class NetworkLab: @unchecked Sendable {
         return try #require(try JSONSerialization.jsonObject(with: Data(text.utf8)) as? [[String: Any]])
     }
 
-    /// Runs `body` on a thread that lives in a namespace.
     func inside<Value: Sendable>(_ namespace: String, _ body: @escaping @Sendable () throws -> Value) throws -> Value {
+        try Self.inside(namespace, body)
+    }
+
+    /// Runs `body` on a thread that lives in a namespace.
+    static func inside<Value: Sendable>(_ namespace: String, _ body: @escaping @Sendable () throws -> Value) throws -> Value {
         let box = ResultBox<Value>()
         let thread = Thread {
             box.result = Result {

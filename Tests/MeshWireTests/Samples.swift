@@ -59,6 +59,13 @@ enum Samples {
             .route(RouteFact(destination: nil, gateway: nil, interface: "eth1")),
             .reach(ReachFact(target: try targets()[0], result: .connected, attempts: 1, roundTrip: TimeSpan(.milliseconds(3)))),
             .reach(ReachFact(target: try targets()[1], result: .timedOut, attempts: 3, roundTrip: nil)),
+            .path(
+                PathFact(
+                    target: try ways()[0],
+                    echo: .init(
+                        port: 8473, sent: 100, received: 99, median: 210, slowest: 1800, local: try ways()[0].address,
+                        seen: try ways()[1].address, there: 1500, back: 1400), pinged: true, health: .refused)),
+            .path(PathFact(target: try ways()[1], echo: nil, pinged: false, health: .timedOut, problem: "no route")),
             .clock(ClockFact(asked: now, received: now + .milliseconds(4), replied: now + .milliseconds(5), synchronised: true)),
             .kernel(
                 KernelFact(
@@ -134,6 +141,14 @@ enum Samples {
         ] + (try TaskRefusal.Code.allCases.map { try report(.host, .refused(TaskRefusal($0, "because"))) })
     }
 
+    static func ways() throws -> [PathTarget] {
+        let targets = try targets()
+        return [
+            PathTarget(node: targets[0].node, address: targets[0].address, port: 8472, mtu: 1500),
+            PathTarget(node: targets[1].node, address: targets[1].address, port: nil, mtu: 9000),
+        ]
+    }
+
     static func hello() throws -> Hello {
         Hello(
             agentVersion: "0.1.0", node: try node(), bootID: try boot(), installation: "00112233445566778899aabbccddeeff",
@@ -154,6 +169,8 @@ enum Samples {
             .probe(.reach(try targets(), attempts: 3, timeout: TimeSpan(.seconds(2)))),
             .probe(.blankness([BlanknessCheck(disk: identity(), share: 10)], seed: try digest(6))),
             .probe(.virtualDisks(serials: ["a", "b"])),
+            .probe(.paths(try ways(), tokens: [try ways()[0].node: try digest(8)])),
+            .listen(EchoWindow(token: try digest(8), address: try ways()[0].address, port: 8472, lasts: TimeSpan(.seconds(6)))),
             .wipe(WarrantEnvelope(text: "MESHGATE-WIPE-WARRANT/2\n", signatures: ["-----BEGIN SSH SIGNATURE-----\n"])),
             .arm(WarrantEnvelope(text: "MESHGATE-WIPER-ARMING/1\n", signatures: ["-----BEGIN SSH SIGNATURE-----\n"])),
         ]

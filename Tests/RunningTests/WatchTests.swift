@@ -141,7 +141,7 @@ struct WatchTests {
             for _ in 0..<40 { play.tick() }
             #expect(play.machine.run?[cilium]?.regression == nil)
             let asked = play.machine.probesDue(now: play.now.advanced(by: .seconds(3600)), seed: .zero).map(\.key)
-            #expect(!asked.isEmpty && asked.allSatisfy { [.links, .reach, .clock, .kernel].contains($0.probe) }, "\(asked)")
+            #expect(!asked.isEmpty && asked.allSatisfy { [.links, .reach, .paths, .clock, .kernel].contains($0.probe) }, "\(asked)")
         }
     }
 

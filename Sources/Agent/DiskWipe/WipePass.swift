@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 internal import Glibc
+internal import LocalLink
 internal import MeshModel
 internal import MeshTrust
 

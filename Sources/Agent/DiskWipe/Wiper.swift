@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+package import LocalLink
 package import MeshModel
 package import MeshSystem
 package import MeshTrust

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+internal import LocalLink
 package import MeshModel
 internal import MeshSystem
 
@@ -41,7 +42,7 @@ package struct WiperClient: Sendable {
         -> TaskReport.Result
     {
         guard case .result(let result)? = try await request(.wipe(envelope, node: node), progress: progress).last else {
-            throw DiskWipeError.unexpectedAnswer("no result")
+            throw LocalLinkError.unexpectedAnswer(role: WiperServer.role, "no result")
         }
         return result
     }
@@ -49,13 +50,15 @@ package struct WiperClient: Sendable {
     /// Hands over a signed message that arms the wiper.
     package func arm(_ envelope: WarrantEnvelope, node: NodeID) async throws -> TaskReport.Result {
         guard case .result(let result)? = try await request(.arm(envelope, node: node)).last else {
-            throw DiskWipeError.unexpectedAnswer("no result")
+            throw LocalLinkError.unexpectedAnswer(role: WiperServer.role, "no result")
         }
         return result
     }
 
     package func status() async throws -> WiperStatus {
-        guard case .status(let status)? = try await request(.status).last else { throw DiskWipeError.unexpectedAnswer("no status") }
+        guard case .status(let status)? = try await request(.status).last else {
+            throw LocalLinkError.unexpectedAnswer(role: WiperServer.role, "no status")
+        }
         return status
     }
 
@@ -63,22 +66,22 @@ package struct WiperClient: Sendable {
     package func request(_ request: WiperRequest, progress: @escaping Progress = { _, _, _ in }) async throws -> [WiperResponse] {
         let (socketPath, patience) = (socketPath, patience)
         return try await OwnThread.run(named: "wiper-client") {
-            let socket = try WiperSocket.connect(socketPath)
+            let socket = try LocalSocket.connect(socketPath, to: WiperServer.role)
             try socket.send(request)
             var answers: [WiperResponse] = []
             while let response = try socket.receive(WiperResponse.self, patience: patience) {
                 switch response {
                 case .progress(let phase, let bytes, let total): progress(phase, bytes, total)
-                case .failed(let problem): throw DiskWipeError.unexpectedAnswer(problem)
+                case .failed(let problem): throw LocalLinkError.failed(role: WiperServer.role, problem)
                 case .facts, .result, .status: answers.append(response)
                 }
                 if response.isFinal { return answers }
             }
-            throw DiskWipeError.connectionEnded(path: socketPath)
+            throw LocalLinkError.connectionEnded(role: WiperServer.role, path: socketPath)
         }
     }
 
-    private static func unexpected(_ response: WiperResponse) -> DiskWipeError {
-        .unexpectedAnswer(String("\(response)".prefix(120)))
+    private static func unexpected(_ response: WiperResponse) -> LocalLinkError {
+        .unexpectedAnswer(role: WiperServer.role, String("\(response)".prefix(120)))
     }
 }

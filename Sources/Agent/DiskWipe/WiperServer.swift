@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-internal import CLinux
-internal import Glibc
+internal import LocalLink
 package import MeshModel
 package import MeshSystem
 internal import Synchronization
@@ -12,22 +11,20 @@ package final class WiperServer: Sendable {
     /// Told of each event worth a log line: refused peers, begun and ended wipes.
     package typealias Log = @Sendable (_ event: String, _ details: [String: String]) -> Void
 
+    static let role = "wiper"
+
     private let configuration: WiperConfiguration
     private let store: ReplayStore
     private let wiper: Wiper
     private let log: Log
-    private let listener: WiperSocket
-    private let stopSignal = StopSignal()
-    private let wakeup: Int32
+    private let server: LocalServer<WiperResponse>
     private let live = Mutex(Live())
     private let turns: WipeTurns
+    private var stopSignal: StopSignal { server.stopSignal }
 
     private struct Live {
-        var connections = 0
         /// Texts of the warrants that are being carried out. Two warrants for one disk are kept apart by its exclusive open.
         var wipes: Set<String> = []
-        var finished: (@Sendable () -> Void)?
-        var listening = false
         var looksIntoVolumes = false
     }
 
@@ -44,12 +41,12 @@ package final class WiperServer: Sendable {
         store = try ReplayStore(directory: configuration.storeDirectory, now: now)
         wiper = Wiper(configuration: configuration, store: store, boot: boot, now: now)
         turns = WipeTurns(configuration.manners.atOnce)
-        listener = try WiperSocket.listen(configuration.socketPath, group: configuration.socketGroup)
-        wakeup = meshgate_wakeup()
-        guard wakeup >= 0 else { throw DiskWipeError.socket(doing: "make a wakeup", on: configuration.socketPath, errno: -wakeup) }
+        server = try LocalServer(
+            .init(
+                role: Self.role, path: configuration.socketPath, group: configuration.socketGroup,
+                allowedUsers: configuration.allowedUsers, mostConnections: Self.mostConnections),
+            whenBusy: .failed("the wiper is busy with \(Self.mostConnections) requests; ask again later"), log: log)
     }
-
-    deinit { close(wakeup) }
 
     /// What this wiper would say to a `status` request.
     package var status: WiperStatus {
@@ -66,75 +63,13 @@ package final class WiperServer: Sendable {
         for claim in status.claims where claim.fate != .done {
             log("warrant ended badly", ["warrant": claim.warrant.text, "fate": claim.fate.description])
         }
-        try await withTaskCancellationHandler {
-            try await withCheckedThrowingContinuation { (continuation: CheckedContinuation<Void, any Error>) in
-                live.withLock {
-                    $0.listening = true
-                    $0.finished = { continuation.resume() }
-                }
-                do {
-                    try OwnThread.start(named: "wiper-listen") { self.listen() }
-                } catch {
-                    live.withLock { $0.finished = nil }
-                    continuation.resume(throwing: error)
-                }
-            }
-        } onCancel: {
-            stop()
-        }
+        try await server.run(serve)
     }
 
     /// Ends `run`. A wipe in progress finishes its chunk and is recorded as interrupted.
-    package func stop() {
-        stopSignal.set()
-        meshgate_wake(wakeup)
-    }
+    package func stop() { server.stop() }
 
-    private func listen() {
-        while !stopSignal.isSet {
-            var waiting = [
-                pollfd(fd: listener.descriptor, events: Int16(POLLIN), revents: 0), pollfd(fd: wakeup, events: Int16(POLLIN), revents: 0),
-            ]
-            guard poll(&waiting, 2, -1) > 0, waiting[0].revents != 0, !stopSignal.isSet else { continue }
-            let descriptor = meshgate_socket_accept(listener.descriptor)
-            if descriptor >= 0 { take(WiperSocket(descriptor: descriptor, path: configuration.socketPath)) }
-        }
-        unlink(configuration.socketPath)
-        leave { $0.listening = false }
-    }
-
-    /// Judges the peer before one byte of it is read.
-    private func take(_ socket: WiperSocket) {
-        do {
-            let user = try socket.peerUser()
-            guard configuration.allowedUsers.contains(user) else {
-                log("peer refused", ["user": String(user)])
-                return
-            }
-            let admitted = live.withLock { live in
-                guard live.connections < Self.mostConnections else { return false }
-                live.connections += 1
-                return true
-            }
-            guard admitted else {
-                try socket.send(WiperResponse.failed("the wiper is busy with \(Self.mostConnections) requests; ask again later"))
-                return
-            }
-            do {
-                try OwnThread.start(named: "wiper-request") {
-                    self.serve(socket)
-                    self.leave { $0.connections -= 1 }
-                }
-            } catch {
-                leave { $0.connections -= 1 }
-                throw error
-            }
-        } catch {
-            log("connection failed", ["problem": "\(error)"])
-        }
-    }
-
-    private func serve(_ socket: WiperSocket) {
+    @Sendable private func serve(_ socket: LocalSocket) {
         do {
             guard let request = try socket.receive(WiperRequest.self, patience: Self.requestPatience) else { return }
             switch request {
@@ -146,17 +81,15 @@ package final class WiperServer: Sendable {
             case .wipe(let envelope, let node): try socket.send(WiperResponse.result(wipe(envelope, node, socket)))
             case .arm(let envelope, let node): try socket.send(WiperResponse.result(arm(envelope, node)))
             }
-        } catch let error as DiskWipeError {
+        } catch {
             log("request failed", ["problem": "\(error)"])
             // The peer may be gone; then there is nobody to tell.
             try? socket.send(WiperResponse.failed("\(error)"))
-        } catch {
-            log("request failed", ["problem": "\(error)"])
         }
     }
 
     /// One fact at a time, because a frame is limited and the number of disks is not.
-    private func send(_ facts: [Fact], to socket: WiperSocket) throws {
+    private func send(_ facts: [Fact], to socket: LocalSocket) throws {
         var rest = facts[...]
         repeat {
             let part = rest.prefix(1)
@@ -192,7 +125,7 @@ package final class WiperServer: Sendable {
         return try HypervisorWitness(root: configuration.hypervisorRoot).disks(lookingInto: serials)
     }
 
-    private func blankness(_ checks: [BlanknessCheck], _ seed: Digest, _ socket: WiperSocket) -> [Fact] {
+    private func blankness(_ checks: [BlanknessCheck], _ seed: Digest, _ socket: LocalSocket) -> [Fact] {
         let report = ProgressReport(socket)
         let proof = BlanknessProof(
             inventory: configuration.inventory, witness: HypervisorWitness(root: configuration.hypervisorRoot),
@@ -216,7 +149,7 @@ package final class WiperServer: Sendable {
         }
     }
 
-    private func wipe(_ envelope: WarrantEnvelope, _ node: NodeID, _ socket: WiperSocket) -> TaskReport.Result {
+    private func wipe(_ envelope: WarrantEnvelope, _ node: NodeID, _ socket: LocalSocket) -> TaskReport.Result {
         guard node == configuration.node else {
             return .refused(TaskRefusal(.wrongNode, "the order is for node \(node), this is \(configuration.node)"))
         }
@@ -250,23 +183,13 @@ package final class WiperServer: Sendable {
         report.areas = Array(report.areas.prefix(1024))
         return .wiped(report)
     }
-
-    private func leave(_ change: (inout Live) -> Void) {
-        let finished = live.withLock { live -> (@Sendable () -> Void)? in
-            change(&live)
-            guard !live.listening, live.connections == 0 else { return nil }
-            defer { live.finished = nil }
-            return live.finished
-        }
-        finished?()
-    }
 }
 
 /// Tells the one who asked how far the wipe is, at most twice a second, and no more once it has gone away.
 private final class ProgressReport: Sendable {
-    private let socket: WiperSocket
+    private let socket: LocalSocket
     private let next = Mutex<ContinuousClock.Instant?>(.now)
-    init(_ socket: WiperSocket) { self.socket = socket }
+    init(_ socket: LocalSocket) { self.socket = socket }
 
     /// Says so at once; false when the one who asked has gone away.
     func isHeard(_ phase: TaskProgress.Phase) -> Bool {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Glibc
+package import MeshModel
 
 /// Why a fact about this machine could not be had. The text becomes `Fact.unavailable`.
 package enum HostProbeError: Error, Hashable, Sendable, CustomStringConvertible {
@@ -13,6 +14,7 @@ package enum HostProbeError: Error, Hashable, Sendable, CustomStringConvertible 
     case netlinkTooLarge(dump: String, limit: Int)
     case tooManyTargets(Int, limit: Int)
     case notAnsweredHere(String, by: String)
+    case cannotAnswer(address: IPAddress, port: UInt16, cause: String)
 
     package var description: String {
         switch self {
@@ -28,6 +30,8 @@ package enum HostProbeError: Error, Hashable, Sendable, CustomStringConvertible 
             "cannot read the kernel's list of \(dump): it changed during each of \(tries) readings; ask again"
         case .netlinkTooLarge(let dump, let limit): "cannot read the kernel's list of \(dump): it is longer than \(limit) bytes"
         case .tooManyTargets(let count, let limit): "cannot test \(count) targets at once, the limit is \(limit); ask in parts"
+        case .cannotAnswer(let address, let port, let cause):
+            "cannot answer datagrams on \(address), port \(port), nor on \(PathTarget.substitute(for: port)): \(cause)"
         case .notAnsweredHere(let what, let who): "cannot tell about \(what): that is answered by \(who)"
         }
     }

@@ -11,6 +11,7 @@ enum SettingKey: String, CaseIterable {
     case joinTokenFile = "join-token-file"
     case wiperSocket = "wiper-socket"
     case wiperState = "wiper-state"
+    case proberSocket = "prober-socket"
     case nodeKey = "node-key"
     case agentUser = "agent-user"
     case wipeRate = "wipe-rate"
@@ -39,9 +40,10 @@ struct AgentSettings: Equatable {
     var signers = "/etc/meshgate/allowed_signers"
     var wiperSocket = "/run/meshgate-wiper/wiper.sock"
     var wiperState = "/var/lib/meshgate-wiper"
+    var proberSocket = "/run/meshgate-prober/prober.sock"
     /// Where `run` writes the digest of its key and the wiper reads it: a warrant is bound to that key.
     var nodeKey = "/run/meshgate-agent/node-key"
-    /// Whom the wiper listens to besides its own user.
+    /// Whom wiper and prober listen to besides their own users.
     var agentUser: String?
     /// How considerate wipes are towards others on this host.
     var manners = WipeManners()
@@ -73,6 +75,7 @@ struct AgentSettings: Equatable {
         signers = path(.signers) ?? signers
         wiperSocket = path(.wiperSocket) ?? wiperSocket
         wiperState = path(.wiperState) ?? wiperState
+        proberSocket = path(.proberSocket) ?? proberSocket
         nodeKey = path(.nodeKey) ?? nodeKey
         agentUser = take(.agentUser, wanted: "a user's name or number") { $0.isEmpty || $0.utf8.contains(0) ? nil : $0 }
         let priorities = WipeManners.Priority.allCases.map(\.rawValue).joined(separator: ", ")

@@ -6,11 +6,13 @@ import HostProbe
 import Logging
 import MeshModel
 
-/// Carries out what the coordinator ordered: questions here or by the wiper, wipes by the wiper alone. This process never opens a disk.
+/// Carries out what the coordinator ordered: questions here, by the wiper or by the prober, wipes by the wiper alone. This process never opens
+/// a disk, and never a port.
 struct AgentTasks: TaskHandler {
     let node: NodeID
     let prober: HostProber
     let wiperSocket: String
+    let proberSocket: String
     let log: Logger
 
     /// A kernel that gives no news now may give some later.
@@ -39,7 +41,16 @@ struct AgentTasks: TaskHandler {
             let facts = await disks.virtualDisks(serials: serials)
             return .facts(
                 facts.filter { if case .virtualDisk(let disk) = $0 { disk.serial.map(serials.contains) ?? false } else { true } })
+        case .probe(.paths(let targets, let tokens)):
+            return .facts(await ProberClient(socketPath: proberSocket).answer(targets, tokens: tokens))
         case .probe(let probe): return .facts(await prober.answer(probe))
+        case .listen(let window):
+            do {
+                try await ProberClient(socketPath: proberSocket).listen(window)
+                return .facts([])
+            } catch {
+                return .failed("this node does not answer datagrams: \(error); start meshgate-prober on it")
+            }
         case .wipe(let envelope):
             return await asking("the wipe's end is not known") { client in
                 try await client.wipe(envelope, node: node) { phase, done, total in

@@ -42,6 +42,7 @@ struct FactDocument: Encodable {
             case .link(let value): try put("link", value)
             case .route(let value): try put("route", value)
             case .reach(let value): try put("reach", value)
+            case .path(let value): try put("path", value)
             case .clock(let value): try put("clock", value)
             case .kernel(let value): try put("kernel", value)
             case .cluster(let value): try put("cluster", value)

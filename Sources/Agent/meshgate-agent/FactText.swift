@@ -11,7 +11,7 @@ enum FactText {
             case .host(let host): sections.append(self.host(host))
             case .clock(let clock): sections.append(self.clock(clock))
             case .kernel(let kernel): sections.append(self.kernel(kernel))
-            case .disk, .virtualDisk, .link, .route, .reach: break  // One table of all of them, below.
+            case .disk, .virtualDisk, .link, .route, .reach, .path: break  // One table of all of them, below.
             case .wiper(let wiper): sections.append(wiper.disarmed.map { "wiper: DISARMED, \(printable($0))\n" } ?? "wiper: armed\n")
             // A coordinator's facts, and those that nobody asks for by hand.
             case .cluster, .terraform, .provision, .destruction, .secrets, .contexts, .connectivity, .talos, .hypervisor, .blankness, .wipe:
@@ -19,7 +19,7 @@ enum FactText {
             case .unavailable(let why): sections.append("not available: \(printable(why))\n")
             }
         }
-        let tables = [disks(facts), virtualDisks(facts), links(facts), routes(facts), reach(facts)].compactMap(\.self)
+        let tables = [disks(facts), virtualDisks(facts), links(facts), routes(facts), reach(facts), paths(facts)].compactMap(\.self)
         return (tables + sections).joined(separator: "\n")
     }
 
@@ -121,6 +121,30 @@ enum FactText {
             ]
         }
         return TextTable("ROUTE", "GATEWAY", "LINK", "METRIC", "SOURCE", rows: rows).text
+    }
+
+    private static func paths(_ facts: [Fact]) -> String? {
+        let paths = facts.compactMap { if case .path(let path) = $0 { path } else { nil } }
+        guard !paths.isEmpty else { return nil }
+        let rows = paths.map { path in
+            let ways = [path.pinged ? "yes" : "no", path.health.rawValue]
+            guard let echo = path.echo else {
+                let silence = path.problem ?? (path.target.port == nil ? "-" : "no answer")
+                return [path.target.address.description, path.target.port.map { String($0) } ?? "-", silence, "-", "-", "-"] + ways
+            }
+            return [
+                path.target.address.description, String(echo.port), "\(echo.received) of \(echo.sent)",
+                "\(milliseconds(echo.median))/\(milliseconds(echo.slowest)) ms", "\(echo.there)/\(echo.back)",
+                echo.seen == echo.local ? "itself" : "\(echo.seen)",
+            ] + ways
+        }
+        return TextTable("ADDRESS", "UDP", "ANSWERED", "P50/P99", "MTU THERE/BACK", "SEEN AS", "ICMP", "TCP 4240", rows: rows).text
+    }
+
+    /// Microseconds in milliseconds, to the hundredth.
+    private static func milliseconds(_ microseconds: Int) -> String {
+        let hundredths = (microseconds + 5) / 10
+        return "\(hundredths / 100).\(hundredths % 100 < 10 ? "0" : "")\(hundredths % 100)"
     }
 
     private static func reach(_ facts: [Fact]) -> String? {

@@ -26,7 +26,8 @@ struct LinkService: Service {
                 return nil
             }, now: SystemClock.now)
         let tasks = AgentTasks(
-            node: membership.node, prober: HostProber(agentVersion: MeshgateAgent.version), wiperSocket: settings.wiperSocket, log: logger)
+            node: membership.node, prober: HostProber(agentVersion: MeshgateAgent.version), wiperSocket: settings.wiperSocket,
+            proberSocket: settings.proberSocket, log: logger)
         link = AgentLink(
             configuration: configuration, handler: tasks, outboxStore: FileOutboxStore(files: LinuxFileStore(), path: home.outboxPath),
             stateStore: FileAgentStateStore(files: LinuxFileStore(), path: home.statePath), log: logger)

@@ -12,7 +12,8 @@ struct MeshgateAgent: AsyncParsableCommand {
         commandName: "meshgate-agent",
         abstract: "The agent of Meshgate on one host: answers typed questions, and wipes a disk only under a signed warrant.",
         discussion: """
-            It dials the coordinator and opens no port. Nothing in it runs a command that the coordinator chose.
+            It dials the coordinator and opens no port; its prober answers datagrams of other nodes' probes for a few seconds at a time.
+            Nothing in it runs a command that the coordinator chose.
 
             EXAMPLES
               meshgate-agent join --coordinator mesh.example.org:7443 --token-file ./token
@@ -20,13 +21,14 @@ struct MeshgateAgent: AsyncParsableCommand {
               meshgate-agent probe links
               meshgate-agent probe kernel --output json
               meshgate-agent wiper serve
+              meshgate-agent prober serve
 
             SETTINGS
               A flag wins over MESHGATE_AGENT_... in the environment, and that over
               \(AgentSettings.defaultFile), which has lines of `key = value`.
               Keys: coordinator, node, state, join-token-file, log-level, node-key,
-              wiper-socket, and for the wiper also wiper-state, signers, agent-user,
-              wipe-rate, wipe-priority, wipes-at-once, largest-wipe.
+              wiper-socket, prober-socket, agent-user, and for the wiper also wiper-state,
+              signers, wipe-rate, wipe-priority, wipes-at-once, largest-wipe.
 
             \(AgentFailure.table)
 
@@ -34,7 +36,7 @@ struct MeshgateAgent: AsyncParsableCommand {
               meshgate-agent --generate-completion-script bash   (or zsh, fish)
             """,
         version: version,
-        subcommands: [RunCommand.self, JoinCommand.self, WiperCommand.self, ProbeCommand.self])
+        subcommands: [RunCommand.self, JoinCommand.self, WiperCommand.self, ProberCommand.self, ProbeCommand.self])
 
     static func main() async {
         do {

@@ -15,10 +15,12 @@ struct ProbeCommand: AsyncParsableCommand {
             EXAMPLES
               meshgate-agent probe links
               meshgate-agent probe reach 192.168.15.11:6443 '[fd00::11]:6443' --attempts 2 --timeout 2s
+              meshgate-agent probe paths 192.168.15.11
               meshgate-agent probe disks --output json
               meshgate-agent probe virtual-disks OSD-E-1 OSD-E-2       (on a Proxmox host)
 
             `virtual-disks` lists the disks of a Proxmox host's guests, and looks into the volumes with the serials that are named.
+            `paths` asks the prober, which must run, for ICMP and TCP 4240; datagrams are answered only where a coordinator asked for it.
             Disks are asked of the wiper where one runs; without one they are read here, which needs root or the group disk.
             The exit code is 69 when something could not be told.
             """)
@@ -26,15 +28,16 @@ struct ProbeCommand: AsyncParsableCommand {
     enum Kind: String, ExpressibleByArgument, CaseIterable {
         case host, disks
         case virtualDisks = "virtual-disks"
-        case links, reach, clock, kernel
+        case links, reach, paths, clock, kernel
     }
     enum Output: String, ExpressibleByArgument, CaseIterable { case text, json }
 
-    @Argument(help: "What to look at: host, disks, virtual-disks, links, reach, clock or kernel.")
+    @Argument(help: "What to look at: host, disks, virtual-disks, links, reach, paths, clock or kernel.")
     var kind: Kind
     @Argument(
         help: ArgumentHelp(
-            "For reach: where to connect to, such as 192.168.15.11:6443. For virtual-disks: serials.", valueName: "address:port"))
+            "For reach: where to connect to, such as 192.168.15.11:6443. For paths: addresses. For virtual-disks: serials.",
+            valueName: "address:port"))
     var targets: [String] = []
     @Option(name: .shortAndLong, help: "text for people, json for programs.")
     var output = Output.text
@@ -44,10 +47,12 @@ struct ProbeCommand: AsyncParsableCommand {
     var timeout = "3s"
     @Option(help: ArgumentHelp("The wiper's socket.", valueName: "path"))
     var wiperSocket: String?
+    @Option(help: ArgumentHelp("The prober's socket.", valueName: "path"))
+    var proberSocket: String?
     @OptionGroup var common: SettingsOptions
 
     func run() async throws {
-        let settings = try common.resolve([.wiperSocket: wiperSocket])
+        let settings = try common.resolve([.wiperSocket: wiperSocket, .proberSocket: proberSocket])
         let facts = try await answer(try probe(), settings)
         switch output {
         case .text: print(FactText.render(facts), terminator: "")
@@ -62,14 +67,16 @@ struct ProbeCommand: AsyncParsableCommand {
         switch probe {
         case .disks: return await disks.forPeople()
         case .virtualDisks(let serials): return await disks.virtualDisks(serials: serials)
+        case .paths(let targets, let tokens):
+            return await ProberClient(socketPath: settings.proberSocket).answer(targets, tokens: tokens)
         case .host, .links, .reach, .clock, .kernel, .blankness:
             return await HostProber(agentVersion: MeshgateAgent.version).answer(probe)
         }
     }
 
     private func probe() throws -> NodeTask.Probe {
-        guard targets.isEmpty || kind == .reach || kind == .virtualDisks else {
-            throw ValidationError("only `probe reach` takes addresses, and `probe virtual-disks` serials")
+        guard targets.isEmpty || kind == .reach || kind == .paths || kind == .virtualDisks else {
+            throw ValidationError("only `probe reach` and `probe paths` take addresses, and `probe virtual-disks` serials")
         }
         switch kind {
         case .host: return .host
@@ -78,6 +85,9 @@ struct ProbeCommand: AsyncParsableCommand {
         case .links: return .links
         case .kernel: return .kernel
         case .clock: return .clock(asked: SystemClock.now().wall)
+        case .paths:
+            guard !targets.isEmpty else { throw ValidationError("say where to: meshgate-agent probe paths 192.168.15.11") }
+            return .paths(try targets.map(way), tokens: [:])
         case .reach:
             guard !targets.isEmpty else { throw ValidationError("say where to: meshgate-agent probe reach 192.168.15.11:6443") }
             guard (1...10).contains(attempts) else { throw ValidationError("--attempts is 1 to 10") }
@@ -86,6 +96,13 @@ struct ProbeCommand: AsyncParsableCommand {
             }
             return .reach(try targets.map(target), attempts: attempts, timeout: limit)
         }
+    }
+
+    private func way(_ text: String) throws -> PathTarget {
+        guard let address = IPAddress(text), let node = NodeID("by-hand") else {
+            throw ValidationError("\"\(printable(text))\" is not \(IPAddress.form)")
+        }
+        return PathTarget(node: node, address: address, port: nil, mtu: 1500)
     }
 
     private func target(_ text: String) throws -> ReachTarget {

@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 
-import DiskWipe
 import Glibc
+import LocalLink
 
 /// What this process does to itself before it reads anything.
 enum ProcessManners {
     /// Private files, no death by a closed pipe, no core dump, no new privileges, and a crash that starts no other program beside our keys
     /// (the Swift runtime's backtracer) unless somebody set SWIFT_BACKTRACE.
     ///
-    /// The wiper gives up its capabilities too, and at once: they are a thread's own, and there is only this thread yet.
+    /// Wiper and prober give up their capabilities too, all or all but one, and at once: they are a thread's own, and there is only this
+    /// thread yet.
     static func adopt(_ arguments: [String]) throws {
         umask(0o077)
         signal(SIGPIPE, SIG_IGN)
@@ -17,7 +18,8 @@ enum ProcessManners {
         }
         do {
             try Hardening.apply()
-            if arguments.starts(with: ["wiper", "serve"]), Hardening.effectiveCapabilities() != 0 { try Hardening.dropCapabilities() }
+            if arguments.starts(with: ["wiper", "serve"]), Hardening.effectiveCapabilities() != [] { try Hardening.keepOnly([]) }
+            if arguments.starts(with: ["prober", "serve"]) { try Hardening.keepOnly(.netRaw) }
         } catch {
             throw AgentFailure(.internalError, "\(error)")
         }

@@ -5,6 +5,7 @@ import ArgumentParser
 import DiskWipe
 import Glibc
 import HostProbe
+import LocalLink
 import Logging
 import MeshModel
 import MeshSystem
@@ -33,6 +34,8 @@ struct RunCommand: AsyncParsableCommand {
     var joinTokenFile: String?
     @Option(help: ArgumentHelp("The wiper's socket.", valueName: "path"))
     var wiperSocket: String?
+    @Option(help: ArgumentHelp("The prober's socket.", valueName: "path"))
+    var proberSocket: String?
     @Option(help: ArgumentHelp("Where the digest of our key is written for the wiper.", valueName: "file"))
     var nodeKey: String?
     @OptionGroup var common: SettingsOptions
@@ -40,7 +43,7 @@ struct RunCommand: AsyncParsableCommand {
     func run() async throws {
         let settings = try common.resolve([
             .coordinator: coordinator, .node: node, .state: state, .joinTokenFile: joinTokenFile, .wiperSocket: wiperSocket,
-            .nodeKey: nodeKey,
+            .proberSocket: proberSocket, .nodeKey: nodeKey,
         ])
         let logger = settings.logger("agent")
         let home = try AgentHome(settings.state)
@@ -54,7 +57,7 @@ struct RunCommand: AsyncParsableCommand {
                 "mesh": "\(membership.mesh)", "node": "\(membership.node)", "key": "\(membership.key.spkiDigest.short)",
                 "certificateEnds": "\(membership.chain.first?.notAfter.description ?? "-")", "version": "\(MeshgateAgent.version)",
             ])
-        if Hardening.effectiveCapabilities() ?? 0 != 0 {
+        if !(Hardening.effectiveCapabilities() ?? []).isEmpty {
             logger.warning("agent has capabilities it does not need", metadata: ["remedy": "run it as a user of its own"])
         }
         if let end = membership.chain.first?.notAfter, end <= SystemClock.now().wall {

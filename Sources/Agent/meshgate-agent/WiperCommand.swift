@@ -3,6 +3,7 @@
 import ArgumentParser
 import DiskWipe
 import Glibc
+import LocalLink
 import Logging
 import MeshModel
 import MeshSystem
@@ -93,9 +94,9 @@ struct WiperCommand: AsyncParsableCommand {
         /// Capabilities were given up at the start; a process that still has some is not what it was meant to be.
         private var tooPrivileged: String? {
             guard let capabilities = Hardening.effectiveCapabilities() else { return "the kernel does not tell which capabilities it has" }
-            guard capabilities != 0 else { return nil }
+            guard !capabilities.isEmpty else { return nil }
             return
-                "the wiper still has capabilities (0x\(String(capabilities, radix: 16))); run it as `wiper serve` and as a user of group disk"
+                "the wiper still has capabilities (0x\(String(capabilities.rawValue, radix: 16))); run it as `wiper serve` and as a user of group disk"
         }
     }
 

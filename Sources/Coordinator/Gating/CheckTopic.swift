@@ -26,7 +26,7 @@ extension ProbeKind {
     /// Where a person asks for it; `nil` for what no agent is asked by hand.
     package var topic: CheckTopic? {
         switch self {
-        case .links, .reach: .net
+        case .links, .reach, .paths: .net
         case .host, .clock, .kernel: .host
         case .disks, .virtualDisks: .disk
         case .blankness, .cluster, .provision, .connectivity, .talos, .hypervisor, .secrets, .contexts, .wipe: nil

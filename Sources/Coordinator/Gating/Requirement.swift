@@ -24,6 +24,14 @@ package enum Requirement: Hashable, Sendable, Codable {
     /// The host has memory, cores and storage for those of these machines that are not there yet.
     case room(NodeID, [PlannedMachine])
     case reaches(NodeID, [ReachTarget])
+    /// Datagrams to the port of the tunnel arrive, and hardly one is lost.
+    case answered(NodeID, [PathTarget])
+    /// Packets of the planned size get there and back in one piece.
+    case carries(NodeID, [PathTarget])
+    /// Cilium's health checks get through, by ICMP or by TCP.
+    case healthReaches(NodeID, [PathTarget])
+    /// The others see the node under its own address.
+    case untranslated(NodeID, IPAddress, [PathTarget])
     case diskIdentity(NodeID, PlannedDisk)
     case diskUnused(NodeID, PlannedDisk)
     /// `seenBy`: the hypervisor that looks into the disk where the node itself cannot, here and below.
@@ -139,6 +147,10 @@ package enum Requirement: Hashable, Sendable, Codable {
     private enum GuestAsPlannedCodingKeys: String, CodingKey { case _0 = "machine", hypervisor }
     private enum RoomCodingKeys: String, CodingKey { case _0 = "hypervisor", _1 = "machines" }
     private enum ReachesCodingKeys: String, CodingKey { case _0 = "node", _1 = "targets" }
+    private enum AnsweredCodingKeys: String, CodingKey { case _0 = "node", _1 = "targets" }
+    private enum CarriesCodingKeys: String, CodingKey { case _0 = "node", _1 = "targets" }
+    private enum HealthReachesCodingKeys: String, CodingKey { case _0 = "node", _1 = "targets" }
+    private enum UntranslatedCodingKeys: String, CodingKey { case _0 = "node", _1 = "address", _2 = "targets" }
     private enum DiskIdentityCodingKeys: String, CodingKey { case _0 = "node", _1 = "disk" }
     private enum DiskUnusedCodingKeys: String, CodingKey { case _0 = "node", _1 = "disk" }
     private enum DiskBlankCodingKeys: String, CodingKey { case _0 = "node", _1 = "disk", cluster, seenBy }
@@ -245,6 +257,10 @@ package enum Requirement: Hashable, Sendable, Codable {
         case .guestAsPlanned: .guestAsPlanned
         case .room: .room
         case .reaches: .reach
+        case .answered: .tunnelReach
+        case .carries: .pathMTU
+        case .healthReaches: .healthReach
+        case .untranslated: .sourceKept
         case .diskIdentity, .diskWitness: .diskIdentity
         case .osdRetired: .osdRetired
         case .blankProven: .blankProven
@@ -313,9 +329,7 @@ package enum Requirement: Hashable, Sendable, Codable {
             .kubeProxyCoherent, .versionSkew, .secretsStored, .egressListed:
             true
         case .agentReady, .bootStable, .clockWithin, .clocksTogether, .kernelFit, .link, .address, .defaultRoute, .room, .reaches,
-            .diskIdentity,
-            .diskUnused,
-            .diskBlank,
+            .answered, .carries, .healthReaches, .untranslated, .diskIdentity, .diskUnused, .diskBlank,
             .diskWitness, .osdRetired, .blankProven, .wiperArmed, .warranted, .clustersDistinct, .kubeProxyAbsent, .ciliumHealthy,
             .meshCAFree, .clustermeshConnected, .meshConnected, .connectivity, .terraformReady, .stateLocked, .provisionSafe, .cephHealthy,
             .teardownWarranted, .lossesWarranted, .credentialsFit, .secretsReadable, .secretsGone, .noOrphans, .gone, .hostClean, .osdsAway,
@@ -331,8 +345,7 @@ package enum Requirement: Hashable, Sendable, Codable {
     package var isGround: Bool {
         switch self {
         case .clockWithin, .clocksTogether, .kernelFit, .link, .address, .defaultRoute, .bridgeCarries, .guestUnique, .guestAsPlanned,
-            .reaches,
-            .kernelTracing, .kernelModule:
+            .reaches, .answered, .carries, .healthReaches, .untranslated, .kernelTracing, .kernelModule:
             true
         case .agentReady, .bootStable, .diskIdentity, .diskUnused, .diskBlank, .diskWitness, .osdRetired, .blankProven, .wiperArmed,
             .warranted,
@@ -367,6 +380,8 @@ package enum Requirement: Hashable, Sendable, Codable {
             [EvidenceKey(.node(node), .links)]
         case .guestUnique(_, let host), .guestAsPlanned(_, let host), .room(let host, _): [EvidenceKey(.node(host), .hypervisor)]
         case .reaches(let node, _): [EvidenceKey(.node(node), .reach)]
+        case .answered(let node, _), .carries(let node, _), .healthReaches(let node, _), .untranslated(let node, _, _):
+            [EvidenceKey(.node(node), .paths)]
         case .diskIdentity(let node, _), .diskUnused(let node, _), .wiperArmed(let node): [EvidenceKey(.node(node), .disks)]
         case .diskWitness(let node, _, let hypervisor, _):
             [EvidenceKey(.node(node), .disks), EvidenceKey(.node(hypervisor), .virtualDisks)]

@@ -3,7 +3,7 @@
 internal import Glibc
 internal import MeshModel
 
-/// Installs and runs the two roles of the real agent on the nodes of a lab.
+/// Installs and runs the three roles of the real agent on the nodes of a lab.
 package struct LabAgents: Sendable {
     private let topology: LabTopology
     private let paths: LabPaths
@@ -26,15 +26,16 @@ package struct LabAgents: Sendable {
         try LabFiles.makeDirectory(home)
         let settings = [
             "coordinator": coordinator, "node": node.name.text, "state": home + "/state", "join-token-file": home + "/join-token",
-            "wiper-socket": home + "/wiper.sock", "wiper-state": home + "/wiper", "node-key": home + "/run/node-key",
+            "wiper-socket": home + "/wiper.sock", "prober-socket": home + "/prober.sock", "wiper-state": home + "/wiper",
+            "node-key": home + "/run/node-key",
             "signers": paths.allowedSigners,
         ]
         try LabFiles.write(token + "\n", to: home + "/join-token", mode: 0o600)
         try LabFiles.write(settings.sorted { $0.key < $1.key }.map { "\($0.key) = \($0.value)\n" }.joined(), to: configuration(node))
     }
 
-    /// Starts the roles that are not running: the wiper where there is a disk, and the agent, whose wall clock may be off by some seconds.
-    /// With `isAlone` the agent runs as a plain process of this machine, without a node around it and without a wiper.
+    /// Starts the roles that are not running: the wiper where there is a disk, the prober, and the agent, whose wall clock may be off by some seconds.
+    /// With `isAlone` the agent runs as a plain process of this machine, without a node around it and without wiper and prober.
     package func start(on node: LabTopology.Node, skewSeconds: Int = 0, isAlone: Bool = false) throws {
         let place = isAlone ? LabPlace.rootNamespace : .node(try processes.initProcess(of: node))
         if !isAlone, node.disk != nil, processes.find(wiperName(node)) == nil {
@@ -48,6 +49,9 @@ package struct LabAgents: Sendable {
             }
             try processes.start(
                 wiperName(node), program, ["wiper", "serve", "--config", configuration(node), "--allow-loop-disks"], in: place)
+        }
+        if !isAlone, processes.find(proberName(node)) == nil {
+            try processes.start(proberName(node), program, ["prober", "serve", "--config", configuration(node)], in: place)
         }
         if processes.find(agentName(node)) == nil {
             let skew = skewSeconds == 0 ? [:] : try LabClockSkew.environment(seconds: skewSeconds)
@@ -87,15 +91,17 @@ package struct LabAgents: Sendable {
     /// What the node sees as /, seen from outside.
     func root(of node: LabTopology.Node) throws -> String { "/proc/\(try processes.initProcess(of: node).pid)/root" }
 
-    /// Stops the agent, not the wiper.
+    /// Stops the agent, not the other roles.
     package func stopAgent(on node: LabTopology.Node) throws { try processes.stop(agentName(node)) }
 
-    /// Whether both roles that belong on the node are alive.
+    /// Whether the roles that belong on the node are alive.
     package func isRunning(on node: LabTopology.Node) -> Bool {
-        processes.find(agentName(node)) != nil && (node.disk == nil || processes.find(wiperName(node)) != nil)
+        processes.find(agentName(node)) != nil && processes.find(proberName(node)) != nil
+            && (node.disk == nil || processes.find(wiperName(node)) != nil)
     }
 
     package func agentName(_ node: LabTopology.Node) -> String { "agent-\(node.name)" }
+    package func proberName(_ node: LabTopology.Node) -> String { "prober-\(node.name)" }
     package func wiperName(_ node: LabTopology.Node) -> String { "wiper-\(node.name)" }
 
     private func configuration(_ node: LabTopology.Node) -> String { paths.agentState(of: node) + "/agent.conf" }

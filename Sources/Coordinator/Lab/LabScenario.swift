@@ -30,7 +30,7 @@ package enum LabScenario: String, Hashable, Sendable, CaseIterable {
         switch self {
         case .happy: "nothing is wrong: from mesh.yaml to a connected mesh"
         case .dirtyDisks: "leftover BlueStore labels, an LVM volume and an ext4 hold the wipes until a person signs warrants"
-        case .missingVLAN: "one switch port lacks its VLAN: the mesh step is held until the port is repaired"
+        case .missingVLAN: "one switch port lacks its VLAN: nothing is built on that ground until the port is repaired"
         case .clockSkew: "one node's clock is two minutes off: its steps are held until the clock is right"
         case .missingOption: "one node's kernel cannot make VXLAN tunnels: Cilium is held until it runs another kernel"
         case .defaultRoutes: "one node has no default route and another has two: Cilium is held until each has its own"

@@ -45,15 +45,10 @@ func tunnelMTU(_ spec: MeshSpec) -> [Finding] {
     }
 }
 
-/// What tunnel and encryption put around a pod's packet, as Cilium reckons it.
+/// In all, and by what.
 private func overhead(_ cilium: MeshSpec.Cilium, release: SemanticVersion) -> (bytes: Int, names: String) {
-    var parts: [(Int, String)] = cilium.routingMode == .tunnel ? [(50, cilium.tunnelProtocol.rawValue)] : []
-    switch cilium.encryption {
-    case .none: break
-    case .wireguard: parts.append((release < SemanticVersion(1, 19, 0) ? 80 : 95, "wireguard"))
-    case .ipsec: parts.append((77, "ipsec"))
-    }
-    return (parts.reduce(0) { $0 + $1.0 }, parts.isEmpty ? "no overhead" : parts.map(\.1).joined(separator: " and "))
+    let parts = cilium.wrapping(release: release)
+    return (parts.reduce(0) { $0 + $1.bytes }, parts.isEmpty ? "no overhead" : parts.map(\.name).joined(separator: " and "))
 }
 
 /// L-KPR-1

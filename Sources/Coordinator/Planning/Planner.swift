@@ -139,6 +139,7 @@ package struct Planner: Sendable {
         var after = [StepID(cluster.name.text, "cilium-ca")]
         if spec.versions.gatewayAPI != nil { after.append(StepID(cluster.name.text, "gateway-api")) }
         var gates: [Requirement] = cluster.nodes.filter(\.hasAgent).flatMap { node in hostGates(node, cluster) }
+        gates += wayGates(cluster)
         if cluster.cilium.kubeProxyReplacement { gates.append(.kubeProxyAbsent(cluster.name)) }
         gates += releaseGates(cluster)
         let configured = talosConfiguration(cluster)
@@ -297,9 +298,9 @@ package struct Planner: Sendable {
         ]
         gates += spec.clusters.dropFirst().map { .meshCAShared($0.name, like: spec.clusters[0].name) }
         for (index, cluster) in spec.clusters.enumerated() {
-            let targets = reachTargets(from: index)
-            for node in cluster.nodes where node.hasAgent {
-                gates.append(.reaches(node.name, targets))
+            for (place, node) in cluster.nodes.enumerated() where node.hasAgent {
+                gates.append(.reaches(node.name, reachTargets(of: place, in: index)))
+                gates += stillOpen(place, in: index)
                 gates.append(.clockWithin(node.name, TimeSpan(.seconds(1))))
             }
         }
@@ -315,26 +316,8 @@ package struct Planner: Sendable {
         spec.clusters.filter { $0.cilium.clustermesh.serviceType == .nodePort }.map(\.name)
     }
 
-    /// Every node proves the way to two nodes of each neighbour: the two clusters before and the two after it in a ring, so that the
-    /// work grows with nodes and every cluster is reached from four sides.
-    private func reachTargets(from index: Int) -> [ReachTarget] {
-        let count = spec.clusters.count
-        let neighbours = Set([1, 2, count - 1, count - 2].map { (index + $0) % count }).subtracting([index]).sorted()
-        return neighbours.flatMap { other in
-            let cluster = spec.clusters[other]
-            return sample(cluster.nodes).map { node in
-                ReachTarget(node: node.name, address: node.address, port: reachPort(of: cluster))
-            }
-        }
-    }
-
-    /// Clusters of up to four nodes are asked whole; of larger ones the first, the middle and the last node.
-    private func sample(_ nodes: [MeshSpec.Node]) -> [MeshSpec.Node] {
-        nodes.count <= 4 ? nodes : [nodes[0], nodes[nodes.count / 2], nodes[nodes.count - 1]]
-    }
-
     /// The port that the mesh will really use; behind a load balancer, the health port that every Cilium agent serves.
-    private func reachPort(of cluster: MeshSpec.Cluster) -> UInt16 {
+    func reachPort(of cluster: MeshSpec.Cluster) -> UInt16 {
         guard cluster.cilium.clustermesh.serviceType == .nodePort, let port = cluster.cilium.clustermesh.nodePort else { return 4240 }
         return UInt16(clamping: port)
     }

@@ -204,6 +204,7 @@ package struct RehearsedWorld: Hashable, Sendable {
                 let dead = machine.portDead || machines[target.node]?.portDead ?? true || !(machines[target.node]?.online ?? false)
                 return .reach(ReachFact(target: target, result: dead ? .timedOut : .connected, attempts: attempts, roundTrip: nil))
             }
+        case .paths(let targets, _): return targets.map { .path(way(from: node, machine, to: $0)) }
         case .clock(let asked):
             let seen = now.wall + machine.clockAhead
             return [.clock(ClockFact(asked: asked, received: seen, replied: seen, arrived: now.wall, synchronised: true))]
@@ -220,6 +221,19 @@ package struct RehearsedWorld: Hashable, Sendable {
         case nil where order.key.probe == .hypervisor: return [.hypervisor(hypervisor(node))]
         case nil: return []
         }
+    }
+
+    /// Perfect, unless one of the ports is dead or the other machine is off.
+    private func way(from node: NodeID, _ machine: Machine, to target: PathTarget) -> PathFact {
+        let isDead = machine.portDead || machines[target.node]?.portDead ?? true || !(machines[target.node]?.online ?? false)
+        guard !isDead else { return PathFact(target: target, echo: nil, pinged: false, health: .timedOut) }
+        let address = planned(node).address
+        let echo = target.port.map {
+            PathFact.Echo(
+                port: $0, sent: 100, received: 100, median: 200, slowest: 400, local: address, seen: address, there: target.mtu,
+                back: target.mtu)
+        }
+        return PathFact(target: target, echo: echo, pinged: true, health: .refused)
     }
 
     /// Every rehearsed wiper keeps the same store: nothing here asks which.

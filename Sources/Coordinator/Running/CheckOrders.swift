@@ -29,7 +29,9 @@ extension ProbeKind {
     package var isWhole: Bool {
         switch self {
         case .host, .disks, .links, .clock, .kernel: true
-        case .reach, .blankness, .virtualDisks, .cluster, .provision, .connectivity, .talos, .hypervisor, .secrets, .contexts, .wipe: false
+        case .reach, .paths, .blankness, .virtualDisks, .cluster, .provision, .connectivity, .talos, .hypervisor, .secrets, .contexts,
+            .wipe:
+            false
         }
     }
 }

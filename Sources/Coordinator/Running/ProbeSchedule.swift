@@ -142,12 +142,16 @@ extension RunMachine {
 /// What questions need to know besides their kind, gathered from the requirements that ask them.
 struct ProbeSubjects {
     private var targets: [NodeID: Set<ReachTarget>] = [:]
+    private var ways: [NodeID: Set<PathTarget>] = [:]
     private var serials: [NodeID: Set<String>] = [:]
     private var checks: [NodeID: [BlanknessCheck]] = [:]
 
     mutating func take(_ requirement: Requirement, _ evidence: EvidenceTable) {
         switch requirement {
         case .reaches(let node, let wanted): targets[node, default: []].formUnion(wanted)
+        case .answered(let node, let wanted), .carries(let node, let wanted), .healthReaches(let node, let wanted),
+            .untranslated(let node, _, let wanted):
+            ways[node, default: []].formUnion(wanted)
         case .diskWitness(_, let disk, let hypervisor, _): if let serial = disk.serial { serials[hypervisor, default: []].insert(serial) }
         case .diskBlank(_, let disk, _, let host?), .osdRetired(_, let disk, _, let host?):
             if let serial = disk.serial { serials[host, default: []].insert(serial) }
@@ -176,6 +180,7 @@ struct ProbeSubjects {
         case .disks: .disks
         case .links: .links
         case .reach: .reach((targets[node] ?? []).sorted(), attempts: 2, timeout: TimeSpan(.milliseconds(1500)))
+        case .paths: .paths((ways[node] ?? []).sorted(), tokens: [:])
         case .clock: .clock(asked: now.wall)
         case .kernel: .kernel
         case .blankness: checks[node].map { .blankness($0, seed: seed) }

@@ -19,7 +19,7 @@ struct AdminSurface {
 
     static func open(
         _ settings: Coordinator.Settings, trust: Trust, controller: RunController, gateway: FleetGateway, feed: EventFeed,
-        progress: ProgressBoard, answers: AnswerDesk, observe: @escaping @Sendable (EvidenceKey, Plan) async -> Evidence,
+        progress: ProgressBoard, answers: AnswerDesk, echoes: EchoDesk, observe: @escaping @Sendable (EvidenceKey, Plan) async -> Evidence,
         now: @escaping NowSource, startedAt: Timestamp, log: Logger
     ) throws -> AdminSurface {
         let listeners = Listeners(settings)
@@ -27,7 +27,7 @@ struct AdminSurface {
         let backend = CoordinatorBackend(
             mesh: settings.mesh, controller: controller, gateway: gateway, authority: trust.authority, tokens: trust.tokens,
             roll: trust.roll, entropy: KernelEntropy(), now: now, startedAt: startedAt, progress: progress,
-            answers: answers, observe: observe,
+            answers: answers, echoes: echoes, observe: observe,
             addresses: .init(agents: { listeners.agents(bound: try? await gateway.boundAddress()) }, http: { listeners.http }),
             metricsPage: { await metrics.page() })
         let server = OperatorServer(

@@ -11,7 +11,7 @@ struct CheckFacts {
 
     func lines(_ topic: CheckTopic, most: Int) -> [String] {
         switch topic {
-        case .net: limited(links, most) + limited(routes, most) + limited(reach, most)
+        case .net: limited(links, most) + limited(routes, most) + limited(reach, most) + limited(ways, most)
         case .host: host
         case .disk: limited(disks, most) + limited(virtualDisks, most)
         }
@@ -68,6 +68,30 @@ struct CheckFacts {
                     reach.roundTrip?.duration.briefly ?? "-",
                 ]
             }
+    }
+
+    private var ways: [[String]] {
+        [["WAY TO", "UDP", "ANSWERED", "P50/P99", "MTU THERE/BACK", "SEEN AS", "ICMP", "TCP 4240"]]
+            + facts.compactMap { fact in
+                guard case .path(let path) = fact else { return nil }
+                let name = "\(path.target.node) (\(path.target.address))"
+                let others = [path.pinged ? "yes" : "no", words(path.health)]
+                guard let echo = path.echo else {
+                    let why = path.target.port == nil ? "not asked" : path.problem ?? "no answer"
+                    return [name, path.target.port.map { String($0) } ?? "-", why, "-", "-", "-"] + others
+                }
+                return [
+                    name, String(echo.port), "\(echo.received) of \(echo.sent)",
+                    "\(milliseconds(echo.median))/\(milliseconds(echo.slowest)) ms", "\(echo.there)/\(echo.back)",
+                    echo.seen == echo.local ? "itself" : "\(echo.seen)",
+                ] + others
+            }
+    }
+
+    /// Microseconds in milliseconds, to the hundredth.
+    private func milliseconds(_ microseconds: Int) -> String {
+        let hundredths = (microseconds + 5) / 10
+        return "\(hundredths / 100).\(hundredths % 100 < 10 ? "0" : "")\(hundredths % 100)"
     }
 
     private func words(_ result: ReachFact.Result) -> String {

@@ -74,6 +74,7 @@ struct Coordinator: Sendable {
         }
         let hub = Hub()
         let (progress, answers, seeds) = (ProgressBoard(), AnswerDesk(), SeedBook())
+        let echoes = EchoDesk(dispatch: { await hub.gateway?.dispatch($0) ?? .notConnected }, log: log)
 
         var tools = Toolbox(
             runner: ProcessCommandRunner(), http: try CurlHTTPClient(), files: files, now: now, searchPath: settings.searchPath,
@@ -100,7 +101,7 @@ struct Coordinator: Sendable {
         let driver = StepDriver(tools: tools, signers: signers)
         let hands = FleetHands(
             driver: driver, talos: TalosWipe(tools: tools, signers: signers),
-            teardown: TeardownDriver(tools: tools, signers: signers), seeds: seeds,
+            teardown: TeardownDriver(tools: tools, signers: signers), seeds: seeds, echoes: echoes,
             dispatch: { await hub.gateway?.dispatch($0) ?? .notConnected },
             deliver: { input in
                 do {
@@ -124,14 +125,15 @@ struct Coordinator: Sendable {
         let gateway = FleetGateway(
             configuration: trust.gatewayConfiguration(settings, controller: controller, journal: journal, boot: boot, now: now),
             inbox: FleetDesk(
-                controller: controller, released: { hands.release($0) }, answers: answers, seeds: seeds, progress: progress, feed: feed,
+                controller: controller, released: { hands.release($0) }, answers: answers, seeds: seeds, echoes: echoes, progress: progress,
+                feed: feed,
                 now: now, log: log),
             enroller: trust.enroller(controller: controller, now: now), log: log)
         hub.set(gateway)
         let started = now().wall
         let surface = try AdminSurface.open(
             settings, trust: trust, controller: controller, gateway: gateway, feed: feed, progress: progress, answers: answers,
-            observe: { await driver.observe($0, plan: $1) }, now: now, startedAt: started, log: log)
+            echoes: echoes, observe: { await driver.observe($0, plan: $1) }, now: now, startedAt: started, log: log)
         return Coordinator(
             settings: settings, controller: controller,
             services: [

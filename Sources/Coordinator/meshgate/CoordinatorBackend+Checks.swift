@@ -47,7 +47,8 @@ extension CoordinatorBackend {
         // Others may have other targets: such an answer is for the one who asks alone.
         let prefix = order.key.probe.isWhole ? AnswerDesk.prefix : AnswerDesk.privatePrefix
         guard let secret = try? entropy.hexID(), let id = TaskID(prefix + secret) else { return silence("no task id could be made") }
-        let task = NodeTask(id: id, node: node, epoch: epoch, deadline: now().wall + .seconds(3600), order: .probe(probe))
+        let question = await echoes.completed(probe, epoch: epoch, now: now())
+        let task = NodeTask(id: id, node: node, epoch: epoch, deadline: now().wall + .seconds(3600), order: .probe(question))
         let patience = order.key.probe.topic == .disk ? Self.diskPatience : Self.checkPatience
         switch await answers.answer(to: task, within: patience, { await gateway.dispatch($0) == .sent }) {
         case .notConnected: return silence("the agent of \(node) is not connected")

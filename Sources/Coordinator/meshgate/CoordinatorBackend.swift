@@ -24,6 +24,7 @@ struct CoordinatorBackend: OperatorBackend {
     let startedAt: Timestamp
     let progress: ProgressBoard
     let answers: AnswerDesk
+    let echoes: EchoDesk
     /// A look of the coordinator's own tools, outside of any run.
     let observe: @Sendable (EvidenceKey, Plan) async -> Evidence
     let addresses: Addresses

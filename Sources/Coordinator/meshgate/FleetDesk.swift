@@ -15,6 +15,7 @@ struct FleetDesk: FleetInbox {
     let released: @Sendable (EvidenceKey) -> Void
     let answers: AnswerDesk
     let seeds: SeedBook
+    let echoes: EchoDesk
     let progress: ProgressBoard
     let feed: EventFeed
     let now: NowSource
@@ -44,6 +45,10 @@ struct FleetDesk: FleetInbox {
         answers.take(report)
         // It answers what one person asked in their own way, and is no answer to the run's question.
         if report.task.text.hasPrefix(AnswerDesk.privatePrefix) { return controller.head }
+        if ProbeTask(report.task)?.purpose == .listen {
+            echoes.listened(report)
+            return controller.head
+        }
         let takenAt = receivedAt.advanced(by: .zero - report.age.duration)
         switch report.result {
         case .facts(let facts): return try await evidence(report, facts, takenAt)
@@ -83,6 +88,11 @@ struct FleetDesk: FleetInbox {
     }
 
     private func refused(_ report: TaskReport, _ refusal: TaskRefusal, _ takenAt: Moment) async throws -> JournalHead {
+        // An agent that does not know the kind of a question cannot name it.
+        var report = report
+        if report.probe == nil, case .probe(let kind)? = ProbeTask(report.task)?.purpose, kind.diesWithBoot, kind != .wipe {
+            report.probe = kind
+        }
         if report.probe != nil {
             return try await evidence(report, [.unavailable("the agent refused: \(refusal)")], takenAt)
         }

@@ -20,6 +20,7 @@ final class FleetHands: Hands, Service {
     private let talos: TalosWipe
     private let teardown: TeardownDriver
     private let seeds: SeedBook
+    private let echoes: EchoDesk
     private let dispatch: @Sendable (NodeTask) async -> DispatchOutcome
     private let deliver: Deliver
     private let isWaitedFor: @Sendable (StepTask) -> Bool
@@ -32,7 +33,7 @@ final class FleetHands: Hands, Service {
     private enum Job: Sendable {
         case step(Step, attempt: Int, WarrantEnvelope?, HandsContext)
         case observe(EvidenceKey, HandsContext)
-        case probe(NodeTask)
+        case probe(NodeTask, HandsContext)
     }
 
     /// A probe without an answer is asked again after this; one that reads a disk takes its time.
@@ -44,7 +45,7 @@ final class FleetHands: Hands, Service {
 
     /// - Parameter isWaitedFor: whether the run still waits for this attempt.
     init(
-        driver: StepDriver, talos: TalosWipe, teardown: TeardownDriver, seeds: SeedBook,
+        driver: StepDriver, talos: TalosWipe, teardown: TeardownDriver, seeds: SeedBook, echoes: EchoDesk,
         dispatch: @escaping @Sendable (NodeTask) async -> DispatchOutcome,
         deliver: @escaping Deliver,
         isWaitedFor: @escaping @Sendable (StepTask) -> Bool, log: Logger
@@ -53,6 +54,7 @@ final class FleetHands: Hands, Service {
         self.talos = talos
         self.teardown = teardown
         self.seeds = seeds
+        self.echoes = echoes
         self.dispatch = dispatch
         self.deliver = deliver
         self.isWaitedFor = isWaitedFor
@@ -69,15 +71,13 @@ final class FleetHands: Hands, Service {
     func observe(_ orders: [ProbeOrder], context: HandsContext) async {
         for order in orders where claim(order.key, expires: order.probe != nil, now: context.now) {
             if let probe = order.probe, case .node(let node) = order.key.subject {
-                let number = counter.wrappingAdd(1, ordering: .relaxed).newValue
-                let id = TaskID("probe:\(context.epoch):\(order.key.probe.rawValue):\(number)")
-                guard let id else { continue }
+                guard let id = taskID(.probe(order.key.probe), context) else { continue }
                 if case .blankness(_, let seed) = probe { seeds.note(seed, for: id) }
                 queue.yield(
                     .probe(
                         NodeTask(
-                            id: id, node: node, epoch: context.epoch, deadline: context.now.wall + Self.probeDeadline, order: .probe(probe))
-                    ))
+                            id: id, node: node, epoch: context.epoch, deadline: context.now.wall + Self.probeDeadline, order: .probe(probe)),
+                        context))
             } else {
                 queue.yield(.observe(order.key, context))
             }
@@ -109,10 +109,10 @@ final class FleetHands: Hands, Service {
 
     private func work(_ job: Job) async {
         switch job {
-        case .probe(let task):
-            if await dispatch(task) != .sent, case .probe(let probe) = task.order {
-                release(EvidenceKey(.node(task.node), probe.kind))
-            }
+        case .probe(var task, let context):
+            guard case .probe(let probe) = task.order else { return }
+            task.order = .probe(await echoes.completed(probe, epoch: context.epoch, now: context.now))
+            if await dispatch(task) != .sent { release(EvidenceKey(.node(task.node), probe.kind)) }
         case .observe(let key, let context):
             let evidence = await driver.observe(key, plan: context.plan)
             release(key)
@@ -143,6 +143,10 @@ final class FleetHands: Hands, Service {
                 await deliver(.outcome(run: context.run, step: step.id, attempt: attempt, outcome))
             }
         }
+    }
+
+    private func taskID(_ purpose: ProbeTask.Purpose, _ context: HandsContext) -> TaskID? {
+        ProbeTask(epoch: context.epoch, purpose: purpose, number: counter.wrappingAdd(1, ordering: .relaxed).newValue).id
     }
 
     /// Hands the same task over until it is sent; the agent knows it by its id. The report comes back through the gateway.

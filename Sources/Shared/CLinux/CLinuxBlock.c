@@ -155,15 +155,22 @@ int meshgate_harden_process(void) {
     return setrlimit(RLIMIT_CORE, &none) != 0 ? -errno : 0;
 }
 
-int meshgate_drop_capabilities(void) {
+int meshgate_keep_capabilities(uint64_t wanted) {
     struct __user_cap_header_struct header = {_LINUX_CAPABILITY_VERSION_3, 0};
-    struct __user_cap_data_struct none[2] = {{0, 0, 0}, {0, 0, 0}};
+    struct __user_cap_data_struct own[2];
+    if (syscall(SYS_capget, &header, own) != 0) return -errno;
     // The bounding set can be narrowed only by whoever has CAP_SETPCAP; without it there is nothing to gain from it either, because
     // PR_SET_NO_NEW_PRIVS is set.
     for (int capability = 0; prctl(PR_CAPBSET_READ, capability, 0, 0, 0) >= 0; capability++)
-        if (prctl(PR_CAPBSET_DROP, capability, 0, 0, 0) != 0 && errno != EPERM) return -errno;
+        if (!(capability < 64 && wanted >> capability & 1) && prctl(PR_CAPBSET_DROP, capability, 0, 0, 0) != 0 && errno != EPERM)
+            return -errno;
     if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) != 0 && errno != EINVAL) return -errno;
-    return syscall(SYS_capset, &header, none) != 0 ? -errno : 0;
+    for (int half = 0; half < 2; half++) {
+        own[half].permitted &= (uint32_t)(wanted >> (32 * half));
+        own[half].effective = own[half].permitted;
+        own[half].inheritable = 0;
+    }
+    return syscall(SYS_capset, &header, own) != 0 ? -errno : 0;
 }
 
 int meshgate_disk_priority(int level) {

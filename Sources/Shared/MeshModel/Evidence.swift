@@ -56,6 +56,8 @@ package enum Subject: Hashable, Sendable, Codable, Comparable, CustomStringConve
 package enum ProbeKind: String, Hashable, Sendable, Codable, CaseIterable, Comparable {
     // asked of an agent
     case host, disks, links, reach, clock, kernel
+    /// How datagrams fare on the way to other nodes.
+    case paths
     /// Whether what was wiped reads as zero, where the coordinator chooses to look.
     case blankness
     /// What a hypervisor knows of the disks that it gives to its guests.
@@ -75,7 +77,7 @@ package enum ProbeKind: String, Hashable, Sendable, Codable, CaseIterable, Compa
     /// True when the answer describes hardware or a kernel, and is void after a reboot.
     package var diesWithBoot: Bool {
         switch self {
-        case .host, .disks, .links, .reach, .clock, .kernel, .blankness, .virtualDisks, .wipe: true
+        case .host, .disks, .links, .reach, .paths, .clock, .kernel, .blankness, .virtualDisks, .wipe: true
         case .cluster, .provision, .connectivity, .talos, .hypervisor, .secrets, .contexts: false
         }
     }
@@ -133,6 +135,7 @@ package enum Fact: Hashable, Sendable, Codable {
     case link(LinkFact)
     case route(RouteFact)
     case reach(ReachFact)
+    case path(PathFact)
     case clock(ClockFact)
     case kernel(KernelFact)
     case cluster(ClusterFact)

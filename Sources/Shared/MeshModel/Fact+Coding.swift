@@ -3,7 +3,7 @@
 /// As JSON a fact is an object with one key, its kind: `{"disk": {...}}`.
 extension Fact {
     private enum Kind: String, CodingKey, CaseIterable {
-        case host, disk, wiper, blankness, wipe, virtualDisk, link, route, reach, clock, kernel, cluster, terraform, provision,
+        case host, disk, wiper, blankness, wipe, virtualDisk, link, route, reach, path, clock, kernel, cluster, terraform, provision,
             destruction, secrets, contexts, connectivity, talos, hypervisor, unavailable
     }
 
@@ -25,6 +25,7 @@ extension Fact {
         case .link: self = .link(try container.decode(LinkFact.self, forKey: kind))
         case .route: self = .route(try container.decode(RouteFact.self, forKey: kind))
         case .reach: self = .reach(try container.decode(ReachFact.self, forKey: kind))
+        case .path: self = .path(try container.decode(PathFact.self, forKey: kind))
         case .clock: self = .clock(try container.decode(ClockFact.self, forKey: kind))
         case .kernel: self = .kernel(try container.decode(KernelFact.self, forKey: kind))
         case .cluster: self = .cluster(try container.decode(ClusterFact.self, forKey: kind))
@@ -52,6 +53,7 @@ extension Fact {
         case .link(let fact): try container.encode(fact, forKey: .link)
         case .route(let fact): try container.encode(fact, forKey: .route)
         case .reach(let fact): try container.encode(fact, forKey: .reach)
+        case .path(let fact): try container.encode(fact, forKey: .path)
         case .clock(let fact): try container.encode(fact, forKey: .clock)
         case .kernel(let fact): try container.encode(fact, forKey: .kernel)
         case .cluster(let fact): try container.encode(fact, forKey: .cluster)

@@ -7,6 +7,8 @@ package struct NodeTask: Hashable, Sendable, Codable {
         case wipe(WarrantEnvelope)
         /// Begin a new record of spent warrants, as `ArmingTerms` that a person signed permit it.
         case arm(WarrantEnvelope)
+        /// Answer the datagrams of other nodes' probes for a moment.
+        case listen(EchoWindow)
     }
 
     /// A read-only question to a host.
@@ -15,6 +17,8 @@ package struct NodeTask: Hashable, Sendable, Codable {
         case disks
         case links
         case reach([ReachTarget], attempts: Int, timeout: TimeSpan)
+        /// How datagrams fare on the way to other nodes. `tokens`: what makes each of them answer.
+        case paths([PathTarget], tokens: [NodeID: Digest])
         case clock(asked: Timestamp)
         case kernel
         /// Read where the seed says, once the wipe is over: whoever only pretended could not know these places.
@@ -28,6 +32,7 @@ package struct NodeTask: Hashable, Sendable, Codable {
             case .disks: .disks
             case .links: .links
             case .reach: .reach
+            case .paths: .paths
             case .clock: .clock
             case .kernel: .kernel
             case .blankness: .blankness

@@ -13,6 +13,8 @@ extension NodeTask {
         case .kernel: order = .probe(.kernel)
         case .clock(let clock): order = .probe(.clock(asked: try WireField.time(clock.askedMs, "task.clock.asked_ms")))
         case .reach(let reach): order = .probe(try .init(reach))
+        case .paths(let paths): order = .probe(try .init(paths))
+        case .listen(let listen): order = .listen(try EchoWindow(listen, "task.listen"))
         case .wipe(let warrant): order = .wipe(try WarrantEnvelope(warrant, "task.wipe"))
         case .arm(let arming): order = .arm(try WarrantEnvelope(arming, "task.arm"))
         case .virtualDisks(let probe):
@@ -51,7 +53,14 @@ extension NodeTask {
             wire.blankness.checks = checks.map(\.wire)
             wire.blankness.seed = Data(seed.bytes)
         case .wipe(let warrant): wire.wipe = warrant.wire
+        case .probe(.paths(let targets, let tokens)):
+            wire.paths.targets = targets.map { target in
+                var wire = target.wire
+                if let token = tokens[target.node] { wire.token = Data(token.bytes) }
+                return wire
+            }
         case .arm(let arming): wire.arm = arming.wire
+        case .listen(let window): wire.listen = window.wire
         }
         return wire
     }

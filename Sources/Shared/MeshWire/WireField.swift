@@ -63,8 +63,16 @@ enum WireField {
         return Int(value)
     }
 
+    /// A number that must lie in `range`.
+    static func within(_ range: ClosedRange<Int>, _ value: UInt32, _ place: String) throws(WireError) -> Int {
+        guard range.contains(Int(value)) else {
+            throw .badField(place: place, problem: "\(value) is not in \(range.lowerBound) to \(range.upperBound)")
+        }
+        return Int(value)
+    }
+
     static func port(_ value: UInt32, _ place: String) throws(WireError) -> UInt16 {
-        guard let port = UInt16(exactly: value), port > 0 else { throw .badField(place: place, problem: "\(value) is not a TCP port") }
+        guard let port = UInt16(exactly: value), port > 0 else { throw .badField(place: place, problem: "\(value) is not a port") }
         return port
     }
 

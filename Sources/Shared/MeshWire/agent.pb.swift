@@ -417,6 +417,22 @@ package nonisolated struct WireTask: Sendable {
     set {order = .arm(newValue)}
   }
 
+  package var paths: WireProbePaths {
+    get {
+      if case .paths(let v)? = order {return v}
+      return WireProbePaths()
+    }
+    set {order = .paths(newValue)}
+  }
+
+  package var listen: WireListen {
+    get {
+      if case .listen(let v)? = order {return v}
+      return WireListen()
+    }
+    set {order = .listen(newValue)}
+  }
+
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package nonisolated enum OneOf_Order: Equatable, Sendable {
@@ -431,6 +447,8 @@ package nonisolated struct WireTask: Sendable {
     case virtualDisks(WireProbeVirtualDisks)
     /// Signed arming terms.
     case arm(WireWarrant)
+    case paths(WireProbePaths)
+    case listen(WireListen)
 
   }
 
@@ -538,6 +556,74 @@ package nonisolated struct WireProbeReach: Sendable {
   package var attempts: UInt32 = 0
 
   package var timeoutMs: Int64 = 0
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+}
+
+package nonisolated struct WireProbePaths: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  package var targets: [WirePathTarget] = []
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+}
+
+package nonisolated struct WirePathTarget: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  package var node: String = String()
+
+  package var address: String = String()
+
+  package var port: UInt32 {
+    get {_port ?? 0}
+    set {_port = newValue}
+  }
+  /// Returns true if `port` has been explicitly set.
+  package var hasPort: Bool {self._port != nil}
+  /// Clears the value of `port`. Subsequent reads from it will return its default value.
+  package mutating func clearPort() {self._port = nil}
+
+  package var mtu: UInt32 = 0
+
+  /// What makes the other end answer; absent when it was not told to. Never part of an answer.
+  package var token: Data {
+    get {_token ?? Data()}
+    set {_token = newValue}
+  }
+  /// Returns true if `token` has been explicitly set.
+  package var hasToken: Bool {self._token != nil}
+  /// Clears the value of `token`. Subsequent reads from it will return its default value.
+  package mutating func clearToken() {self._token = nil}
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+
+  fileprivate var _port: UInt32? = nil
+  fileprivate var _token: Data? = nil
+}
+
+package nonisolated struct WireListen: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  package var token: Data = Data()
+
+  package var address: String = String()
+
+  package var port: UInt32 = 0
+
+  package var lastsMs: Int64 = 0
 
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
@@ -822,6 +908,14 @@ package nonisolated struct WireFact: Sendable {
     set {body = .virtualDisk(newValue)}
   }
 
+  package var path: WirePathFact {
+    get {
+      if case .path(let v)? = body {return v}
+      return WirePathFact()
+    }
+    set {body = .path(newValue)}
+  }
+
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package nonisolated enum OneOf_Body: Equatable, Sendable {
@@ -836,6 +930,7 @@ package nonisolated struct WireFact: Sendable {
     case wiper(WireWiperFact)
     case blankness(WireBlanknessFact)
     case virtualDisk(WireVirtualDiskFact)
+    case path(WirePathFact)
 
   }
 
@@ -1525,6 +1620,83 @@ package nonisolated struct WireReachFact: Sendable {
 
   fileprivate var _target: WireReachTarget? = nil
   fileprivate var _roundTripMs: Int64? = nil
+}
+
+package nonisolated struct WirePathFact: @unchecked Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  package var target: WirePathTarget {
+    get {_storage._target ?? WirePathTarget()}
+    set {_uniqueStorage()._target = newValue}
+  }
+  /// Returns true if `target` has been explicitly set.
+  package var hasTarget: Bool {_storage._target != nil}
+  /// Clears the value of `target`. Subsequent reads from it will return its default value.
+  package mutating func clearTarget() {_uniqueStorage()._target = nil}
+
+  package var echo: WirePathEcho {
+    get {_storage._echo ?? WirePathEcho()}
+    set {_uniqueStorage()._echo = newValue}
+  }
+  /// Returns true if `echo` has been explicitly set.
+  package var hasEcho: Bool {_storage._echo != nil}
+  /// Clears the value of `echo`. Subsequent reads from it will return its default value.
+  package mutating func clearEcho() {_uniqueStorage()._echo = nil}
+
+  package var pinged: Bool {
+    get {_storage._pinged}
+    set {_uniqueStorage()._pinged = newValue}
+  }
+
+  package var health: String {
+    get {_storage._health}
+    set {_uniqueStorage()._health = newValue}
+  }
+
+  package var problem: String {
+    get {_storage._problem ?? String()}
+    set {_uniqueStorage()._problem = newValue}
+  }
+  /// Returns true if `problem` has been explicitly set.
+  package var hasProblem: Bool {_storage._problem != nil}
+  /// Clears the value of `problem`. Subsequent reads from it will return its default value.
+  package mutating func clearProblem() {_uniqueStorage()._problem = nil}
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+
+  fileprivate var _storage = _StorageClass.defaultInstance
+}
+
+package nonisolated struct WirePathEcho: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  package var port: UInt32 = 0
+
+  package var sent: UInt32 = 0
+
+  package var received: UInt32 = 0
+
+  package var medianUs: UInt32 = 0
+
+  package var slowestUs: UInt32 = 0
+
+  package var local: String = String()
+
+  package var seen: String = String()
+
+  package var there: UInt32 = 0
+
+  package var back: UInt32 = 0
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
 }
 
 /// The coordinator writes the fourth time itself.
@@ -2475,7 +2647,7 @@ nonisolated extension WireProgress: SwiftProtobuf.Message, SwiftProtobuf._Messag
 
 nonisolated extension WireTask: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".Task"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}id\0\u{1}node\0\u{1}epoch\0\u{3}deadline_ms\0\u{1}host\0\u{1}disks\0\u{1}links\0\u{1}reach\0\u{1}clock\0\u{1}kernel\0\u{1}wipe\0\u{1}blankness\0\u{3}virtual_disks\0\u{1}arm\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}id\0\u{1}node\0\u{1}epoch\0\u{3}deadline_ms\0\u{1}host\0\u{1}disks\0\u{1}links\0\u{1}reach\0\u{1}clock\0\u{1}kernel\0\u{1}wipe\0\u{1}blankness\0\u{3}virtual_disks\0\u{1}arm\0\u{1}paths\0\u{1}listen\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -2617,6 +2789,32 @@ nonisolated extension WireTask: SwiftProtobuf.Message, SwiftProtobuf._MessageImp
           self.order = .arm(v)
         }
       }()
+      case 15: try {
+        var v: WireProbePaths?
+        var hadOneofValue = false
+        if let current = self.order {
+          hadOneofValue = true
+          if case .paths(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.order = .paths(v)
+        }
+      }()
+      case 16: try {
+        var v: WireListen?
+        var hadOneofValue = false
+        if let current = self.order {
+          hadOneofValue = true
+          if case .listen(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.order = .listen(v)
+        }
+      }()
       default: break
       }
     }
@@ -2679,6 +2877,14 @@ nonisolated extension WireTask: SwiftProtobuf.Message, SwiftProtobuf._MessageImp
     case .arm?: try {
       guard case .arm(let v)? = self.order else { preconditionFailure() }
       try visitor.visitSingularMessageField(value: v, fieldNumber: 14)
+    }()
+    case .paths?: try {
+      guard case .paths(let v)? = self.order else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 15)
+    }()
+    case .listen?: try {
+      guard case .listen(let v)? = self.order else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 16)
     }()
     case nil: break
     }
@@ -2911,6 +3117,135 @@ nonisolated extension WireProbeReach: SwiftProtobuf.Message, SwiftProtobuf._Mess
     if lhs.targets != rhs.targets {return false}
     if lhs.attempts != rhs.attempts {return false}
     if lhs.timeoutMs != rhs.timeoutMs {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension WireProbePaths: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".ProbePaths"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}targets\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeRepeatedMessageField(value: &self.targets) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.targets.isEmpty {
+      try visitor.visitRepeatedMessageField(value: self.targets, fieldNumber: 1)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: WireProbePaths, rhs: WireProbePaths) -> Bool {
+    if lhs.targets != rhs.targets {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension WirePathTarget: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".PathTarget"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}node\0\u{1}address\0\u{1}port\0\u{1}mtu\0\u{1}token\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularStringField(value: &self.node) }()
+      case 2: try { try decoder.decodeSingularStringField(value: &self.address) }()
+      case 3: try { try decoder.decodeSingularUInt32Field(value: &self._port) }()
+      case 4: try { try decoder.decodeSingularUInt32Field(value: &self.mtu) }()
+      case 5: try { try decoder.decodeSingularBytesField(value: &self._token) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
+    if !self.node.isEmpty {
+      try visitor.visitSingularStringField(value: self.node, fieldNumber: 1)
+    }
+    if !self.address.isEmpty {
+      try visitor.visitSingularStringField(value: self.address, fieldNumber: 2)
+    }
+    try { if let v = self._port {
+      try visitor.visitSingularUInt32Field(value: v, fieldNumber: 3)
+    } }()
+    if self.mtu != 0 {
+      try visitor.visitSingularUInt32Field(value: self.mtu, fieldNumber: 4)
+    }
+    try { if let v = self._token {
+      try visitor.visitSingularBytesField(value: v, fieldNumber: 5)
+    } }()
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: WirePathTarget, rhs: WirePathTarget) -> Bool {
+    if lhs.node != rhs.node {return false}
+    if lhs.address != rhs.address {return false}
+    if lhs._port != rhs._port {return false}
+    if lhs.mtu != rhs.mtu {return false}
+    if lhs._token != rhs._token {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension WireListen: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".Listen"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}token\0\u{1}address\0\u{1}port\0\u{3}lasts_ms\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularBytesField(value: &self.token) }()
+      case 2: try { try decoder.decodeSingularStringField(value: &self.address) }()
+      case 3: try { try decoder.decodeSingularUInt32Field(value: &self.port) }()
+      case 4: try { try decoder.decodeSingularInt64Field(value: &self.lastsMs) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.token.isEmpty {
+      try visitor.visitSingularBytesField(value: self.token, fieldNumber: 1)
+    }
+    if !self.address.isEmpty {
+      try visitor.visitSingularStringField(value: self.address, fieldNumber: 2)
+    }
+    if self.port != 0 {
+      try visitor.visitSingularUInt32Field(value: self.port, fieldNumber: 3)
+    }
+    if self.lastsMs != 0 {
+      try visitor.visitSingularInt64Field(value: self.lastsMs, fieldNumber: 4)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: WireListen, rhs: WireListen) -> Bool {
+    if lhs.token != rhs.token {return false}
+    if lhs.address != rhs.address {return false}
+    if lhs.port != rhs.port {return false}
+    if lhs.lastsMs != rhs.lastsMs {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -3301,7 +3636,7 @@ nonisolated extension WireFacts: SwiftProtobuf.Message, SwiftProtobuf._MessageIm
 
 nonisolated extension WireFact: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".Fact"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}host\0\u{1}disk\0\u{1}link\0\u{1}route\0\u{1}reach\0\u{1}clock\0\u{1}kernel\0\u{1}unavailable\0\u{1}wiper\0\u{1}blankness\0\u{3}virtual_disk\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}host\0\u{1}disk\0\u{1}link\0\u{1}route\0\u{1}reach\0\u{1}clock\0\u{1}kernel\0\u{1}unavailable\0\u{1}wiper\0\u{1}blankness\0\u{3}virtual_disk\0\u{1}path\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -3447,6 +3782,19 @@ nonisolated extension WireFact: SwiftProtobuf.Message, SwiftProtobuf._MessageImp
           self.body = .virtualDisk(v)
         }
       }()
+      case 12: try {
+        var v: WirePathFact?
+        var hadOneofValue = false
+        if let current = self.body {
+          hadOneofValue = true
+          if case .path(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.body = .path(v)
+        }
+      }()
       default: break
       }
     }
@@ -3501,6 +3849,10 @@ nonisolated extension WireFact: SwiftProtobuf.Message, SwiftProtobuf._MessageImp
     case .virtualDisk?: try {
       guard case .virtualDisk(let v)? = self.body else { preconditionFailure() }
       try visitor.visitSingularMessageField(value: v, fieldNumber: 11)
+    }()
+    case .path?: try {
+      guard case .path(let v)? = self.body else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 12)
     }()
     case nil: break
     }
@@ -4523,6 +4875,174 @@ nonisolated extension WireReachFact: SwiftProtobuf.Message, SwiftProtobuf._Messa
     if lhs.result != rhs.result {return false}
     if lhs.attempts != rhs.attempts {return false}
     if lhs._roundTripMs != rhs._roundTripMs {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension WirePathFact: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".PathFact"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}target\0\u{1}echo\0\u{1}pinged\0\u{1}health\0\u{1}problem\0")
+
+  fileprivate class _StorageClass {
+    var _target: WirePathTarget? = nil
+    var _echo: WirePathEcho? = nil
+    var _pinged: Bool = false
+    var _health: String = String()
+    var _problem: String? = nil
+
+      // This property is used as the initial default value for new instances of the type.
+      // The type itself is protecting the reference to its storage via CoW semantics.
+      // This will force a copy to be made of this reference when the first mutation occurs;
+      // hence, it is safe to mark this as `nonisolated(unsafe)`.
+      static nonisolated(unsafe) let defaultInstance = _StorageClass()
+
+    private init() {}
+
+    init(copying source: _StorageClass) {
+      _target = source._target
+      _echo = source._echo
+      _pinged = source._pinged
+      _health = source._health
+      _problem = source._problem
+    }
+  }
+
+  fileprivate mutating func _uniqueStorage() -> _StorageClass {
+    if !isKnownUniquelyReferenced(&_storage) {
+      _storage = _StorageClass(copying: _storage)
+    }
+    return _storage
+  }
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    _ = _uniqueStorage()
+    try withExtendedLifetime(_storage) { (_storage: _StorageClass) in
+      while let fieldNumber = try decoder.nextFieldNumber() {
+        // The use of inline closures is to circumvent an issue where the compiler
+        // allocates stack space for every case branch when no optimizations are
+        // enabled. https://github.com/apple/swift-protobuf/issues/1034
+        switch fieldNumber {
+        case 1: try { try decoder.decodeSingularMessageField(value: &_storage._target) }()
+        case 2: try { try decoder.decodeSingularMessageField(value: &_storage._echo) }()
+        case 3: try { try decoder.decodeSingularBoolField(value: &_storage._pinged) }()
+        case 4: try { try decoder.decodeSingularStringField(value: &_storage._health) }()
+        case 5: try { try decoder.decodeSingularStringField(value: &_storage._problem) }()
+        default: break
+        }
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    try withExtendedLifetime(_storage) { (_storage: _StorageClass) in
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every if/case branch local when no optimizations
+      // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+      // https://github.com/apple/swift-protobuf/issues/1182
+      try { if let v = _storage._target {
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 1)
+      } }()
+      try { if let v = _storage._echo {
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 2)
+      } }()
+      if _storage._pinged != false {
+        try visitor.visitSingularBoolField(value: _storage._pinged, fieldNumber: 3)
+      }
+      if !_storage._health.isEmpty {
+        try visitor.visitSingularStringField(value: _storage._health, fieldNumber: 4)
+      }
+      try { if let v = _storage._problem {
+        try visitor.visitSingularStringField(value: v, fieldNumber: 5)
+      } }()
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: WirePathFact, rhs: WirePathFact) -> Bool {
+    if lhs._storage !== rhs._storage {
+      let storagesAreEqual: Bool = withExtendedLifetime((lhs._storage, rhs._storage)) { (_args: (_StorageClass, _StorageClass)) in
+        let _storage = _args.0
+        let rhs_storage = _args.1
+        if _storage._target != rhs_storage._target {return false}
+        if _storage._echo != rhs_storage._echo {return false}
+        if _storage._pinged != rhs_storage._pinged {return false}
+        if _storage._health != rhs_storage._health {return false}
+        if _storage._problem != rhs_storage._problem {return false}
+        return true
+      }
+      if !storagesAreEqual {return false}
+    }
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension WirePathEcho: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".PathEcho"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}port\0\u{1}sent\0\u{1}received\0\u{3}median_us\0\u{3}slowest_us\0\u{1}local\0\u{1}seen\0\u{1}there\0\u{1}back\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularUInt32Field(value: &self.port) }()
+      case 2: try { try decoder.decodeSingularUInt32Field(value: &self.sent) }()
+      case 3: try { try decoder.decodeSingularUInt32Field(value: &self.received) }()
+      case 4: try { try decoder.decodeSingularUInt32Field(value: &self.medianUs) }()
+      case 5: try { try decoder.decodeSingularUInt32Field(value: &self.slowestUs) }()
+      case 6: try { try decoder.decodeSingularStringField(value: &self.local) }()
+      case 7: try { try decoder.decodeSingularStringField(value: &self.seen) }()
+      case 8: try { try decoder.decodeSingularUInt32Field(value: &self.there) }()
+      case 9: try { try decoder.decodeSingularUInt32Field(value: &self.back) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if self.port != 0 {
+      try visitor.visitSingularUInt32Field(value: self.port, fieldNumber: 1)
+    }
+    if self.sent != 0 {
+      try visitor.visitSingularUInt32Field(value: self.sent, fieldNumber: 2)
+    }
+    if self.received != 0 {
+      try visitor.visitSingularUInt32Field(value: self.received, fieldNumber: 3)
+    }
+    if self.medianUs != 0 {
+      try visitor.visitSingularUInt32Field(value: self.medianUs, fieldNumber: 4)
+    }
+    if self.slowestUs != 0 {
+      try visitor.visitSingularUInt32Field(value: self.slowestUs, fieldNumber: 5)
+    }
+    if !self.local.isEmpty {
+      try visitor.visitSingularStringField(value: self.local, fieldNumber: 6)
+    }
+    if !self.seen.isEmpty {
+      try visitor.visitSingularStringField(value: self.seen, fieldNumber: 7)
+    }
+    if self.there != 0 {
+      try visitor.visitSingularUInt32Field(value: self.there, fieldNumber: 8)
+    }
+    if self.back != 0 {
+      try visitor.visitSingularUInt32Field(value: self.back, fieldNumber: 9)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: WirePathEcho, rhs: WirePathEcho) -> Bool {
+    if lhs.port != rhs.port {return false}
+    if lhs.sent != rhs.sent {return false}
+    if lhs.received != rhs.received {return false}
+    if lhs.medianUs != rhs.medianUs {return false}
+    if lhs.slowestUs != rhs.slowestUs {return false}
+    if lhs.local != rhs.local {return false}
+    if lhs.seen != rhs.seen {return false}
+    if lhs.there != rhs.there {return false}
+    if lhs.back != rhs.back {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

@@ -48,5 +48,6 @@ void meshgate_wake(int wakeup);
 /// Names the calling thread (at most 15 bytes) and blocks every signal on it: signals belong to the main thread.
 void meshgate_prepare_thread(const char *name);
 #include "CLinuxNet.h"
+#include "CLinuxWire.h"
 #include "CLinuxBlock.h"
 #include "CLinuxNamespaces.h"

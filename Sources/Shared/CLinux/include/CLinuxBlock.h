@@ -44,7 +44,7 @@ int meshgate_socket_peer(int descriptor, uint32_t *user, uint32_t *group, int32_
 int meshgate_socket_accept(int descriptor);
 /// PR_SET_NO_NEW_PRIVS, PR_SET_DUMPABLE=0 and RLIMIT_CORE=0.
 int meshgate_harden_process(void);
-/// Gives up every capability of the calling thread and of those it starts from now on, for good.
-int meshgate_drop_capabilities(void);
+/// Gives up every capability of the calling thread, and of those it starts from now on, that is not in the mask `wanted`; for good.
+int meshgate_keep_capabilities(uint64_t wanted);
 /// Sets the calling thread's disk priority: 0 leaves it, 1 is the lowest "best effort", 2 is "idle" (only when nobody else wants the disk).
 int meshgate_disk_priority(int level);

@@ -5,35 +5,41 @@ internal import FoundationEssentials
 internal import Glibc
 internal import MeshModel
 
-/// One end of the Unix socket between agent and wiper: JSON messages, each after its length (u32, big endian), at most 256 KiB.
+/// One end of the Unix socket between two processes of an agent: JSON messages, each after its length (u32, big endian), at most 256 KiB.
 /// Blocking, for one thread at a time; the descriptor is closed with the value.
-final class WiperSocket: Sendable {
-    static let limit = 256 << 10
-    let descriptor: Int32
+package final class LocalSocket: Sendable {
+    /// The longest message in bytes.
+    package static let limit = 256 << 10
+    /// Open as long as this value lives.
+    package let descriptor: Int32
     private let path: String
+    /// Who serves on it, for messages.
+    private let role: String
 
-    init(descriptor: Int32, path: String) {
+    init(descriptor: Int32, path: String, role: String) {
         self.descriptor = descriptor
         self.path = path
+        self.role = role
     }
 
     deinit { close(descriptor) }
 
-    static func connect(_ path: String) throws -> WiperSocket {
-        let socket = WiperSocket(descriptor: try make(path), path: path)
+    /// To the process that serves as `role`.
+    package static func connect(_ path: String, to role: String) throws -> LocalSocket {
+        let socket = LocalSocket(descriptor: try make(path), path: path, role: role)
         var address = try address(path)
         let code = withUnsafePointer(to: &address) { pointer in
             pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
                 Glibc.connect(socket.descriptor, $0, socklen_t(MemoryLayout<sockaddr_un>.size))
             }
         }
-        guard code == 0 else { throw DiskWipeError.socket(doing: "connect to the wiper", on: path, errno: errno) }
+        guard code == 0 else { throw LocalLinkError.socket(doing: "connect to the \(role)", on: path, errno: errno) }
         return socket
     }
 
     /// A listening socket that only our own user, or the members of `group`, can open.
-    static func listen(_ path: String, group: UInt32?) throws -> WiperSocket {
-        let socket = WiperSocket(descriptor: try make(path), path: path)
+    static func listen(_ path: String, role: String, group: UInt32?) throws -> LocalSocket {
+        let socket = LocalSocket(descriptor: try make(path), path: path, role: role)
         var address = try address(path)
         // Linux gives the file the mode of the socket, so there is no moment at which others could connect.
         guard fchmod(socket.descriptor, 0o600) == 0 else { throw failed("set the mode of the socket", path) }
@@ -58,27 +64,28 @@ final class WiperSocket: Sendable {
         var group: UInt32 = 0
         var process: Int32 = 0
         let code = meshgate_socket_peer(descriptor, &user, &group, &process)
-        guard code == 0 else { throw DiskWipeError.socket(doing: "ask who connected", on: path, errno: -code) }
+        guard code == 0 else { throw LocalLinkError.socket(doing: "ask who connected", on: path, errno: -code) }
         return user
     }
 
     /// The next message; `nil` at the end of the stream. Waits at most `patience`, for the whole of it.
-    func receive<Message: Decodable>(_ type: Message.Type, patience: Duration) throws -> Message? {
+    package func receive<Message: Decodable>(_ type: Message.Type, patience: Duration) throws -> Message? {
         let deadline = ContinuousClock.now + patience
         guard let header = try bytes(4, deadline, patience, endIsFine: true) else { return nil }
         let length = header.reduce(0) { $0 << 8 | Int($1) }
-        guard length <= Self.limit else { throw DiskWipeError.frameTooLong(bytes: length, limit: Self.limit) }
+        guard length <= Self.limit else { throw LocalLinkError.frameTooLong(role: role, bytes: length, limit: Self.limit) }
         guard let body = try bytes(length, deadline, patience, endIsFine: false) else { return nil }
         do {
             return try JSONDecoder().decode(type, from: Data(body))
         } catch {
-            throw DiskWipeError.frameMalformed(problem: String("\(error)".prefix(200)))
+            throw LocalLinkError.frameMalformed(role: role, problem: String("\(error)".prefix(200)))
         }
     }
 
-    func send(_ message: some Encodable, patience: Duration = .seconds(10)) throws {
+    /// All of the message within `patience`, or an error.
+    package func send(_ message: some Encodable, patience: Duration = .seconds(10)) throws {
         let body = Array(try JSONEncoder().encode(message))
-        guard body.count <= Self.limit else { throw DiskWipeError.frameTooLong(bytes: body.count, limit: Self.limit) }
+        guard body.count <= Self.limit else { throw LocalLinkError.frameTooLong(role: role, bytes: body.count, limit: Self.limit) }
         let frame = withUnsafeBytes(of: UInt32(body.count).bigEndian, Array.init) + body
         let deadline = ContinuousClock.now + patience
         var sent = 0
@@ -90,7 +97,7 @@ final class WiperSocket: Sendable {
             if count >= 0 {
                 sent += count
             } else if errno != EINTR, errno != EAGAIN {
-                throw DiskWipeError.socket(doing: "send to the other end", on: path, errno: errno)
+                throw LocalLinkError.socket(doing: "send to the other end", on: path, errno: errno)
             }
         }
     }
@@ -107,9 +114,9 @@ final class WiperSocket: Sendable {
                 filled += got
             } else if got == 0 {
                 if filled == 0, endIsFine { return nil }
-                throw DiskWipeError.frameMalformed(problem: "it ends in the middle")
+                throw LocalLinkError.frameMalformed(role: role, problem: "it ends in the middle")
             } else if errno != EINTR, errno != EAGAIN {
-                throw DiskWipeError.socket(doing: "receive from the other end", on: path, errno: errno)
+                throw LocalLinkError.socket(doing: "receive from the other end", on: path, errno: errno)
             }
         }
         return buffer
@@ -118,11 +125,11 @@ final class WiperSocket: Sendable {
     private func wait(for events: Int16, _ deadline: ContinuousClock.Instant, _ patience: Duration) throws {
         while true {
             let left = (deadline - ContinuousClock.now).inMilliseconds
-            guard left > 0 else { throw DiskWipeError.timedOut(path: path, waited: patience) }
+            guard left > 0 else { throw LocalLinkError.timedOut(role: role, path: path, waited: patience) }
             var request = pollfd(fd: descriptor, events: events, revents: 0)
             let ready = poll(&request, 1, Int32(min(left, 60_000)))
             if ready > 0 { return }
-            if ready < 0, errno != EINTR { throw DiskWipeError.socket(doing: "wait for the other end", on: path, errno: errno) }
+            if ready < 0, errno != EINTR { throw LocalLinkError.socket(doing: "wait for the other end", on: path, errno: errno) }
         }
     }
 
@@ -136,12 +143,12 @@ final class WiperSocket: Sendable {
         let bytes = Array(path.utf8)
         var address = sockaddr_un()
         guard bytes.first == UInt8(ascii: "/"), bytes.count < MemoryLayout.size(ofValue: address.sun_path), !bytes.contains(0) else {
-            throw DiskWipeError.socketPath(path)
+            throw LocalLinkError.socketPath(path)
         }
         address.sun_family = sa_family_t(AF_UNIX)
         withUnsafeMutableBytes(of: &address.sun_path) { $0.copyBytes(from: bytes) }
         return address
     }
 
-    private static func failed(_ doing: String, _ path: String) -> DiskWipeError { .socket(doing: doing, on: path, errno: errno) }
+    private static func failed(_ doing: String, _ path: String) -> LocalLinkError { .socket(doing: doing, on: path, errno: errno) }
 }
