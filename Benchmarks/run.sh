@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 #
-# Builds for release and measures; prints the tables of RESULTS.md. Without names it runs everything but `build`.
+# Builds for release and measures; prints the tables of RESULTS.md. Without names it runs everything but `facts` (which needs
+# openssh-server and pdsh) and `build`.
 #
-#   Benchmarks/run.sh [plan] [tree] [steps] [watch] [intake] [journal] [fleet] [agent] [disks] [sizes] [build]
+#   Benchmarks/run.sh [plan] [tree] [steps] [watch] [intake] [journal] [fleet] [agent] [disks] [sizes] [facts] [build]
 #
 #   BENCH_BIN=DIR        programs that are built already, in place of a build of our own
 #   BENCH_DIR=DIR        where the journal and disk images lie; a directory on a real disk (not tmpfs) with 7 GiB of room
@@ -19,9 +20,9 @@ parts=("$@")
 [ ${#parts[@]} -gt 0 ] || parts=(plan tree steps watch intake journal fleet agent disks sizes)
 for part in "${parts[@]}"; do
     case "$part" in
-    plan | tree | steps | watch | intake | journal | fleet | agent | disks | sizes | build) ;;
+    plan | tree | steps | watch | intake | journal | fleet | agent | disks | sizes | facts | build) ;;
     *)
-        echo "run.sh: there is no part \"$part\"; known are plan, tree, steps, watch, intake, journal, fleet, agent, disks, sizes, build" >&2
+        echo "run.sh: there is no part \"$part\"; known are plan, tree, steps, watch, intake, journal, fleet, agent, disks, sizes, facts, build" >&2
         exit 64
         ;;
     esac
@@ -39,7 +40,7 @@ fi
 
 programs=(meshgate-bench)
 if wants agent || wants disks; then programs+=(meshgate-agent); fi
-! wants sizes || programs+=(meshgate meshgate-agent)
+if wants sizes || wants facts; then programs+=(meshgate meshgate-agent); fi
 if [ -z "${BENCH_BIN:-}" ]; then
     for program in $(printf '%s\n' "${programs[@]}" | sort -u); do
         swift build -c release --product "$program" >"$work/build.log" 2>&1 || {
@@ -203,4 +204,9 @@ if wants build; then
         read -r wall user system <"$work/time"
         printf '| %s | %s | %s | %s | %s |\n' "$program" "$wall" "$user" "$system" "$load"
     done
+fi
+
+if wants facts; then
+    printf '\n### facts of 100 hosts at once\n\n'
+    BENCH_BIN=$BENCH_BIN Benchmarks/facts.sh 100
 fi
