@@ -87,6 +87,9 @@ struct ProberThroughTests {
             let own = try String(contentsOfFile: "/proc/\(prober.pid)/task/\(thread)/status", encoding: .utf8)
             #expect(own.contains("CapEff:\t0000000000002000\n"))
         }
+        // The socket is there before the program listens to signals; one that answers does both.
+        let answer = try await AgentProgram("prober", "status", "--prober-socket", socket).ending()
+        #expect(answer.code == 0)
         prober.terminate()
         #expect(await prober.ending().code == 0)
     }

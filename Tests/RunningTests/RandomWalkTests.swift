@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import FoundationEssentials
 import Gating
 import MeshModel
 import MeshTesting
@@ -8,9 +9,12 @@ import Rehearsal
 import Running
 import Testing
 
-/// Any inputs in any order, then what must always hold. A failing seed stands in the message.
+/// Any inputs in any order, then what must always hold. A failing seed stands in the message. A walk takes seconds: MESHGATE_WALKS asks for more of
+/// them than every day has time for.
 @Suite("Whatever happens")
 struct RandomWalkTests {
+    static let walks = ProcessInfo.processInfo.environment["MESHGATE_WALKS"].flatMap { Int($0) } ?? 24
+
     private struct Dice: RandomNumberGenerator {
         var state: UInt64
         mutating func next() -> UInt64 {
@@ -22,7 +26,8 @@ struct RandomWalkTests {
         }
     }
 
-    @Test("no step starts behind a closed gate, no disk is wiped without a warrant, and replay agrees", arguments: 0..<60)
+    @Test(
+        "no step starts behind a closed gate, no disk is wiped without a warrant, and replay agrees", arguments: 0..<RandomWalkTests.walks)
     func walk(seed: Int) throws {
         var dice = Dice(state: UInt64(seed))
         var spec = try SmallMesh.spec()

@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Gating
+import MeshModel
+
+/// What the clusters of a rehearsed world say of themselves.
+extension RehearsedWorld {
+    func fact(_ name: ClusterName, _ state: ClusterState) -> ClusterFact {
+        let cluster = spec.cluster(name)
+        let nodes = (cluster?.nodes ?? []).filter { !unregistered.contains($0.name) }
+        var fact = ClusterFact(
+            name: name, systemUID: "uid-of-\(name)",
+            nodes: nodes.map { .init(name: $0.name.text, internalIP: $0.address, podCIDR: nil, ready: state.cilium) })
+        if let leaving, cluster?.nodes.contains(where: { $0.name == leaving }) == true {
+            let isDrained = drained.contains(leaving)
+            fact.leaving = .init(
+                node: leaving, uid: unregistered.contains(leaving) ? nil : "uid-of-\(leaving)", cordoned: isDrained,
+                pods: isDrained ? [] : ["default/web"], osds: osds[leaving] ?? [])
+        }
+        fact.gatewayBundle = state.gateway
+        fact.cilium = CiliumFact(
+            commandLine: Self.commandLine, kubeProxy: cluster?.cilium.kubeProxyReplacement == false ? .init(desired: 1, ready: 1) : nil)
+        fact.credentials = .init(hasAuthority: true, mode: 0o600)
+        fact.meshCA = state.authority.flatMap { Digest(Array(("ca:" + $0 + String(repeating: ".", count: 32)).utf8.prefix(32))) }
+        if state.cilium, let cluster {
+            fact.ciliumObjects = state.resources.mapValues { .init(spec: $0, isOurs: true) }
+            fact.releases["kube-system/cilium"] = .init(
+                chart: "cilium", version: (state.ciliumRelease ?? spec.versions.cilium).description, status: "deployed")
+            fact.daemonSets["kube-system/cilium"] = .init(desired: nodes.count, ready: nodes.count)
+            fact.ciliumErrors = []
+            fact.cilium = cilium(cluster, state)
+            fact.ciliumConfig = [
+                "cluster-name": name.text, "cluster-id": String(cluster.id), "routing-mode": cluster.cilium.routingMode.rawValue,
+                "kube-proxy-replacement": String(cluster.cilium.kubeProxyReplacement),
+                "max-connected-clusters": String(cluster.cilium.clustermesh.maxConnectedClusters),
+                "tunnel-protocol": cluster.cilium.tunnelProtocol.rawValue, "tunnel-port": String(cluster.cilium.tunnelPort),
+            ]
+        }
+        if state.apiserver {
+            fact.clustermesh = .init(
+                serviceType: "NodePort", nodePort: cluster?.cilium.clustermesh.nodePort, apiserverReady: true,
+                remotes: Dictionary(state.remotes.map { ($0.text, true) }, uniquingKeysWith: { first, _ in first }),
+                connectivityKnown: true, notReady: 0, connectedMinimum: state.remotes.count, errors: [])
+            fact.configuredRemotes = state.remotes.map(\.text).sorted()
+        }
+        fact.overdueServingRequests = []
+        fact.podSecurity = [:]
+        fact.services = [:]
+        for service in spec.services {
+            guard state.services.contains(service.name) || provisioned.contains(service.phase ?? "-") else {
+                fact.services?[service.name] = ServiceFact(works: false, detail: "it is not there", differences: [])
+                continue
+            }
+            if service.phase == nil {
+                fact.releases["\(service.home)/\(service.release)"] = .init(
+                    chart: service.name, version: service.pinnedVersion ?? "", status: "deployed")
+            }
+            fact.podSecurity?[service.home] = service.known?.podSecurity?.rawValue
+            fact.services?[service.name] = ServiceFact(
+                works: true, detail: "it works", differences: [], egress: egress[service.name].map(ServiceFact.Egress.init))
+        }
+        if state.ceph > 0 { fact.ceph["rook-ceph/rook-ceph"] = .init(phase: "Ready", health: "HEALTH_OK", osds: state.ceph) }
+        return fact
+    }
+
+    /// Everything that is asked of Cilium besides, in order.
+    private func cilium(_ cluster: MeshSpec.Cluster, _ state: ClusterState) -> CiliumFact {
+        var fact = CiliumFact(
+            commandLine: Self.commandLine, kubeProxy: cluster.cilium.kubeProxyReplacement ? nil : .init(desired: 1, ready: 1))
+        let leaf = CiliumFact.Leaf(
+            chains: true, servesServers: true, servesClients: true, dnsNames: ["*.mesh.cilium.io", "*.hubble-grpc.cilium.io"],
+            notAfter: Timestamp(seconds: 253_402_300_799))
+        fact.leaves = Dictionary(
+            (state.apiserver ? ["server", "admin", "remote", "local"] : []).map { ("clustermesh-apiserver-\($0)-cert", leaf) },
+            uniquingKeysWith: { first, _ in first })
+        let remotes = state.remotes.compactMap(spec.cluster)
+        fact.endpoints = Dictionary(
+            remotes.map { ($0.name.text, $0.nodes.map(\.address.description)) }, uniquingKeysWith: { first, _ in first })
+        fact.unsynced = Dictionary(remotes.map { ($0.name.text, []) }, uniquingKeysWith: { first, _ in first })
+        fact.sessions = (cluster.cilium.bgp?.peers ?? []).map {
+            CiliumFact.Session(node: cluster.nodes.first?.name.text ?? "", peer: $0.address.description, state: "established")
+        }
+        return fact
+    }
+
+    private static let commandLine = CiliumFact.CommandLine(version: SemanticVersion(0, 19, 7), madeFor: SemanticVersion(1, 19, 5))
+
+    func connectivity(_ name: ClusterName, _ state: ClusterState) -> [Fact] {
+        spec.clusters.filter { $0.name != name }.map { other in
+            .connectivity(
+                ConnectivityFact(from: name, to: other.name, tests: state.tested.contains(other.name) ? 60 : 0, failures: 0, skipped: 1))
+        }
+    }
+}
