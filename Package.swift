@@ -58,6 +58,7 @@ let package = Package(
     targets: [
         // Shared
         room("MeshModel", in: "Shared"),
+        room("Telemetry", in: "Shared", ["MeshModel"]),
         room(
             "MeshWire", in: "Shared",
             ["MeshModel", .product(name: "SwiftProtobuf", package: "swift-protobuf")], exclude: ["agent.proto"]),
@@ -148,6 +149,7 @@ let package = Package(
         // Tests
         .target(name: "MeshTesting", dependencies: ["MeshModel"], path: "Tests/Support/MeshTesting", swiftSettings: strict),
         tests("MeshModelTests", ["MeshModel", "MeshTesting"]),
+        tests("TelemetryTests", ["MeshModel", "Telemetry", "MeshTesting"]),
         tests("MeshConfigTests", ["MeshModel", "MeshConfig", "MeshTesting"], resources: [.copy("Fixtures")]),
         tests(
             "TreeLintingTests", ["MeshModel", "MeshConfig", "MeshSystem", "Linting", "TreeLinting", "Gating", "MeshTesting"],

@@ -11,7 +11,7 @@ cd "${1:-$(dirname "$0")/..}"
 # shellcheck disable=SC2016 # awk's own variables
 find Sources -name '*.swift' ! -name '*.pb.swift' -print0 | sort -z | xargs -0 awk '
     BEGIN {
-        split("MeshModel AgentCore Import Gating Planning Running Linting TreeLinting Rendering Rehearsal", list)
+        split("MeshModel Telemetry AgentCore Import Gating Planning Running Linting TreeLinting Rendering Rehearsal", list)
         for (i in list) pure[list[i]] = 1
         split("Foundation FoundationEssentials FoundationNetworking FoundationInternationalization Glibc Musl Dispatch Logging CLinux", list)
         for (i in list) impure[list[i]] = 1
