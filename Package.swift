@@ -72,6 +72,7 @@ let package = Package(
         room("MeshHTTP", in: "Shared", ["MeshModel", "CCurl"]),
         // Agent
         room("AgentCore", in: "Agent", ["MeshModel"]),
+        room("TelemetrySpool", in: "Agent", ["MeshModel", "Telemetry", "MeshSystem", "CLinux"]),
         room("LocalLink", in: "Agent", ["MeshModel", "MeshSystem", "CLinux"]),
         room("HostProbe", in: "Agent", ["MeshModel", "MeshSystem", "LocalLink", "CLinux"]),
         room("DiskWipe", in: "Agent", ["MeshModel", "AgentCore", "LocalLink", "MeshTrust", "MeshSystem", "CLinux", "CBlkid"]),
@@ -164,6 +165,7 @@ let package = Package(
         tests("DiskWipeTests", ["DiskWipe", "LocalLink", "MeshModel", "MeshTrust", "MeshSystem"]),
         tests(
             "MeshWireTests", ["MeshModel", "MeshWire", "MeshTesting", .product(name: "SwiftProtobuf", package: "swift-protobuf")]),
+        tests("TelemetrySpoolTests", ["MeshModel", "Telemetry", "TelemetrySpool", "MeshSystem", "MeshTesting", "CLinux"]),
         tests("AgentCoreTests", ["MeshModel", "AgentCore", "MeshTesting"]),
         tests(
             "AgentLinkTests",
