@@ -26,12 +26,13 @@ struct LabMeshFileTests {
         #expect(file.spec.members.map(\.node.address) == topology.nodes.map(\.address))
     }
 
-    @Test("the catalogue's mesh lists every service that the product knows, and has the manifests that it names, each pinned")
+    @Test("the catalogue's mesh lists every service that the product knows, and brings one by Terraform, and has the manifests that it names, each pinned")
     func catalogue() throws {
         let file = LabMeshFile(try LabTopology(try LabScenario.five.plan(directory: "/lab")), services: .catalogue)
         let spec = try readMesh(bytes: Array(file.mesh.utf8), file: "mesh.yaml").spec
         #expect(spec.clusters.count == 5)
-        #expect(spec.services.map(\.name) == ServiceCatalogue.all.map(\.name))
+        #expect(spec.services.map(\.name) == ServiceCatalogue.all.map(\.name) + ["object-store"])
+        #expect(spec.services.last?.source == .terraform(phase: "object-store"))
         #expect(spec.services.allSatisfy { $0.clusters == spec.clusters.map(\.name) })
         for service in spec.services {
             guard case .manifest(let path) = service.source else { continue }

@@ -40,6 +40,18 @@ struct LabWritingTests {
         #expect(text.contains("\"wrk_e_1\""))
     }
 
+    @Test("the whole catalogue has a service that Terraform brings, in a phase of its own beside the machines'")
+    func objectStore() {
+        let file = LabMeshFile(topology, services: .catalogue)
+        #expect(file.terraform.contains("resource \"lab_bucket\" \"traces\" {"))
+        #expect(file.mesh.contains("- { name: object-store, terraform: { phase: object-store }, clusters: all }"))
+        let machines = topology.nodes.map { "lab_machine." + $0.name.text.replacing("-", with: "_") }.joined(separator: ", ")
+        #expect(
+            file.mesh.contains(
+                "phases: [{ name: machines, addresses: [\(machines)] }, { name: object-store, addresses: [lab_bucket.traces] }]"))
+        #expect(!LabMeshFile(topology).mesh.contains("phases:"))
+    }
+
     @Test("a seed says what a stand-in cluster is made of and can be read back")
     func seed() throws {
         let scratch = try Scratch()

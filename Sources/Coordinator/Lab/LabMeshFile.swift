@@ -14,7 +14,11 @@ package struct LabMeshFile: Hashable, Sendable {
     package init(_ topology: LabTopology, services: LabPlan.Services = .core) {
         self.topology = topology
         self.services = LabService.all(services)
+        hasObjectStore = services == .catalogue
     }
+
+    /// With the whole catalogue, a service that Terraform brings: a phase of the same configuration, applied when the clusters stand.
+    private let hasObjectStore: Bool
 
     /// Manifests that mesh.yaml names, by path below the lab's directory.
     package var manifests: [String: String] { services.reduce(into: [:]) { all, service in all[service.path] = service.manifest } }
@@ -46,9 +50,9 @@ package struct LabMeshFile: Hashable, Sendable {
         \(topology.clusters.map(cluster).joined(separator: "\n"))
 
           provision:
-            terraform: { directory: terraform, varsFrom: files }
+            terraform: \(provision)
           services:
-        \(services.map { "    - " + $0.line }.joined(separator: "\n"))
+        \((services.map(\.line) + objectStore).map { "    - " + $0 }.joined(separator: "\n"))
           policy:
             evidence: { maxAge: 10m }
             # A lab has no time for the minute that a mesh is to stay connected.
@@ -126,18 +130,39 @@ package struct LabMeshFile: Hashable, Sendable {
         return "context: \"\(topology.clusters.first?.name.text ?? "")\"\ncontexts:\n" + contexts.joined()
     }
 
-    /// One machine resource per node, enough for Terraform's stand-in to have something to plan.
-    package var terraform: String {
-        "# The machines of the lab; its Terraform is a stand-in that counts resources.\n"
-            + topology.nodes.map { node in
-                """
-                resource "lab_machine" "\(node.name.text.map { $0 == "-" ? "_" : String($0) }.joined())" {
-                  name    = "\(node.name)"
-                  address = "\(node.address)"
-                }
+    private var objectStore: [String] {
+        hasObjectStore ? ["{ name: object-store, terraform: { phase: object-store }, clusters: all }"] : []
+    }
 
-                """
-            }.joined()
+    private var provision: String {
+        let whole = "directory: terraform, varsFrom: files"
+        guard hasObjectStore else { return "{ \(whole) }" }
+        let machines = topology.nodes.map { "lab_machine." + resource($0) }.joined(separator: ", ")
+        return
+            "{ \(whole), phases: [{ name: machines, addresses: [\(machines)] }, { name: object-store, addresses: [lab_bucket.traces] }] }"
+    }
+
+    private func resource(_ node: LabTopology.Node) -> String { String(node.name.text.map { $0 == "-" ? "_" : $0 }) }
+
+    /// One machine resource per node, enough for Terraform's stand-in to have something to plan, and a bucket for the service of its own.
+    package var terraform: String {
+        let machines = topology.nodes.map { node in
+            """
+            resource "lab_machine" "\(resource(node))" {
+              name    = "\(node.name)"
+              address = "\(node.address)"
+            }
+
+            """
+        }
+        let bucket = """
+            resource "lab_bucket" "traces" {
+              name = "traces"
+            }
+
+            """
+        return "# The machines of the lab; its Terraform is a stand-in that counts resources.\n" + machines.joined()
+            + (hasObjectStore ? bucket : "")
     }
 }
 

@@ -48,7 +48,7 @@ struct StandInTerraform: Sendable {
         if isMachineReadable {
             try report("info", "Terraform 1.13.3", "version", Self.versions)
             try report("info", summary, "change_summary", [:])
-        } else if changes.isEmpty {
+        } else if changes.allSatisfy({ $0.action == Self.unchanged }) {
             call.say("No changes. Your infrastructure matches the configuration.")
         } else {
             call.say(summary)
@@ -63,7 +63,10 @@ struct StandInTerraform: Sendable {
         }
         let file: HelmValue = [
             "format_version": "1.2", "terraform_version": "1.13.3", "serial": .count(try state().serial),
-            "resource_changes": .list(resources),
+            "resource_changes": .list(resources), "complete": .bool(targets.isEmpty),
+            "configuration": [
+                "root_module": ["resources": .list(try wantedResources().map { ["address": .string($0.address)] })]
+            ],
         ]
         try LabFiles.write(StandInJSON.encode(file), to: call.absolute(String(out.dropFirst(5))), mode: 0o600)
     }
@@ -89,6 +92,7 @@ struct StandInTerraform: Sendable {
         var counts = ["create": 0, "update": 0, "delete": 0]
         for change in plan["resource_changes"]?.elements ?? [] {
             let action = change["change", "actions"]?.elements.first?.text ?? ""
+            if action == Self.unchanged { continue }
             let resource = Resource(
                 type: change["type"]?.text ?? "", name: change["name"]?.text ?? "", body: change["body"]?.text ?? "")
             counts[action, default: 0] += 1
@@ -119,17 +123,22 @@ struct StandInTerraform: Sendable {
         return plan
     }
 
+    private static let unchanged = "no-op"
+    private var targets: [String] { call.arguments.filter { $0.hasPrefix("-target=") }.map { String($0.dropFirst(8)) } }
+
+    /// What each resource would go through, of those that a target names where there are targets; unchanged ones are among them.
     private func changes() throws -> [(resource: Resource, action: String)] {
-        let wanted = try wantedResources()
-        let have = try state().resources
-        if call.arguments.contains("-destroy") {
-            let targets = call.arguments.filter { $0.hasPrefix("-target=") }.map { String($0.dropFirst(8)) }
-            return have.filter { targets.isEmpty || targets.contains($0.address) }.sorted().map { ($0, "delete") }
+        let targets = targets
+        let isMeant = { (resource: Resource) in targets.isEmpty || targets.contains(resource.address) }
+        let have = try state().resources.filter(isMeant)
+        if call.arguments.contains("-destroy") { return have.sorted().map { ($0, "delete") } }
+        let wanted = try wantedResources().filter(isMeant)
+        let made = wanted.map { want in
+            let old = have.first { $0.address == want.address }
+            return (want, old.map { $0.body == want.body ? Self.unchanged : "update" } ?? "create")
         }
-        let created = wanted.filter { want in !have.contains { $0.address == want.address } }.map { ($0, "create") }
-        let updated = wanted.filter { want in have.contains { $0.address == want.address && $0.body != want.body } }.map { ($0, "update") }
         let deleted = have.filter { old in !wanted.contains { $0.address == old.address } }.map { ($0, "delete") }
-        return (created + updated + deleted).sorted { $0.0 < $1.0 }
+        return (made + deleted).sorted { $0.0 < $1.0 }
     }
 
     /// `resource "TYPE" "NAME" {` at the head of a line, up to `}` at the head of a line.
