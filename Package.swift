@@ -12,8 +12,12 @@ let strict: [SwiftSetting] = [
     .enableUpcomingFeature("MemberImportVisibility"),
 ]
 
-func room(_ name: String, in floor: String, _ dependencies: [Target.Dependency] = [], exclude: [String] = []) -> Target {
-    .target(name: name, dependencies: dependencies, path: "Sources/\(floor)/\(name)", exclude: exclude, swiftSettings: strict)
+func room(
+    _ name: String, in floor: String, _ dependencies: [Target.Dependency] = [], exclude: [String] = [],
+    plugins: [Target.PluginUsage] = []
+) -> Target {
+    .target(
+        name: name, dependencies: dependencies, path: "Sources/\(floor)/\(name)", exclude: exclude, swiftSettings: strict, plugins: plugins)
 }
 
 func program(_ name: String, in floor: String, _ dependencies: [Target.Dependency]) -> Target {
@@ -66,6 +70,7 @@ let package = Package(
         system("CCurl", pkgConfig: "libcurl", apt: "libcurl4-openssl-dev"),
         system("CZlib", pkgConfig: "zlib", apt: "zlib1g-dev"),
         system("CBlkid", pkgConfig: "blkid", apt: "libblkid-dev"),
+        system("CBpf", pkgConfig: "libbpf", apt: "libbpf-dev"),
         .target(name: "CLinux", path: "Sources/Shared/CLinux"),
         room("MeshTrust", in: "Shared", ["MeshModel", "COpenSSL"]),
         room("MeshSystem", in: "Shared", ["MeshModel", "CZlib", "CLinux"]),
@@ -75,6 +80,13 @@ let package = Package(
         room("TelemetrySpool", in: "Agent", ["MeshModel", "Telemetry", "MeshSystem", "CLinux"]),
         room("LocalLink", in: "Agent", ["MeshModel", "MeshSystem", "CLinux"]),
         room("HostProbe", in: "Agent", ["MeshModel", "MeshSystem", "LocalLink", "CLinux"]),
+        // The records that HostTrace's programs write, for both sides, and a shim. The plugin compiles those programs with the toolchain's clang.
+        .target(name: "CHostTrace", dependencies: ["CBpf"], path: "Sources/Agent/CHostTrace"),
+        .executableTarget(name: "embed", path: "Plugins/EmbedObject"),
+        .plugin(name: "BPFObject", capability: .buildTool(), dependencies: ["embed"]),
+        room(
+            "HostTrace", in: "Agent", ["MeshModel", "Telemetry", "MeshSystem", "LocalLink", "CHostTrace", "CBpf"], exclude: ["bpf"],
+            plugins: ["BPFObject"]),
         room("DiskWipe", in: "Agent", ["MeshModel", "AgentCore", "LocalLink", "MeshTrust", "MeshSystem", "CLinux", "CBlkid"]),
         room(
             "AgentLink", in: "Agent",
@@ -82,7 +94,8 @@ let package = Package(
         program(
             "meshgate-agent", in: "Agent",
             [
-                "MeshModel", "HostProbe", "DiskWipe", "AgentLink", "LocalLink", "MeshTrust", "MeshSystem", arguments, logging, lifecycle,
+                "MeshModel", "HostProbe", "HostTrace", "DiskWipe", "AgentLink", "LocalLink", "MeshTrust", "MeshSystem", arguments, logging,
+                lifecycle,
                 signals,
             ]),
         // Coordinator
@@ -197,6 +210,7 @@ let package = Package(
                 "MeshTesting", "StandInTesting", "ServerTesting",
             ]),
         tests("LabTests", ["Lab", "MeshModel", "MeshSystem", "MeshTrust", "MeshConfig", "Linting", "Planning", "Gating"]),
+        tests("HostTraceTests", ["HostTrace", "CHostTrace", "MeshModel", "Telemetry"]),
         tests("HostProbeTests", ["HostProbe", "LocalLink", "MeshModel", "MeshSystem", "CLinux"]),
         tests(
             "AgentMainTests",

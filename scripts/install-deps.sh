@@ -10,7 +10,7 @@ set -euo pipefail
 group() {
     case "$1" in
     # What `swift build` compiles and links against, and what SwiftPM itself calls.
-    build) echo libcurl4-openssl-dev libssl-dev zlib1g-dev libblkid-dev libsqlite3-dev pkg-config git ca-certificates \
+    build) echo libcurl4-openssl-dev libssl-dev zlib1g-dev libblkid-dev libbpf-dev libsqlite3-dev pkg-config git ca-certificates \
         libc6-dev libstdc++-12-dev ;;
     # Real tools that tests run against our code: file systems, volumes, namespaces, keys, faults.
     test) echo btrfs-progs ceph-osd coreutils cryptsetup-bin dosfstools e2fsprogs fdisk gdisk gzip hostname iproute2 iputils-ping \

@@ -7,23 +7,32 @@ import HostProbe
 import MeshModel
 import MeshSystem
 
-/// `meshgate-agent probe KIND`: the facts of this host, as the coordinator would get them, once and without any coordinator.
+/// `meshgate-agent probe`: what this host is like and what happens on it, without any coordinator.
 struct ProbeCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "probe", abstract: "Show facts of this host, without a coordinator.",
-        discussion: """
-            EXAMPLES
-              meshgate-agent probe links
-              meshgate-agent probe reach 192.168.15.11:6443 '[fd00::11]:6443' --attempts 2 --timeout 2s
-              meshgate-agent probe paths 192.168.15.11
-              meshgate-agent probe disks --output json
-              meshgate-agent probe virtual-disks OSD-E-1 OSD-E-2       (on a Proxmox host)
+        discussion: FactsCommand.examples, subcommands: [FactsCommand.self, TraceCommand.self], defaultSubcommand: FactsCommand.self)
+}
 
-            `virtual-disks` lists the disks of a Proxmox host's guests, and looks into the volumes with the serials that are named.
-            `paths` asks the prober, which must run, for ICMP and TCP 4240; datagrams are answered only where a coordinator asked for it.
-            Disks are asked of the wiper where one runs; without one they are read here, which needs root or the group disk.
-            The exit code is 69 when something could not be told.
-            """)
+/// `meshgate-agent probe KIND`: the facts of this host, as the coordinator would get them, once.
+struct FactsCommand: AsyncParsableCommand {
+    static let examples = """
+        EXAMPLES
+          meshgate-agent probe links
+          meshgate-agent probe reach 192.168.15.11:6443 '[fd00::11]:6443' --attempts 2 --timeout 2s
+          meshgate-agent probe paths 192.168.15.11
+          meshgate-agent probe disks --output json
+          meshgate-agent probe virtual-disks OSD-E-1 OSD-E-2       (on a Proxmox host)
+          meshgate-agent probe trace --seconds 30                  (what happens on this host, live)
+
+        KINDS are host, disks, virtual-disks, links, reach, paths, clock and kernel; `meshgate-agent probe facts --help` has their options.
+        `virtual-disks` lists the disks of a Proxmox host's guests, and looks into the volumes with the serials that are named.
+        `paths` asks the prober, which must run, for ICMP and TCP 4240; datagrams are answered only where a coordinator asked for it.
+        Disks are asked of the wiper where one runs; without one they are read here, which needs root or the group disk.
+        The exit code is 69 when something could not be told.
+        """
+    static let configuration = CommandConfiguration(
+        commandName: "facts", abstract: "One kind of facts; the word `facts` may be left out.", discussion: examples)
 
     enum Kind: String, ExpressibleByArgument, CaseIterable {
         case host, disks

@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: Apache-2.0
+
+internal import MeshSystem
+
+/// Why the tracer cannot do something; programs that a kernel refuses are no errors, see `TraceRefusal`.
+package enum HostTraceError: Error, CustomStringConvertible {
+    /// Not even the maps can be made: nothing can be traced here.
+    case noBPF(String)
+    case map(String, errno: Int32)
+
+    package var description: String {
+        switch self {
+        case .noBPF(let why): "cannot use eBPF on this host: \(why)"
+        case .map(let name, let number): "cannot read the eBPF map \(name): \(explain(number))"
+        }
+    }
+}
+
+/// A program that does not run, with the kernel's or the verifier's own words. The others are not touched by it.
+package struct TraceRefusal: Hashable, Sendable, Codable {
+    package var program: TraceProgram
+    package var why: String
+    package init(program: TraceProgram, why: String) {
+        self.program = program
+        self.why = why
+    }
+}

@@ -1,0 +1,205 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Foundation
+import Glibc
+import MeshModel
+import Testing
+
+@testable import HostTrace
+
+/// Whether programs can be brought into this machine's kernel, and why not.
+enum Kernel {
+    static let refusal: String? = {
+        do {
+            let tracer = try HostTracer([.exec])
+            return tracer.refused.first?.why
+        } catch {
+            return "\(error)"
+        }
+    }()
+    static var takesPrograms: Bool { refusal == nil }
+    static let reason: Comment = "needs root (CAP_BPF, CAP_PERFMON) and a kernel with BTF: \(refusal ?? "")"
+}
+
+/// Runs a program to its end and returns what it printed.
+@discardableResult
+func run(_ path: String, _ arguments: String...) throws -> String {
+    let process = Process()
+    process.executableURL = URL(fileURLWithPath: path)
+    process.arguments = arguments
+    let output = Pipe()
+    process.standardOutput = output
+    try process.run()
+    let bytes = try output.fileHandleForReading.readToEnd() ?? Data()
+    process.waitUntilExit()
+    return String(decoding: bytes, as: UTF8.self).trimmingCharacters(in: .whitespacesAndNewlines)
+}
+
+/// Real programs in the real kernel. What they see happens before our own calls return, so nothing here waits.
+@Suite(.enabled(if: Kernel.takesPrograms, Kernel.reason), .serialized) struct HostTracerTests {
+    private func events(_ tracer: HostTracer) -> [TraceEvent] {
+        var events: [TraceEvent] = []
+        tracer.drain { events.append($0) }
+        return events
+    }
+
+    @Test("a program that starts is seen with its arguments and its parent, and its end with its code") func execAndExit() throws {
+        let tracer = try HostTracer([.exec, .exit])
+        #expect(tracer.refused.isEmpty)
+        let mark = UUID().uuidString
+        let before = Date().timeIntervalSince1970
+        try run("/bin/sh", "-c", "exit 3", mark)
+        let after = Date().timeIntervalSince1970
+        let seen = events(tracer)
+        let start = try #require(
+            seen.compactMap { event -> (TraceEvent.Exec, Int64)? in
+                if case .exec(let exec) = event.what, exec.arguments.contains(mark) { (exec, event.time) } else { nil }
+            }.first)
+        #expect(start.0.path == "/bin/sh" && start.0.arguments == ["/bin/sh", "-c", "exit 3", mark] && !start.0.argumentsAreCut)
+        #expect(start.0.process.name == "sh" && start.0.process.uid == getuid())
+        #expect((before - 1...after + 1).contains(Double(start.1) / 1e9), "on the wall clock")
+        let end = seen.compactMap { event -> TraceEvent.Exit? in
+            if case .exit(let exit) = event.what, exit.process.pid == start.0.process.pid { exit } else { nil }
+        }.first
+        #expect(end?.code == 3 && end?.signal == 0 && end?.parent == start.0.parent)
+        #expect(tracer.unreadable == 0)
+    }
+
+    @Test("a long command line is cut at 256 bytes, and said to be") func longCommandLine() throws {
+        let tracer = try HostTracer([.exec])
+        let mark = UUID().uuidString
+        try run("/bin/true", mark, String(repeating: "y", count: 5000))
+        let exec = try #require(
+            events(tracer).compactMap { if case .exec(let exec) = $0.what, exec.arguments.contains(mark) { exec } else { nil } }.first)
+        #expect(exec.argumentsAreCut)
+        #expect(exec.arguments.map { $0.utf8.count + 1 }.reduce(0, +) <= 257)
+    }
+
+    @Test("a connect that nobody answers is seen with who tried, and how it failed") func refusedConnect() throws {
+        let tracer = try HostTracer([.tcp])
+        // Bound and not listening: nobody else gets the port meanwhile.
+        let holder = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+        defer { close(holder) }
+        var address = sockaddr_in()
+        address.sin_family = sa_family_t(AF_INET)
+        address.sin_addr.s_addr = UInt32(0x7f00_0001).bigEndian
+        var length = socklen_t(MemoryLayout<sockaddr_in>.size)
+        withUnsafeMutablePointer(to: &address) { pointer in
+            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                #expect(bind(holder, $0, length) == 0)
+                #expect(getsockname(holder, $0, &length) == 0)
+            }
+        }
+        let client = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+        defer { close(client) }
+        withUnsafePointer(to: &address) { pointer in
+            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                #expect(connect(client, $0, length) == -1 && errno == ECONNREFUSED)
+            }
+        }
+        let port = UInt16(bigEndian: address.sin_port)
+        let mine = events(tracer).compactMap { event -> (TraceEvent.Connection, TCPState)? in
+            if case .tcp(let connection, _, let to) = event.what, connection.flow.destinationPort == port { (connection, to) } else { nil }
+        }
+        #expect(mine.map(\.1) == [.synSent, .close])
+        #expect(mine.allSatisfy { $0.0.owner?.pid == UInt32(getpid()) && $0.0.flow.destination == IPAddress("127.0.0.1") })
+        #expect(mine.last?.0.error == UInt16(ECONNREFUSED))
+        #expect(mine.last?.0.flow.sourcePort != 0, "the port is told although the socket has given it back")
+    }
+
+    @Test("a packet that a firewall throws away is seen with the reason, in its namespace") func drop() throws {
+        let tracer = try HostTracer([.drop])
+        let said = try run(
+            "/usr/bin/unshare", "-n", "/bin/bash", "-c",
+            """
+            ip link set lo up; nft add table inet f
+            nft 'add chain inet f i { type filter hook input priority 0; }'; nft add rule inet f i udp dport 9 drop
+            echo hello >/dev/udp/127.0.0.1/9; stat -L -c %i /proc/self/ns/net
+            """)
+        let namespace = try #require(UInt32(said))
+        let drops = events(tracer).compactMap { if case .drop(let drop) = $0.what { drop } else { nil } }
+        let mine = try #require(drops.first { $0.flow.namespace == namespace && $0.flow.destinationPort == 9 })
+        #expect(KernelWords().reason(mine.reason) == "NETFILTER_DROP")
+        #expect(mine.flow.protocol == 17 && mine.flow.destination == IPAddress("127.0.0.1") && mine.etherType == 0x0800)
+        #expect(mine.length == 20 + 8 + 6)
+        let counted = try tracer.figures().drops.first { $0.reason == mine.reason && $0.protocol == 17 }
+        #expect((counted?.packets ?? 0) >= 1)
+    }
+
+    @Test("a flood of drops is counted to the packet, and told only in part") func flood() throws {
+        let tracer = try HostTracer([.drop])
+        try run(
+            "/usr/bin/unshare", "-n", "/bin/bash", "-c",
+            "ip link set lo up; exec 3<>/dev/udp/127.0.0.1/9; for i in {1..2000}; do echo x >&3; done 2>/dev/null")
+        let told = events(tracer).count
+        let figures = try tracer.figures()
+        let books = try #require(figures.programs[.packetDrop])
+        #expect(books.produced == books.sent + books.ringFull + books.limited)
+        #expect(books.produced == figures.drops.reduce(0) { $0 + $1.packets })
+        #expect(told == Int(books.sent) && books.limited > 500, "\(told) told, \(books.limited) limited")
+    }
+
+    @Test("what does not fit into the ring is counted, and the books balance") func overflow() throws {
+        let tracer = try HostTracer([.exec], ringBytes: 4096)
+        for _ in 0..<20 { try run("/bin/true") }
+        let told = events(tracer).count
+        let books = try #require(try tracer.figures().programs[.exec])
+        #expect(told > 0 && told < 20 && books.ringFull > 0)
+        #expect(books.produced == books.sent + books.ringFull && Int(books.sent) == told)
+    }
+
+    @Test("a round takes at most what it was told to, and the rest next time") func bounded() throws {
+        let tracer = try HostTracer([.exec])
+        for _ in 0..<5 { try run("/bin/true") }
+        var first = 0
+        tracer.drain(most: 2) { _ in first += 1 }
+        #expect(first == 2 && events(tracer).count >= 3)
+    }
+
+    @Test("a program that this kernel refuses is named with the reason, and the others run") func refused() throws {
+        // The same object, asking for a tracepoint that no kernel has.
+        let (there, nowhere) = (Array("tp_btf/inet_sock_set_state".utf8), Array("tp_btf/inet_sock_set_stats".utf8))
+        var object = ProgramLoader.object
+        var index = 0
+        while index + there.count <= object.count {
+            if object[index..<index + there.count].elementsEqual(there) {
+                object.replaceSubrange(index..<index + there.count, with: nowhere)
+            }
+            index += 1
+        }
+        let tracer = try HostTracer([.exec, .tcp], ringBytes: 1 << 16, object: object)
+        #expect(tracer.running == [.exec])
+        #expect(tracer.refused.map(\.program) == [.tcpState])
+        #expect(tracer.refused.first?.why.contains("inet_sock_set_stats") == true, "\(tracer.refused)")
+        try run("/bin/true")
+        #expect(!events(tracer).isEmpty)
+    }
+
+    @Test("an object that is none stops the tracer with a reason") func broken() {
+        #expect(throws: HostTraceError.self) { try HostTracer([.exec], ringBytes: 4096, object: [1, 2, 3]) }
+        #expect(throws: HostTraceError.self) { try HostTracer([.exec], ringBytes: 4096, object: Array(ProgramLoader.object.prefix(9000))) }
+    }
+
+    @Test("requests to a disk are timed, and one that fails is told with its sector") func disk() throws {
+        let file = NSTemporaryDirectory() + "trace-\(UUID().uuidString)"
+        try Data(count: 1 << 20).write(to: URL(fileURLWithPath: file))
+        defer { unlink(file) }
+        let device = try run("/sbin/losetup", "-f", "--show", file)
+        try #require(device.hasPrefix("/dev/loop"))
+        defer { _ = try? run("/sbin/losetup", "-d", device) }
+        let name = String(device.dropFirst("/dev/".count))
+        let tracer = try HostTracer([.disk])
+        let words = KernelWords()
+        try run("/bin/dd", "if=/dev/zero", "of=\(device)", "bs=64k", "count=4", "oflag=direct", "status=none")
+        let writes = try #require(
+            try tracer.figures().disks.first { words.disk($0.major, $0.minor) == name && $0.operation == .write })
+        #expect(writes.requests == 4 && writes.bytes == 4 << 16 && writes.errors == 0)
+        #expect(writes.slots.reduce(0, +) == 4 && writes.time > .zero && writes.quantile(0.5) ?? .zero > .zero)
+
+        try #require(truncate(file, 0) == 0)
+        try run("/bin/dd", "if=\(device)", "of=/dev/null", "bs=4k", "count=1", "skip=16", "iflag=direct", "status=none")
+        let errors = events(tracer).compactMap { if case .diskError(let error) = $0.what { error } else { nil } }
+        let mine = try #require(errors.first { words.disk($0.major, $0.minor) == name })
+        #expect(mine.operation == .read && KernelWords.diskStatus(mine.status) == "I/O error" && mine.sector == 128)
+    }
+}
