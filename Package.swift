@@ -79,7 +79,7 @@ let package = Package(
         room("AgentCore", in: "Agent", ["MeshModel"]),
         room("TelemetrySpool", in: "Agent", ["MeshModel", "Telemetry", "MeshSystem", "CLinux"]),
         room("LocalLink", in: "Agent", ["MeshModel", "MeshSystem", "CLinux"]),
-        room("HostProbe", in: "Agent", ["MeshModel", "MeshSystem", "LocalLink", "CLinux"]),
+        room("HostProbe", in: "Agent", ["MeshModel", "MeshTrust", "MeshSystem", "LocalLink", "CLinux"]),
         // The records that HostTrace's programs write, for both sides, and a shim. The plugin compiles those programs with the toolchain's clang.
         .target(name: "CHostTrace", dependencies: ["CBpf"], path: "Sources/Agent/CHostTrace"),
         .executableTarget(name: "embed", path: "Plugins/EmbedObject"),
@@ -134,7 +134,7 @@ let package = Package(
         room(
             "Lab", in: "Coordinator",
             [
-                "MeshModel", "MeshTrust", "MeshSystem", "MeshHTTP", "CLinux", nioCore,
+                "MeshModel", "MeshTrust", "MeshSystem", "MeshHTTP", "CLinux", nioCore, nioPosix, nioSSL,
                 .product(name: "Hummingbird", package: "hummingbird"), logging,
             ]),
         program(
@@ -211,7 +211,7 @@ let package = Package(
             ]),
         tests("LabTests", ["Lab", "MeshModel", "MeshSystem", "MeshTrust", "MeshConfig", "Linting", "Planning", "Gating"]),
         tests("HostTraceTests", ["HostTrace", "CHostTrace", "MeshModel", "Telemetry"]),
-        tests("HostProbeTests", ["HostProbe", "LocalLink", "MeshModel", "MeshSystem", "CLinux"]),
+        tests("HostProbeTests", ["HostProbe", "LocalLink", "MeshModel", "MeshTrust", "MeshSystem", "CLinux"]),
         tests(
             "AgentMainTests",
             ["meshgate-agent", "AgentLink", "MeshModel", "MeshSystem", "MeshTrust", "FleetGateway", "TrustAuthority", logging]),

@@ -141,6 +141,7 @@ struct LabDirectorTests {
 
     @Test("the director's words are the product's")
     func words() {
+        #expect(GateID(rawValue: LabDirector.handshakeGate) == .meshHandshake)
         #expect(GateID(rawValue: LabDirector.routeGate) == .address && GateID(rawValue: LabDirector.linkGate) == .link)
         #expect(GateID(rawValue: LabDirector.kernelGate) == .kernel && Reason.Code(rawValue: "unfit") == .unfit)
     }

@@ -26,6 +26,15 @@ enum Samples {
         ]
     }
 
+    static func servers() throws -> [HandshakeTarget] {
+        let west = try #require(ClusterName("west"))
+        return [
+            HandshakeTarget(
+                cluster: west, address: try #require(IPAddress("192.168.20.21")), port: 32380, serverName: "west.mesh.cilium.io"),
+            HandshakeTarget(cluster: west, address: try #require(IPAddress("fd00::21")), port: 2379, serverName: "west.mesh.cilium.io"),
+        ]
+    }
+
     static func signature() -> DiskFact.Signature {
         DiskFact.Signature(kind: "ceph_bluestore", offset: 10 << 30, words: "bluestore block device at 10 GiB", owner: "fsid")
     }
@@ -66,6 +75,15 @@ enum Samples {
                         port: 8473, sent: 100, received: 99, median: 210, slowest: 1800, local: try ways()[0].address,
                         seen: try ways()[1].address, there: 1500, back: 1400), pinged: true, health: .refused)),
             .path(PathFact(target: try ways()[1], echo: nil, pinged: false, health: .timedOut, problem: "no route")),
+            .handshake(
+                HandshakeFact(
+                    target: try servers()[0], outcome: .shaken, version: "TLSv1.3", wantsClientCertificate: true,
+                    leaf: ShownCertificate(
+                        fingerprint: try digest(3), subject: "/CN=clustermesh-apiserver.cilium.io", issuer: "/CN=Cilium CA",
+                        issuerKey: "0bad",
+                        names: ["*.mesh.cilium.io"], namesLeftOut: 2, notBefore: now, notAfter: now + .seconds(60), servesServers: true),
+                    trusted: [try digest(4)], provesName: true, took: TimeSpan(.milliseconds(7)))),
+            .handshake(HandshakeFact(target: try servers()[1], outcome: .notTLS, problem: "it says \"HTTP/1.1 400\"")),
             .clock(ClockFact(asked: now, received: now + .milliseconds(4), replied: now + .milliseconds(5), synchronised: true)),
             .kernel(
                 KernelFact(
@@ -169,6 +187,7 @@ enum Samples {
             .probe(.reach(try targets(), attempts: 3, timeout: TimeSpan(.seconds(2)))),
             .probe(.blankness([BlanknessCheck(disk: identity(), share: 10)], seed: try digest(6))),
             .probe(.virtualDisks(serials: ["a", "b"])),
+            .probe(.handshakes(try servers(), anchors: ["-----BEGIN CERTIFICATE-----"])),
             .probe(.paths(try ways(), tokens: [try ways()[0].node: try digest(8)])),
             .listen(EchoWindow(token: try digest(8), address: try ways()[0].address, port: 8472, lasts: TimeSpan(.seconds(6)))),
             .wipe(WarrantEnvelope(text: "MESHGATE-WIPE-WARRANT/2\n", signatures: ["-----BEGIN SSH SIGNATURE-----\n"])),

@@ -260,7 +260,10 @@ struct PlannerTests {
         let plan = plan(try SmallMesh.spec())
         let node = try SmallMesh.need(NodeID("wrk-e-1"))
         let net = try SmallMesh.need(plan.checks(.net)[node])
-        #expect(Set(net.map(\.requirement.gate)) == [.link, .address, .reach, .tunnelReach, .pathMTU, .healthReach, .sourceKept])
+        #expect(
+            Set(net.map(\.requirement.gate)) == [
+                .link, .address, .reach, .tunnelReach, .pathMTU, .healthReach, .sourceKept, .meshHandshake,
+            ])
         #expect(Set(net.map(\.requirement)).count == net.count)
         #expect(net.first { $0.requirement.gate == .reach }?.steps.map(\.text) == ["mesh/connect"])
         let host = try SmallMesh.need(plan.checks(.host)[node])

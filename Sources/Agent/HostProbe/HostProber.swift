@@ -39,6 +39,7 @@ package struct HostProber: Sendable {
             case .clock(let asked): return [.clock(clockFact(asked: asked, received: received))]
             case .reach(let targets, let attempts, let timeout):
                 return try await ConnectSweep(targets: targets, attempts: attempts, timeout: timeout.duration).facts()
+            case .handshakes(let targets, let anchors): return try await HandshakeSweep(targets: targets, anchors: anchors).facts()
             case .paths: throw HostProbeError.notAnsweredHere(probe.kind.rawValue, by: "the prober, which alone may send raw packets")
             case .disks, .blankness, .virtualDisks:
                 throw HostProbeError.notAnsweredHere(probe.kind.rawValue, by: "the wiper, which alone may open them")

@@ -43,6 +43,7 @@ struct FactDocument: Encodable {
             case .route(let value): try put("route", value)
             case .reach(let value): try put("reach", value)
             case .path(let value): try put("path", value)
+            case .handshake(let value): try put("handshake", value)
             case .clock(let value): try put("clock", value)
             case .kernel(let value): try put("kernel", value)
             case .cluster(let value): try put("cluster", value)

@@ -13,6 +13,7 @@ enum FactText {
             case .kernel(let kernel): sections.append(self.kernel(kernel))
             case .disk, .virtualDisk, .link, .route, .reach, .path: break  // One table of all of them, below.
             case .wiper(let wiper): sections.append(wiper.disarmed.map { "wiper: DISARMED, \(printable($0))\n" } ?? "wiper: armed\n")
+            case .handshake(let handshake): sections.append(self.handshake(handshake))
             // A coordinator's facts, and those that nobody asks for by hand.
             case .cluster, .terraform, .provision, .destruction, .secrets, .contexts, .connectivity, .talos, .hypervisor, .blankness, .wipe:
                 break

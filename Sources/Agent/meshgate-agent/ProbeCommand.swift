@@ -6,6 +6,7 @@ import Glibc
 import HostProbe
 import MeshModel
 import MeshSystem
+import MeshTrust
 
 /// `meshgate-agent probe`: what this host is like and what happens on it, without any coordinator.
 struct ProbeCommand: AsyncParsableCommand {
@@ -21,13 +22,16 @@ struct FactsCommand: AsyncParsableCommand {
           meshgate-agent probe links
           meshgate-agent probe reach 192.168.15.11:6443 '[fd00::11]:6443' --attempts 2 --timeout 2s
           meshgate-agent probe paths 192.168.15.11
+          meshgate-agent probe tls 192.168.20.21:32380 --name west.mesh.cilium.io --ca cilium-ca.crt
           meshgate-agent probe disks --output json
           meshgate-agent probe virtual-disks OSD-E-1 OSD-E-2       (on a Proxmox host)
           meshgate-agent probe trace --seconds 30                  (what happens on this host, live)
 
-        KINDS are host, disks, virtual-disks, links, reach, paths, clock and kernel; `meshgate-agent probe facts --help` has their options.
+        KINDS are host, disks, virtual-disks, links, reach, paths, tls, clock and kernel; `meshgate-agent probe facts --help` has their options.
         `virtual-disks` lists the disks of a Proxmox host's guests, and looks into the volumes with the serials that are named.
         `paths` asks the prober, which must run, for ICMP and TCP 4240; datagrams are answered only where a coordinator asked for it.
+        `tls` begins a TLS handshake, shows no certificate of its own, and says which one the server shows: whose, for which names, until when,
+        and whether it leads to an authority of --ca.
         Disks are asked of the wiper where one runs; without one they are read here, which needs root or the group disk.
         The exit code is 69 when something could not be told.
         """
@@ -37,15 +41,15 @@ struct FactsCommand: AsyncParsableCommand {
     enum Kind: String, ExpressibleByArgument, CaseIterable {
         case host, disks
         case virtualDisks = "virtual-disks"
-        case links, reach, paths, clock, kernel
+        case links, reach, paths, tls, clock, kernel
     }
     enum Output: String, ExpressibleByArgument, CaseIterable { case text, json }
 
-    @Argument(help: "What to look at: host, disks, virtual-disks, links, reach, paths, clock or kernel.")
+    @Argument(help: "What to look at: host, disks, virtual-disks, links, reach, paths, tls, clock or kernel.")
     var kind: Kind
     @Argument(
         help: ArgumentHelp(
-            "For reach: where to connect to, such as 192.168.15.11:6443. For paths: addresses. For virtual-disks: serials.",
+            "For reach and tls: where to connect to, such as 192.168.15.11:6443. For paths: addresses. For virtual-disks: serials.",
             valueName: "address:port"))
     var targets: [String] = []
     @Option(name: .shortAndLong, help: "text for people, json for programs.")
@@ -54,6 +58,10 @@ struct FactsCommand: AsyncParsableCommand {
     var attempts = 2
     @Option(help: "For reach: how long one try may take, at most 30s.")
     var timeout = "3s"
+    @Option(help: ArgumentHelp("For tls: the name that the server has to prove.", valueName: "name"))
+    var name: String?
+    @Option(help: ArgumentHelp("For tls: certificates of the authorities to judge by, in PEM.", valueName: "file"))
+    var ca: String?
     @Option(help: ArgumentHelp("The wiper's socket.", valueName: "path"))
     var wiperSocket: String?
     @Option(help: ArgumentHelp("The prober's socket.", valueName: "path"))
@@ -78,15 +86,16 @@ struct FactsCommand: AsyncParsableCommand {
         case .virtualDisks(let serials): return await disks.virtualDisks(serials: serials)
         case .paths(let targets, let tokens):
             return await ProberClient(socketPath: settings.proberSocket).answer(targets, tokens: tokens)
-        case .host, .links, .reach, .clock, .kernel, .blankness:
+        case .host, .links, .reach, .handshakes, .clock, .kernel, .blankness:
             return await HostProber(agentVersion: MeshgateAgent.version).answer(probe)
         }
     }
 
     private func probe() throws -> NodeTask.Probe {
-        guard targets.isEmpty || kind == .reach || kind == .paths || kind == .virtualDisks else {
-            throw ValidationError("only `probe reach` and `probe paths` take addresses, and `probe virtual-disks` serials")
+        guard targets.isEmpty || [.reach, .paths, .tls, .virtualDisks].contains(kind) else {
+            throw ValidationError("only `probe reach`, `paths` and `tls` take addresses, and `probe virtual-disks` serials")
         }
+        guard kind == .tls || name == nil && ca == nil else { throw ValidationError("--name and --ca are for `probe tls`") }
         switch kind {
         case .host: return .host
         case .disks: return .disks
@@ -97,6 +106,7 @@ struct FactsCommand: AsyncParsableCommand {
         case .paths:
             guard !targets.isEmpty else { throw ValidationError("say where to: meshgate-agent probe paths 192.168.15.11") }
             return .paths(try targets.map(way), tokens: [:])
+        case .tls: return .handshakes(try targets.map(server), anchors: try authorities())
         case .reach:
             guard !targets.isEmpty else { throw ValidationError("say where to: meshgate-agent probe reach 192.168.15.11:6443") }
             guard (1...10).contains(attempts) else { throw ValidationError("--attempts is 1 to 10") }
@@ -112,6 +122,33 @@ struct FactsCommand: AsyncParsableCommand {
             throw ValidationError("\"\(printable(text))\" is not \(IPAddress.form)")
         }
         return PathTarget(node: node, address: address, port: nil, mtu: 1500)
+    }
+
+    private func server(_ text: String) throws -> HandshakeTarget {
+        guard let endpoint = Endpoint(text), let address = IPAddress(endpoint.host), let port = UInt16(exactly: endpoint.port),
+            let cluster = ClusterName("by-hand")
+        else { throw ValidationError("\"\(printable(text))\" is not ADDRESS:PORT, such as 192.168.20.21:32380 or '[fd00::11]:32380'") }
+        guard let name, (1...HandshakeTarget.longestName).contains(name.utf8.count) else {
+            throw ValidationError("say which name it has to prove: --name west.mesh.cilium.io")
+        }
+        return HandshakeTarget(cluster: cluster, address: address, port: port, serverName: name)
+    }
+
+    /// None where no file is named: then nothing is trusted, and all else is still told.
+    private func authorities() throws -> [String] {
+        guard !targets.isEmpty else {
+            throw ValidationError("say where to: meshgate-agent probe tls 192.168.20.21:32380 --name west.mesh.cilium.io")
+        }
+        guard let ca else { return [] }
+        guard let bytes = try LinuxFileStore().read(ca, limit: PEM.longestText) else {
+            throw AgentFailure(.inputOutput, "there is no file \(printable(ca))")
+        }
+        let anchors = TrustAnchor.all(in: String(decoding: bytes, as: UTF8.self))
+        guard (1...HandshakeFact.mostAnchors).contains(anchors.count) else {
+            throw AgentFailure(
+                .inputOutput, "\(printable(ca)) holds \(anchors.count) certificates; 1 to \(HandshakeFact.mostAnchors) in PEM are wanted")
+        }
+        return anchors.map(\.pem)
     }
 
     private func target(_ text: String) throws -> ReachTarget {

@@ -16,6 +16,8 @@ package enum CheckTopic: String, Hashable, Sendable, Codable, CaseIterable {
         if case .hostClean = requirement { return nil }
         // About several, none more than the others.
         if case .clocksTogether = requirement { return nil }
+        // What its cluster trusts is told beside.
+        if case .handshakes(let node, _, _, _) = requirement { return self == .net ? node : nil }
         let needs = requirement.needs
         guard case .node(let node)? = needs.first?.subject, needs.allSatisfy({ $0.probe.topic == self }) else { return nil }
         return node
@@ -26,7 +28,7 @@ extension ProbeKind {
     /// Where a person asks for it; `nil` for what no agent is asked by hand.
     package var topic: CheckTopic? {
         switch self {
-        case .links, .reach, .paths: .net
+        case .links, .reach, .paths, .handshakes: .net
         case .host, .clock, .kernel: .host
         case .disks, .virtualDisks: .disk
         case .blankness, .cluster, .provision, .connectivity, .talos, .hypervisor, .secrets, .contexts, .wipe: nil

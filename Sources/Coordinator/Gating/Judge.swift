@@ -163,6 +163,7 @@ package struct Judge: Sendable {
         case .meshCAFree(let name, let like): return meshCA(name, like, mayBeAbsent: true, found, say)
         case .meshCAShared(let name, let like): return meshCA(name, like, mayBeAbsent: false, found, say)
         case .clustermeshReady(let name, let port): return clustermeshReady(name, port, found, say)
+        case .handshakes(let node, let own, let targets, let balanced): return handshakes(node, own, targets, balanced, found, say)
         case .clustermeshConnected(let name, let remotes): return clustermeshConnected(name, remotes, found, say)
         case .meshConnected(let names):
             return .all(names.map { name in clustermeshConnected(name, names.filter { $0 != name }, found, say) })

@@ -78,6 +78,9 @@ package enum Requirement: Hashable, Sendable, Codable {
     case meshSynced([ClusterName])
     /// The connections of all have been as they are for so long.
     case meshSteady([ClusterName], TimeSpan)
+    /// The API servers of other clusters show the node certificates that its own cluster trusts, under their names. `balanced`: those behind
+    /// load balancers.
+    case handshakes(NodeID, of: ClusterName, [HandshakeTarget], balanced: [BalancedServer])
     case clustermeshConnected(ClusterName, remotes: [ClusterName])
     /// Each is connected to all the others; one requirement with each name once, so that a plan grows with clusters and not with pairs.
     case meshConnected([ClusterName])
@@ -180,6 +183,7 @@ package enum Requirement: Hashable, Sendable, Codable {
     private enum MeshCAFreeCodingKeys: String, CodingKey { case _0 = "cluster", like }
     private enum MeshCASharedCodingKeys: String, CodingKey { case _0 = "cluster", like }
     private enum ClustermeshReadyCodingKeys: String, CodingKey { case _0 = "cluster", nodePort }
+    private enum HandshakesCodingKeys: String, CodingKey { case _0 = "node", of, _2 = "targets", balanced }
     private enum ClustermeshConnectedCodingKeys: String, CodingKey { case _0 = "cluster", remotes }
     private enum MeshConnectedCodingKeys: String, CodingKey { case _0 = "clusters" }
     private enum ServiceDeployedCodingKeys: String, CodingKey { case _0 = "cluster", service, version, release }
@@ -286,6 +290,7 @@ package enum Requirement: Hashable, Sendable, Codable {
         case .meshCertificates: .meshCertificates
         case .meshEndpoints: .meshEndpoints
         case .meshSynced: .meshSynced
+        case .handshakes: .meshHandshake
         case .clustermeshConnected, .meshConnected, .meshSteady: .clustermeshConnected
         case .connectivity: .connectivity
         case .terraformReady: .terraformReady
@@ -331,7 +336,8 @@ package enum Requirement: Hashable, Sendable, Codable {
         case .agentReady, .bootStable, .clockWithin, .clocksTogether, .kernelFit, .link, .address, .defaultRoute, .room, .reaches,
             .answered, .carries, .healthReaches, .untranslated, .diskIdentity, .diskUnused, .diskBlank,
             .diskWitness, .osdRetired, .blankProven, .wiperArmed, .warranted, .clustersDistinct, .kubeProxyAbsent, .ciliumHealthy,
-            .meshCAFree, .clustermeshConnected, .meshConnected, .connectivity, .terraformReady, .stateLocked, .provisionSafe, .cephHealthy,
+            .meshCAFree, .handshakes, .clustermeshConnected, .meshConnected, .connectivity, .terraformReady, .stateLocked, .provisionSafe,
+            .cephHealthy,
             .teardownWarranted, .lossesWarranted, .credentialsFit, .secretsReadable, .secretsGone, .noOrphans, .gone, .hostClean, .osdsAway,
             .commandLineFits, .upgradeTurn, .bgpEstablished, .meshCertificates,
             .meshEndpoints, .meshSynced, .meshSteady, .serviceWorks, .serviceUnclaimed, .servingCertificates, .kernelTracing,
@@ -351,7 +357,8 @@ package enum Requirement: Hashable, Sendable, Codable {
             .warranted,
             .clustersDistinct, .nodesRegistered, .kubeProxyAbsent, .gatewayBundle, .ciliumHealthy, .ciliumConfig, .ciliumResources,
             .commandLineFits, .versionSkew, .upgradeTurn, .kubeProxyCoherent, .bgpEstablished, .datapathParity, .clusterIDs, .meshCAFree,
-            .meshCAShared, .clustermeshReady, .meshCertificates, .meshEndpoints, .meshSynced, .meshSteady, .clustermeshConnected,
+            .meshCAShared, .clustermeshReady, .meshCertificates, .meshEndpoints, .meshSynced, .meshSteady, .handshakes,
+            .clustermeshConnected,
             .meshConnected, .connectivity, .terraformReady, .stateLocked, .provisionSafe, .provisioned, .serviceDeployed, .serviceWorks,
             .serviceUnclaimed, .egressListed, .podSecurity, .servingCertificates, .cephHealthy, .talosRelease, .machinesRunning,
             .etcdBootstrapped, .awaitingBootstrap, .etcdHealthy, .kubePrism, .talosManifests, .teardownWarranted, .lossesWarranted,
@@ -407,6 +414,9 @@ package enum Requirement: Hashable, Sendable, Codable {
             .upgradeTurn(let name, _, _),
             .kubeProxyCoherent(let name, _), .bgpEstablished(let name, _), .meshCertificates(let name, _):
             [EvidenceKey(.cluster(name), .cluster)]
+        case .handshakes(let node, let own, _, let balanced):
+            [EvidenceKey(.node(node), .handshakes), EvidenceKey(.cluster(own), .cluster)]
+                + balanced.map { EvidenceKey(.cluster($0.cluster), .cluster) }
         case .osdsAway(let name, _): [EvidenceKey(.cluster(name), .cluster)]
         case .meshCAFree(let name, let like), .meshCAShared(let name, let like):
             name == like

@@ -37,7 +37,9 @@ struct LabCrew: Sendable {
         try await approver.prepare()
         try writeMesh()
         let foreign = scenario.hasForeignCA ? topology.clusters.last.map { [$0.name] } ?? [] : []
-        try await clusters.start(foreignCAs: Set(foreign), toolDelay: scenario.hasSlowTools ? .milliseconds(600) : .zero)
+        let stale = scenario.hasStaleServer ? topology.clusters.last.map { [$0.name] } ?? [] : []
+        try await clusters.start(
+            foreignCAs: Set(foreign), staleServers: Set(stale), toolDelay: scenario.hasSlowTools ? .milliseconds(600) : .zero)
         story.tell(
             "\(topology.clusters.count) stand-in clusters answer; tools are stand-ins too: \(LabStandInClusters.tools.joined(separator: ", "))"
         )
@@ -65,6 +67,9 @@ struct LabCrew: Sendable {
         if plan.mode == .full, let victim = scenario.victim(topology) {
             try await fault.dropVLAN(of: victim)
             story.tell("the switch port of \(victim.name) has lost its VLAN", .bad)
+        }
+        for name in stale {
+            story.tell("the clustermesh API server of \(name) will show a certificate of a CA that was there before", .bad)
         }
         if plan.mode == .full, scenario.lacksOption, let victim = topology.nodes.last {
             try kernel(of: victim).hide()
@@ -94,6 +99,10 @@ struct LabCrew: Sendable {
         case .pullCable(let step): try await pullCable(under: step, story)
         case .plugCable: try await plugCables(story)
         case .removeForeignCA: try await removeForeignCA(story)
+        case .reloadServer:
+            guard let cluster = topology.clusters.last else { return }
+            try clusters.reloadServer(of: cluster)
+            story.tell("the clustermesh API server of \(cluster.name) was restarted and shows its own certificate", .good)
         case .killCoordinator:
             try await product.killCoordinator()
             story.tell("the coordinator is killed (SIGKILL) in the middle of a step", .bad)

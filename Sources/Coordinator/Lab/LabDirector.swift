@@ -19,6 +19,8 @@ package struct LabDirector: Hashable, Sendable {
         case pullCable(StepID)
         case plugCable
         case removeForeignCA
+        /// Have the clustermesh API server take up the certificate that it was issued.
+        case reloadServer
         case killCoordinator
     }
     package enum Mood: Hashable, Sendable { case plain, good, held, bad }
@@ -27,6 +29,8 @@ package struct LabDirector: Hashable, Sendable {
     package static let knownCodes = ["missing", "stale", "rebooted", "unreachable", "skewed", "mismatch", "needsWarrant"]
     /// The gate that compares the clusters' Cilium CAs.
     package static let meshCAGate = "G-CM-02"
+    /// The gate of handshakes with other clusters' API servers.
+    package static let handshakeGate = "G-CM-07"
     /// The gates of addresses with default routes, and of links.
     package static let routeGate = "G-NET-02"
     package static let linkGate = "G-NET-01"
@@ -80,6 +84,7 @@ package struct LabDirector: Hashable, Sendable {
         wants(scenario.losesRoutes, .repairRoutes, "the wrong default routes held no step")
         wants(scenario.losesLink, .plugCable, "the lost link held no step")
         wants(scenario.hasForeignCA, .removeForeignCA, "the foreign CA held no step")
+        wants(scenario.hasStaleServer, .reloadServer, "the stale certificate held no step")
         wants(scenario.killsCoordinator, .killCoordinator, "the coordinator was never killed")
         return missing
     }
@@ -151,6 +156,9 @@ package struct LabDirector: Hashable, Sendable {
         }
         if scenario.hasForeignCA, reasons.contains(where: { $0.gate == Self.meshCAGate && $0.code == "mismatch" }) {
             answers.append(.removeForeignCA)
+        }
+        if scenario.hasStaleServer, reasons.contains(where: { $0.gate == Self.handshakeGate && $0.code == "mismatch" }) {
+            answers.append(.reloadServer)
         }
         // In a teardown the person signs for what is lost; of an apply, only a story with dirty disks has something to sign.
         if scenario.hasDirtyDisks || order.takesAway, codes.contains("needsWarrant") { answers.append(.approve(step)) }

@@ -4,7 +4,8 @@ internal import Glibc
 internal import MeshModel
 
 /// PID 1 of a node: builds the node's view of the machine, reaps orphans, and keeps something real listening on the ports that a Talos
-/// node with Cilium would have open. Nothing is spoken there; a connection is accepted and closed, which is all that reachability needs.
+/// node with Cilium would have open. On all but one nothing is spoken; a connection is accepted and closed, which is all that reachability needs.
+/// The clustermesh API server speaks TLS.
 package struct LabNodeServices {
     /// Talos' apid, Cilium's health port, the API server of control planes.
     static func ports(of node: LabTopology.Node) -> [UInt16] {
@@ -19,6 +20,7 @@ package struct LabNodeServices {
     private let cluster: LabTopology.Cluster
     private let paths: LabPaths
     private var listeners: [UInt16: Int32] = [:]
+    private var meshServer: LabTLSServer?
 
     /// The hidden command `meshgate lab node-services --directory DIR --node NAME`; started by `LabBuilder` only.
     package static func run(_ arguments: [String]) -> Never {
@@ -75,11 +77,12 @@ package struct LabNodeServices {
     private mutating func followWorld() {
         let port = UInt16(cluster.nodePort)
         let isEnabled = LabWorld.hasClustermesh(paths.world(of: cluster))
-        if isEnabled, listeners[port] == nil {
-            // A port that cannot be had now is tried again in the next round; the reach probe shows the difference.
-            listeners[port] = try? Self.listen(on: port)
-        } else if !isEnabled, let listener = listeners.removeValue(forKey: port) {
-            close(listener)
+        if isEnabled, meshServer == nil {
+            // A port that cannot be had now is tried again in the next round; the probes show the difference.
+            meshServer = try? LabTLSServer(port: port, directory: paths.world(of: cluster))
+        } else if !isEnabled, let server = meshServer {
+            server.stop()
+            meshServer = nil
         }
     }
 

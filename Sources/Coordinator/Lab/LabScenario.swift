@@ -16,6 +16,8 @@ package enum LabScenario: String, Hashable, Sendable, CaseIterable {
     case lostLink = "lost-link"
     case coordinatorKilled = "coordinator-killed"
     case caMismatch = "ca-mismatch"
+    /// The clustermesh API server of one cluster shows a certificate of a CA that was there before.
+    case staleServer = "stale-server"
     /// Every service that the product knows, and everything taken down again.
     case catalogue
     /// The same in a mesh of five clusters.
@@ -37,6 +39,8 @@ package enum LabScenario: String, Hashable, Sendable, CaseIterable {
         case .lostLink: "a link drops under Cilium: what stands on it is held at once, and goes on when the link is back"
         case .coordinatorKilled: "the coordinator is killed in the middle of the run and resumes"
         case .caMismatch: "the second cluster already has a Cilium CA of its own: nothing is installed over it"
+        case .staleServer:
+            "one cluster's clustermesh API server shows a certificate of an older CA: nothing is connected until it shows its own"
         case .catalogue: "every service of the catalogue on two clusters, then verified, and taken down again"
         case .five: "the same with five clusters"
         case .killedAtEveryStep:
@@ -56,6 +60,7 @@ package enum LabScenario: String, Hashable, Sendable, CaseIterable {
     /// Slow tools give what goes wrong a middle of a step to happen in.
     var hasSlowTools: Bool { killsCoordinator || losesLink }
     var hasForeignCA: Bool { self == .caMismatch }
+    var hasStaleServer: Bool { self == .staleServer }
 
     /// After the second apply the mesh is verified and destroyed, and the clusters are compared with what they were.
     var takesDown: Bool { self == .catalogue || self == .five }

@@ -13,6 +13,7 @@ internal import MeshSystem
 ///     seed.json            written here before the start: what the cluster is made of (`LabSeed`)
 ///     api.port             written by the API server when it listens on 127.0.0.1: the port, in decimal, and a line end
 ///     clustermesh-enabled  made by the stand-in cilium when clustermesh is enabled: the nodes then listen on the NodePort
+///     clustermesh-server.json  the certificate that they show there (`LabServerCertificate`)
 ///
 /// The server is `meshgate lab stand-in-api --world WORLD --cluster CLUSTER` (WORLD is `world`, not `world/CLUSTER`). A tool is a symbolic link in
 /// `bin` to the meshgate binary, called by its name; it finds the API servers through KUBECONFIG, which is JSON.
@@ -33,7 +34,9 @@ package struct LabStandInClusters: Sendable {
     }
 
     /// Writes the seeds and the links, starts the servers, waits until each has said its port, and writes kubeconfig and talosconfig.
-    package func start(foreignCAs: Set<ClusterName> = [], toolDelay: Duration = .zero) async throws {
+    package func start(
+        foreignCAs: Set<ClusterName> = [], staleServers: Set<ClusterName> = [], toolDelay: Duration = .zero
+    ) async throws {
         for tool in Self.tools {
             let link = "\(paths.bin)/\(tool)"
             guard symlink(program, link) == 0 || errno == EEXIST else {
@@ -45,7 +48,12 @@ package struct LabStandInClusters: Sendable {
             let world = paths.world(of: cluster)
             try LabFiles.makeDirectory(world)
             try LabFiles.write(try LabSeed(cluster, hasForeignCA: foreignCAs.contains(cluster.name)).text, to: world + "/seed.json")
-            if toolDelay > .zero { try LabFiles.write("{\"toolDelay\": \(toolDelay.inMilliseconds)}\n", to: world + "/faults.json") }
+            if toolDelay > .zero || staleServers.contains(cluster.name) {
+                var faults = StandInFaults()
+                faults.toolDelay = Int(clamping: toolDelay.inMilliseconds)
+                faults.showsStaleCertificate = staleServers.contains(cluster.name)
+                try faults.save(world)
+            }
             try LabFiles.removeTree(world + "/api.port")
             let name = "api-\(cluster.name)"
             let process = try processes.start(
@@ -61,6 +69,14 @@ package struct LabStandInClusters: Sendable {
 }
 
 extension LabStandInClusters {
+    /// The clustermesh API server takes up the certificate that its Secret has.
+    func reloadServer(of cluster: LabTopology.Cluster) throws {
+        let world = paths.world(of: cluster)
+        var faults = try StandInFaults.load(world)
+        faults.showsStaleCertificate = false
+        try faults.save(world)
+    }
+
     /// The stand-in kubectl, as the admin would call it.
     func kubectl(_ arguments: [String], with runner: any CommandRunner) async throws {
         let result = try await runner.run(

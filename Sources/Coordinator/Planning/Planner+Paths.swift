@@ -16,6 +16,26 @@ extension Planner {
         }
     }
 
+    /// Before clusters are connected: what shows the nodes a certificate that their cluster does not trust is never connected to.
+    func handshakeGate(_ node: Int, in cluster: Int) -> [Requirement] {
+        let own = spec.clusters[cluster]
+        var targets: [HandshakeTarget] = []
+        var balanced: [BalancedServer] = []
+        for place in sample.peers(of: .init(cluster: cluster, node: node)) {
+            let other = spec.clusters[place.cluster]
+            let name = "\(other.name).\(domain(of: other))"
+            if other.cilium.clustermesh.serviceType == .nodePort, let port = other.cilium.clustermesh.nodePort {
+                let address = other.nodes[place.node].address
+                targets.append(HandshakeTarget(cluster: other.name, address: address, port: UInt16(clamping: port), serverName: name))
+            } else {
+                let server = BalancedServer(cluster: other.name, serverName: name)
+                if !balanced.contains(server) { balanced.append(server) }
+            }
+        }
+        guard !(targets.isEmpty && balanced.isEmpty) else { return [] }
+        return [.handshakes(own.nodes[node].name, of: own.name, targets, balanced: balanced)]
+    }
+
     /// Before Cilium stands on them. Its own port is free then, and a way that is too narrow, lossy or translated shows here and not as pods
     /// that hang.
     func wayGates(_ cluster: MeshSpec.Cluster) -> [Requirement] {

@@ -7,7 +7,7 @@ import Rendering
 /// Turns a spec into a plan. Steps grow with clusters and disks, never with pairs of clusters.
 package struct Planner: Sendable {
     /// See `Plan.Body.planner`.
-    package static let version = 6
+    package static let version = 7
 
     let spec: MeshSpec
     /// Hashes schematics of the Image Factory.
@@ -301,6 +301,7 @@ package struct Planner: Sendable {
             for (place, node) in cluster.nodes.enumerated() where node.hasAgent {
                 gates.append(.reaches(node.name, reachTargets(of: place, in: index)))
                 gates += stillOpen(place, in: index)
+                gates += handshakeGate(place, in: index)
                 gates.append(.clockWithin(node.name, TimeSpan(.seconds(1))))
             }
         }

@@ -30,7 +30,10 @@ extension RehearsedWorld {
             clusters[name]?.ciliumRelease = nil
         case .applyCiliumResources(let name):
             for case .ciliumResources(name, let objects) in step.done { clusters[name]?.resources = objects }
-        case .enableClustermesh(let name): clusters[name]?.apiserver = true
+        case .enableClustermesh(let name):
+            let authority = clusters[name]?.authority
+            clusters[name]?.apiserver = true
+            clusters[name]?.issuer = authority
         case .connectClustermesh(let names):
             for name in names { clusters[name]?.remotes = Set(names).subtracting([name]) }
         case .testConnectivity(let from, let to): clusters[from]?.tested.insert(to)
@@ -57,7 +60,9 @@ extension RehearsedWorld {
         case .membership(let leaving, let others):
             clusters[leaving]?.remotes = []
             for other in others { clusters[other]?.remotes.remove(leaving) }
-        case .clustermesh(let name): clusters[name]?.apiserver = false
+        case .clustermesh(let name):
+            clusters[name]?.apiserver = false
+            clusters[name]?.issuer = nil
         case .cilium(let name): clusters[name]?.cilium = false
         case .ciliumResources(let name): clusters[name]?.resources = [:]
         case .meshCA(let name): clusters[name]?.authority = nil

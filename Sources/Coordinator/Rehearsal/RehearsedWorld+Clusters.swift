@@ -21,7 +21,8 @@ extension RehearsedWorld {
         fact.cilium = CiliumFact(
             commandLine: Self.commandLine, kubeProxy: cluster?.cilium.kubeProxyReplacement == false ? .init(desired: 1, ready: 1) : nil)
         fact.credentials = .init(hasAuthority: true, mode: 0o600)
-        fact.meshCA = state.authority.flatMap { Digest(Array(("ca:" + $0 + String(repeating: ".", count: 32)).utf8.prefix(32))) }
+        fact.meshCA = state.authority.map { Self.anchor($0).fingerprint }
+        fact.cilium?.trust = trust(state)
         if state.cilium, let cluster {
             fact.ciliumObjects = state.resources.mapValues { .init(spec: $0, isOurs: true) }
             fact.releases["kube-system/cilium"] = .init(
@@ -29,6 +30,7 @@ extension RehearsedWorld {
             fact.daemonSets["kube-system/cilium"] = .init(desired: nodes.count, ready: nodes.count)
             fact.ciliumErrors = []
             fact.cilium = cilium(cluster, state)
+            fact.cilium?.trust = trust(state)
             fact.ciliumConfig = [
                 "cluster-name": name.text, "cluster-id": String(cluster.id), "routing-mode": cluster.cilium.routingMode.rawValue,
                 "kube-proxy-replacement": String(cluster.cilium.kubeProxyReplacement),
@@ -68,7 +70,8 @@ extension RehearsedWorld {
         var fact = CiliumFact(
             commandLine: Self.commandLine, kubeProxy: cluster.cilium.kubeProxyReplacement ? nil : .init(desired: 1, ready: 1))
         let leaf = CiliumFact.Leaf(
-            chains: true, servesServers: true, servesClients: true, dnsNames: ["*.mesh.cilium.io", "*.hubble-grpc.cilium.io"],
+            chains: state.issuer == state.authority, servesServers: true, servesClients: true,
+            dnsNames: ["*.mesh.cilium.io", "*.hubble-grpc.cilium.io"],
             notAfter: Timestamp(seconds: 253_402_300_799))
         fact.leaves = Dictionary(
             (state.apiserver ? ["server", "admin", "remote", "local"] : []).map { ("clustermesh-apiserver-\($0)-cert", leaf) },
@@ -81,6 +84,10 @@ extension RehearsedWorld {
             CiliumFact.Session(node: cluster.nodes.first?.name.text ?? "", peer: $0.address.description, state: "established")
         }
         return fact
+    }
+
+    private func trust(_ state: ClusterState) -> CiliumTrust {
+        CiliumTrust(own: state.authority.map(Self.anchor))
     }
 
     private static let commandLine = CiliumFact.CommandLine(version: SemanticVersion(0, 19, 7), madeFor: SemanticVersion(1, 19, 5))

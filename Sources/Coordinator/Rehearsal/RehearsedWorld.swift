@@ -32,6 +32,9 @@ package struct RehearsedWorld: Hashable, Sendable {
         package var reachable = true
         package var gateway: SemanticVersion?
         package var authority: String?
+        /// By which authority the certificates of the API server were issued, once it is enabled; and another that it shows all the same.
+        package var issuer: String?
+        package var shows: String?
         package var cilium = false
         /// Another release than the planned one.
         package var ciliumRelease: SemanticVersion?
@@ -203,6 +206,7 @@ package struct RehearsedWorld: Hashable, Sendable {
                 let dead = machine.portDead || machines[target.node]?.portDead ?? true || !(machines[target.node]?.online ?? false)
                 return .reach(ReachFact(target: target, result: dead ? .timedOut : .connected, attempts: attempts, roundTrip: nil))
             }
+        case .handshakes(let targets, let anchors): return targets.map { .handshake(handshake(machine, $0, anchors: anchors)) }
         case .paths(let targets, _): return targets.map { .path(way(from: node, machine, to: $0)) }
         case .clock(let asked):
             let seen = now.wall + machine.clockAhead
@@ -233,6 +237,31 @@ package struct RehearsedWorld: Hashable, Sendable {
                 back: target.mtu)
         }
         return PathFact(target: target, echo: echo, pinged: true, health: .refused)
+    }
+
+    /// The API server of a cluster shows what it was issued, or what the script has it show.
+    private func handshake(_ machine: Machine, _ target: HandshakeTarget, anchors: [String]) -> HandshakeFact {
+        let owner = spec.cluster(target.cluster)?.nodes.first { $0.address == target.address }?.name
+        let isDead = machine.portDead || owner.flatMap { machines[$0]?.portDead } ?? false
+        guard !isDead else { return HandshakeFact(target: target, outcome: .timedOut) }
+        guard let state = clusters[target.cluster], state.apiserver, let issuer = state.shows ?? state.issuer else {
+            return HandshakeFact(target: target, outcome: .refused)
+        }
+        let anchor = Self.anchor(issuer)
+        let leaf = ShownCertificate(
+            fingerprint: anchor.fingerprint, subject: "/CN=clustermesh-apiserver.cilium.io", issuer: anchor.subject, issuerKey: nil,
+            names: [target.serverName], namesLeftOut: 0, notBefore: Timestamp(seconds: 0), notAfter: anchor.notAfter, servesServers: true)
+        return HandshakeFact(
+            target: target, outcome: .shaken, version: "TLSv1.3", wantsClientCertificate: true, leaf: leaf,
+            trusted: anchors.contains(anchor.pem) ? [anchor.fingerprint] : [], provesName: true)
+    }
+
+    /// A rehearsed authority is a word.
+    static func anchor(_ word: String) -> TrustAnchor {
+        let padded = Array(("ca:" + word + String(repeating: ".", count: 32)).utf8.prefix(32))
+        return TrustAnchor(
+            pem: "ca:" + word, fingerprint: Digest(padded) ?? .zero, subject: "/CN=Cilium CA", notAfter: Timestamp(seconds: 253_402_300_799)
+        )
     }
 
     /// Every rehearsed wiper keeps the same store: nothing here asks which.

@@ -26,7 +26,7 @@ package struct Script: Sendable {
         at TIME clock NODE AHEAD | vlan NODE missing|repaired | reboot NODE | agent NODE offline|online
         at TIME link NODE down|up | route NODE missing|second|planned
         at TIME disk NODE SERIAL holds WORDS... | disk NODE SERIAL busy|free
-        at TIME authority CLUSTER WORD|none | api CLUSTER down|up
+        at TIME authority CLUSTER WORD|none | api CLUSTER down|up | server CLUSTER shows WORD|its-own
         at TIME driver STEP lies|fails|hangs
         """
 
@@ -134,6 +134,9 @@ package struct Script: Sendable {
         case ("authority", 3):
             let name = try cluster(words[1])
             play.world.clusters[name]?.authority = words[2] == "none" ? nil : words[2]
+        case ("server", 4) where words[2] == "shows":
+            let name = try cluster(words[1])
+            play.world.clusters[name]?.shows = words[3] == "its-own" ? nil : words[3]
         case ("api", 3):
             let name = try cluster(words[1])
             play.world.clusters[name]?.reachable = words[2] == "up"

@@ -29,7 +29,8 @@ extension ProbeKind {
     package var isWhole: Bool {
         switch self {
         case .host, .disks, .links, .clock, .kernel: true
-        case .reach, .paths, .blankness, .virtualDisks, .cluster, .provision, .connectivity, .talos, .hypervisor, .secrets, .contexts,
+        case .reach, .paths, .handshakes, .blankness, .virtualDisks, .cluster, .provision, .connectivity, .talos, .hypervisor, .secrets,
+            .contexts,
             .wipe:
             false
         }

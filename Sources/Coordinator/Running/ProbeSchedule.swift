@@ -143,6 +143,8 @@ extension RunMachine {
 struct ProbeSubjects {
     private var targets: [NodeID: Set<ReachTarget>] = [:]
     private var ways: [NodeID: Set<PathTarget>] = [:]
+    private var servers: [NodeID: Set<HandshakeTarget>] = [:]
+    private var anchors: [NodeID: [TrustAnchor]] = [:]
     private var serials: [NodeID: Set<String>] = [:]
     private var checks: [NodeID: [BlanknessCheck]] = [:]
 
@@ -152,6 +154,9 @@ struct ProbeSubjects {
         case .answered(let node, let wanted), .carries(let node, let wanted), .healthReaches(let node, let wanted),
             .untranslated(let node, _, let wanted):
             ways[node, default: []].formUnion(wanted)
+        case .handshakes(let node, let own, let wanted, let balanced):
+            servers[node, default: []].formUnion(wanted + balanced.compactMap { $0.target(evidence.cluster($0.cluster)) })
+            if anchors[node] == nil { anchors[node] = evidence.anchors(first: own) }
         case .diskWitness(_, let disk, let hypervisor, _): if let serial = disk.serial { serials[hypervisor, default: []].insert(serial) }
         case .diskBlank(_, let disk, _, let host?), .osdRetired(_, let disk, _, let host?):
             if let serial = disk.serial { serials[host, default: []].insert(serial) }
@@ -181,6 +186,7 @@ struct ProbeSubjects {
         case .links: .links
         case .reach: .reach((targets[node] ?? []).sorted(), attempts: 2, timeout: TimeSpan(.milliseconds(1500)))
         case .paths: .paths((ways[node] ?? []).sorted(), tokens: [:])
+        case .handshakes: .handshakes((servers[node] ?? []).sorted(), anchors: (anchors[node] ?? []).map(\.pem))
         case .clock: .clock(asked: now.wall)
         case .kernel: .kernel
         case .blankness: checks[node].map { .blankness($0, seed: seed) }

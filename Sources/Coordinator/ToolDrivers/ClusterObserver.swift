@@ -191,6 +191,9 @@ struct ClusterObserver: Sendable {
                 connectedMinimum: 0, errors: [])
         mesh.serviceType = service["spec", "type"]?.string ?? mesh.serviceType
         mesh.nodePort = service["spec", "ports"]?.list.first { $0["port"]?.integer == 2379 }?["nodePort"]?.integer
+        let ingress = service["status", "loadBalancer", "ingress"]?.list ?? []
+        let balancers = ingress.compactMap { $0["ip"]?.string.flatMap(IPAddress.init) }
+        mesh.balancers = balancers.isEmpty ? nil : balancers.sorted()
         let wanted = deployment?["spec", "replicas"]?.integer ?? 1
         let isReady = deployment != nil && (deployment?["status", "readyReplicas"]?.integer ?? 0) >= wanted
         // Objects alone may be what an upgrade that was cut off has left; the next upgrade would take them away again.

@@ -11,7 +11,7 @@ struct CheckFacts {
 
     func lines(_ topic: CheckTopic, most: Int) -> [String] {
         switch topic {
-        case .net: limited(links, most) + limited(routes, most) + limited(reach, most) + limited(ways, most)
+        case .net: limited(links, most) + limited(routes, most) + limited(reach, most) + limited(ways, most) + limited(servers, most)
         case .host: host
         case .disk: limited(disks, most) + limited(virtualDisks, most)
         }
@@ -85,6 +85,28 @@ struct CheckFacts {
                     "\(milliseconds(echo.median))/\(milliseconds(echo.slowest)) ms", "\(echo.there)/\(echo.back)",
                     echo.seen == echo.local ? "itself" : "\(echo.seen)",
                 ] + others
+            }
+    }
+
+    private var servers: [[String]] {
+        [["TLS OF", "ENDPOINT", "PROVES", "ENDS", "CERTIFICATE", "BY", "TIME"]]
+            + facts.compactMap { fact in
+                guard case .handshake(let shake) = fact else { return nil }
+                let head = ["\(shake.target.cluster)", shake.target.endpoint]
+                guard let leaf = shake.leaf, shake.outcome == .shaken else {
+                    let why = shake.faults(trusting: [Digest](), now: Timestamp(seconds: 0)).first
+                    let words: String =
+                        switch why {
+                        case .noAnswer(let what), .noHandshake(let what): what;
+                        default: shake.outcome.rawValue
+                        }
+                    return head + [words, "-", "-", "-", shake.took.duration.briefly]
+                }
+                let by = shake.trusted.isEmpty ? "another CA: \(leaf.issuer)" : shake.trusted.map(\.short).joined(separator: " ")
+                return head + [
+                    shake.provesName ? shake.target.serverName : "NOT \(shake.target.serverName)",
+                    "\(leaf.notAfter.description.prefix(10))", leaf.fingerprint.short, by, shake.took.duration.briefly,
+                ]
             }
     }
 

@@ -31,11 +31,19 @@ extension CoordinatorBackend {
         }
         var table = EvidenceTable()
         for (evidence, _) in found { table.take(evidence) }
-        let judge = Judge(evidence: table, maxAge: .seconds(600), now: now())
+        // Whom a cluster trusts hardly ever changes, and the coordinator knows it from its runs: what it saw last counts, whatever its age.
+        let clusters = Set(requirements.flatMap(\.needs)).filter { if case .cluster = $0.subject { true } else { false } }
+        for key in clusters {
+            guard var known = machine.evidence.newest[key] else { continue }
+            known.takenAt = begun
+            table.take(known)
+        }
+        let judged = request.checks.filter { $0.requirement.needs.allSatisfy { !clusters.contains($0) || table.newest[$0] != nil } }
+        let judge = Judge(evidence: table, clusters: machine.run?.plan.spec.clusters.map(\.name) ?? [], maxAge: .seconds(600), now: now())
         return CheckReply(
             node: node, topic: request.topic, answered: found.contains { $0.1 && $0.0.subject == .node(node) },
             took: TimeSpan(.milliseconds(now().age(of: begun).inMilliseconds)), evidence: found.map(\.0).sorted { $0.key < $1.key },
-            gates: Self.gates(request.checks, judge))
+            gates: Self.gates(judged, judge))
     }
 
     /// One question and its answer; what is not answered says so as a fact.

@@ -62,10 +62,12 @@ package struct CiliumFact: Hashable, Sendable, Codable {
     /// nothing has been received whole by every agent; absent when some agent could not be asked.
     package var unsynced: [String: [String]]?
     package var sessions: [Session]?
+    /// Absent in evidence of earlier versions.
+    package var trust: CiliumTrust?
 
     package init(
         commandLine: CommandLine? = nil, kubeProxy: KubeProxy? = nil, leaves: [String: Leaf]? = nil, endpoints: [String: [String]]? = nil,
-        unsynced: [String: [String]]? = nil, sessions: [Session]? = nil
+        unsynced: [String: [String]]? = nil, sessions: [Session]? = nil, trust: CiliumTrust? = nil
     ) {
         self.commandLine = commandLine
         self.kubeProxy = kubeProxy
@@ -73,5 +75,6 @@ package struct CiliumFact: Hashable, Sendable, Codable {
         self.endpoints = endpoints
         self.unsynced = unsynced
         self.sessions = sessions
+        self.trust = trust
     }
 }

@@ -37,9 +37,13 @@ package struct ClusterFact: Hashable, Sendable, Codable {
         package var notReady: Int
         package var connectedMinimum: Int
         package var errors: [String]
+        /// Where a load balancer has the API server answer, on port `balancedPort`; absent where it has none.
+        package var balancers: [IPAddress]?
+        /// The port of a load balancer's address: etcd's own.
+        package static let balancedPort: UInt16 = 2379
         package init(
             serviceType: String, nodePort: Int?, apiserverReady: Bool, remotes: [String: Bool], connectivityKnown: Bool, notReady: Int,
-            connectedMinimum: Int, errors: [String]
+            connectedMinimum: Int, errors: [String], balancers: [IPAddress]? = nil
         ) {
             self.serviceType = serviceType
             self.nodePort = nodePort
@@ -49,6 +53,7 @@ package struct ClusterFact: Hashable, Sendable, Codable {
             self.notReady = notReady
             self.connectedMinimum = connectedMinimum
             self.errors = errors
+            self.balancers = balancers
         }
     }
     /// What the coordinator comes with, as its kubeconfig has it.

@@ -58,6 +58,8 @@ package enum ProbeKind: String, Hashable, Sendable, Codable, CaseIterable, Compa
     case host, disks, links, reach, clock, kernel
     /// How datagrams fare on the way to other nodes.
     case paths
+    /// Which certificates the clustermesh API servers of other clusters show.
+    case handshakes
     /// Whether what was wiped reads as zero, where the coordinator chooses to look.
     case blankness
     /// What a hypervisor knows of the disks that it gives to its guests.
@@ -77,7 +79,7 @@ package enum ProbeKind: String, Hashable, Sendable, Codable, CaseIterable, Compa
     /// True when the answer describes hardware or a kernel, and is void after a reboot.
     package var diesWithBoot: Bool {
         switch self {
-        case .host, .disks, .links, .reach, .paths, .clock, .kernel, .blankness, .virtualDisks, .wipe: true
+        case .host, .disks, .links, .reach, .paths, .handshakes, .clock, .kernel, .blankness, .virtualDisks, .wipe: true
         case .cluster, .provision, .connectivity, .talos, .hypervisor, .secrets, .contexts: false
         }
     }
@@ -136,6 +138,7 @@ package enum Fact: Hashable, Sendable, Codable {
     case route(RouteFact)
     case reach(ReachFact)
     case path(PathFact)
+    case handshake(HandshakeFact)
     case clock(ClockFact)
     case kernel(KernelFact)
     case cluster(ClusterFact)

@@ -3,8 +3,8 @@
 /// As JSON a fact is an object with one key, its kind: `{"disk": {...}}`.
 extension Fact {
     private enum Kind: String, CodingKey, CaseIterable {
-        case host, disk, wiper, blankness, wipe, virtualDisk, link, route, reach, path, clock, kernel, cluster, terraform, provision,
-            destruction, secrets, contexts, connectivity, talos, hypervisor, unavailable
+        case host, disk, wiper, blankness, wipe, virtualDisk, link, route, reach, path, handshake, clock, kernel, cluster, terraform,
+            provision, destruction, secrets, contexts, connectivity, talos, hypervisor, unavailable
     }
 
     package init(from decoder: any Decoder) throws {
@@ -26,6 +26,7 @@ extension Fact {
         case .route: self = .route(try container.decode(RouteFact.self, forKey: kind))
         case .reach: self = .reach(try container.decode(ReachFact.self, forKey: kind))
         case .path: self = .path(try container.decode(PathFact.self, forKey: kind))
+        case .handshake: self = .handshake(try container.decode(HandshakeFact.self, forKey: kind))
         case .clock: self = .clock(try container.decode(ClockFact.self, forKey: kind))
         case .kernel: self = .kernel(try container.decode(KernelFact.self, forKey: kind))
         case .cluster: self = .cluster(try container.decode(ClusterFact.self, forKey: kind))
@@ -54,6 +55,7 @@ extension Fact {
         case .route(let fact): try container.encode(fact, forKey: .route)
         case .reach(let fact): try container.encode(fact, forKey: .reach)
         case .path(let fact): try container.encode(fact, forKey: .path)
+        case .handshake(let fact): try container.encode(fact, forKey: .handshake)
         case .clock(let fact): try container.encode(fact, forKey: .clock)
         case .kernel(let fact): try container.encode(fact, forKey: .kernel)
         case .cluster(let fact): try container.encode(fact, forKey: .cluster)

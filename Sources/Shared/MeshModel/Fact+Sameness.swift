@@ -20,6 +20,7 @@ extension Fact {
             theirs.roundTrip = mine.roundTrip
             return mine == theirs
         case (.hypervisor(let mine), .hypervisor(let theirs)): return mine.says(sameAs: theirs)
+        case (.handshake(let mine), .handshake(let theirs)): return mine.says(sameAs: theirs)
         case (.path(let mine), .path(let theirs)): return mine.says(sameAs: theirs)
         case (.talos(let mine), .talos(let theirs)): return mine.says(sameAs: theirs)
         default: return self == other

@@ -418,9 +418,11 @@ package struct MeshSpec: Hashable, Sendable, Codable {
         package var steadyFor: TimeSpan?
         /// What becomes of gates that close again once their step has begun; absent for `Watch()`.
         package var watch: Watch?
+        /// Whether clusters that run with CAs of their own are brought to the mesh's one; absent for no.
+        package var migratesCA: Bool?
         package init(
             evidenceMaxAge: TimeSpan = TimeSpan(.seconds(600)), warrantSignatures: Int = 1, parallelism: Int = 16, wipes: Wipes? = Wipes(),
-            steadyFor: TimeSpan? = nil, watch: Watch? = nil
+            steadyFor: TimeSpan? = nil, watch: Watch? = nil, migratesCA: Bool? = nil
         ) {
             self.evidenceMaxAge = evidenceMaxAge
             self.warrantSignatures = warrantSignatures
@@ -428,6 +430,7 @@ package struct MeshSpec: Hashable, Sendable, Codable {
             self.wipes = wipes
             self.steadyFor = steadyFor
             self.watch = watch
+            self.migratesCA = migratesCA
         }
     }
 

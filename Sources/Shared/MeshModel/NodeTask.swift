@@ -19,6 +19,8 @@ package struct NodeTask: Hashable, Sendable, Codable {
         case reach([ReachTarget], attempts: Int, timeout: TimeSpan)
         /// How datagrams fare on the way to other nodes. `tokens`: what makes each of them answer.
         case paths([PathTarget], tokens: [NodeID: Digest])
+        /// Which certificates servers show by TLS. `anchors`: authorities that they may lead to, each in PEM.
+        case handshakes([HandshakeTarget], anchors: [String])
         case clock(asked: Timestamp)
         case kernel
         /// Read where the seed says, once the wipe is over: whoever only pretended could not know these places.
@@ -33,6 +35,7 @@ package struct NodeTask: Hashable, Sendable, Codable {
             case .links: .links
             case .reach: .reach
             case .paths: .paths
+            case .handshakes: .handshakes
             case .clock: .clock
             case .kernel: .kernel
             case .blankness: .blankness

@@ -14,6 +14,7 @@ extension Fact {
         case .route(let fact): self = .route(try RouteFact(fact, place + ".route"))
         case .reach(let fact): self = .reach(try ReachFact(fact, place + ".reach"))
         case .path(let fact): self = .path(try PathFact(fact, place + ".path"))
+        case .handshake(let fact): self = .handshake(try HandshakeFact(fact, place + ".handshake"))
         case .clock(let fact): self = .clock(try ClockFact(fact, place + ".clock"))
         case .kernel(let fact): self = .kernel(try KernelFact(fact, place + ".kernel"))
         case .wiper(let fact): self = .wiper(try WiperFact(fact, place + ".wiper"))
@@ -33,6 +34,7 @@ extension Fact {
         case .route(let fact): wire.route = fact.wire
         case .reach(let fact): wire.reach = fact.wire
         case .path(let fact): wire.path = fact.wire
+        case .handshake(let fact): wire.handshake = fact.wire
         case .clock(let fact): wire.clock = fact.wire
         case .kernel(let fact): wire.kernel = fact.wire
         case .wiper(let fact): wire.wiper = fact.wire

@@ -14,6 +14,7 @@ extension NodeTask {
         case .clock(let clock): order = .probe(.clock(asked: try WireField.time(clock.askedMs, "task.clock.asked_ms")))
         case .reach(let reach): order = .probe(try .init(reach))
         case .paths(let paths): order = .probe(try .init(paths))
+        case .handshakes(let handshakes): order = .probe(try .init(handshakes))
         case .listen(let listen): order = .listen(try EchoWindow(listen, "task.listen"))
         case .wipe(let warrant): order = .wipe(try WarrantEnvelope(warrant, "task.wipe"))
         case .arm(let arming): order = .arm(try WarrantEnvelope(arming, "task.arm"))
@@ -59,6 +60,9 @@ extension NodeTask {
                 if let token = tokens[target.node] { wire.token = Data(token.bytes) }
                 return wire
             }
+        case .probe(.handshakes(let targets, let anchors)):
+            wire.handshakes.targets = targets.map(\.wire)
+            wire.handshakes.anchors = anchors
         case .arm(let arming): wire.arm = arming.wire
         case .listen(let window): wire.listen = window.wire
         }

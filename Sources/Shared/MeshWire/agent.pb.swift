@@ -433,6 +433,14 @@ package nonisolated struct WireTask: Sendable {
     set {order = .listen(newValue)}
   }
 
+  package var handshakes: WireProbeHandshakes {
+    get {
+      if case .handshakes(let v)? = order {return v}
+      return WireProbeHandshakes()
+    }
+    set {order = .handshakes(newValue)}
+  }
+
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package nonisolated enum OneOf_Order: Equatable, Sendable {
@@ -449,6 +457,7 @@ package nonisolated struct WireTask: Sendable {
     case arm(WireWarrant)
     case paths(WireProbePaths)
     case listen(WireListen)
+    case handshakes(WireProbeHandshakes)
 
   }
 
@@ -610,6 +619,39 @@ package nonisolated struct WirePathTarget: Sendable {
 
   fileprivate var _port: UInt32? = nil
   fileprivate var _token: Data? = nil
+}
+
+package nonisolated struct WireProbeHandshakes: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  package var targets: [WireHandshakeTarget] = []
+
+  /// Certificates of authorities in PEM, one each.
+  package var anchors: [String] = []
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+}
+
+package nonisolated struct WireHandshakeTarget: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  package var cluster: String = String()
+
+  package var address: String = String()
+
+  package var port: UInt32 = 0
+
+  package var serverName: String = String()
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
 }
 
 package nonisolated struct WireListen: Sendable {
@@ -916,6 +958,14 @@ package nonisolated struct WireFact: Sendable {
     set {body = .path(newValue)}
   }
 
+  package var handshake: WireHandshakeFact {
+    get {
+      if case .handshake(let v)? = body {return v}
+      return WireHandshakeFact()
+    }
+    set {body = .handshake(newValue)}
+  }
+
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package nonisolated enum OneOf_Body: Equatable, Sendable {
@@ -931,6 +981,7 @@ package nonisolated struct WireFact: Sendable {
     case blankness(WireBlanknessFact)
     case virtualDisk(WireVirtualDiskFact)
     case path(WirePathFact)
+    case handshake(WireHandshakeFact)
 
   }
 
@@ -1697,6 +1748,117 @@ package nonisolated struct WirePathEcho: Sendable {
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package init() {}
+}
+
+package nonisolated struct WireHandshakeFact: @unchecked Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  package var target: WireHandshakeTarget {
+    get {_storage._target ?? WireHandshakeTarget()}
+    set {_uniqueStorage()._target = newValue}
+  }
+  /// Returns true if `target` has been explicitly set.
+  package var hasTarget: Bool {_storage._target != nil}
+  /// Clears the value of `target`. Subsequent reads from it will return its default value.
+  package mutating func clearTarget() {_uniqueStorage()._target = nil}
+
+  package var outcome: String {
+    get {_storage._outcome}
+    set {_uniqueStorage()._outcome = newValue}
+  }
+
+  package var problem: String {
+    get {_storage._problem ?? String()}
+    set {_uniqueStorage()._problem = newValue}
+  }
+  /// Returns true if `problem` has been explicitly set.
+  package var hasProblem: Bool {_storage._problem != nil}
+  /// Clears the value of `problem`. Subsequent reads from it will return its default value.
+  package mutating func clearProblem() {_uniqueStorage()._problem = nil}
+
+  package var version: String {
+    get {_storage._version ?? String()}
+    set {_uniqueStorage()._version = newValue}
+  }
+  /// Returns true if `version` has been explicitly set.
+  package var hasVersion: Bool {_storage._version != nil}
+  /// Clears the value of `version`. Subsequent reads from it will return its default value.
+  package mutating func clearVersion() {_uniqueStorage()._version = nil}
+
+  package var wantsClientCertificate: Bool {
+    get {_storage._wantsClientCertificate}
+    set {_uniqueStorage()._wantsClientCertificate = newValue}
+  }
+
+  package var leaf: WireShownCertificate {
+    get {_storage._leaf ?? WireShownCertificate()}
+    set {_uniqueStorage()._leaf = newValue}
+  }
+  /// Returns true if `leaf` has been explicitly set.
+  package var hasLeaf: Bool {_storage._leaf != nil}
+  /// Clears the value of `leaf`. Subsequent reads from it will return its default value.
+  package mutating func clearLeaf() {_uniqueStorage()._leaf = nil}
+
+  /// SHA-256 of each authority of the order that the certificate leads to.
+  package var trusted: [Data] {
+    get {_storage._trusted}
+    set {_uniqueStorage()._trusted = newValue}
+  }
+
+  package var provesName: Bool {
+    get {_storage._provesName}
+    set {_uniqueStorage()._provesName = newValue}
+  }
+
+  package var tookMs: Int64 {
+    get {_storage._tookMs}
+    set {_uniqueStorage()._tookMs = newValue}
+  }
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+
+  fileprivate var _storage = _StorageClass.defaultInstance
+}
+
+package nonisolated struct WireShownCertificate: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  package var fingerprint: Data = Data()
+
+  package var subject: String = String()
+
+  package var issuer: String = String()
+
+  package var issuerKey: String {
+    get {_issuerKey ?? String()}
+    set {_issuerKey = newValue}
+  }
+  /// Returns true if `issuerKey` has been explicitly set.
+  package var hasIssuerKey: Bool {self._issuerKey != nil}
+  /// Clears the value of `issuerKey`. Subsequent reads from it will return its default value.
+  package mutating func clearIssuerKey() {self._issuerKey = nil}
+
+  package var names: [String] = []
+
+  package var namesLeftOut: UInt32 = 0
+
+  package var notBeforeMs: Int64 = 0
+
+  package var notAfterMs: Int64 = 0
+
+  package var servesServers: Bool = false
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+
+  fileprivate var _issuerKey: String? = nil
 }
 
 /// The coordinator writes the fourth time itself.
@@ -2647,7 +2809,7 @@ nonisolated extension WireProgress: SwiftProtobuf.Message, SwiftProtobuf._Messag
 
 nonisolated extension WireTask: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".Task"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}id\0\u{1}node\0\u{1}epoch\0\u{3}deadline_ms\0\u{1}host\0\u{1}disks\0\u{1}links\0\u{1}reach\0\u{1}clock\0\u{1}kernel\0\u{1}wipe\0\u{1}blankness\0\u{3}virtual_disks\0\u{1}arm\0\u{1}paths\0\u{1}listen\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}id\0\u{1}node\0\u{1}epoch\0\u{3}deadline_ms\0\u{1}host\0\u{1}disks\0\u{1}links\0\u{1}reach\0\u{1}clock\0\u{1}kernel\0\u{1}wipe\0\u{1}blankness\0\u{3}virtual_disks\0\u{1}arm\0\u{1}paths\0\u{1}listen\0\u{1}handshakes\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -2815,6 +2977,19 @@ nonisolated extension WireTask: SwiftProtobuf.Message, SwiftProtobuf._MessageImp
           self.order = .listen(v)
         }
       }()
+      case 17: try {
+        var v: WireProbeHandshakes?
+        var hadOneofValue = false
+        if let current = self.order {
+          hadOneofValue = true
+          if case .handshakes(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.order = .handshakes(v)
+        }
+      }()
       default: break
       }
     }
@@ -2885,6 +3060,10 @@ nonisolated extension WireTask: SwiftProtobuf.Message, SwiftProtobuf._MessageImp
     case .listen?: try {
       guard case .listen(let v)? = self.order else { preconditionFailure() }
       try visitor.visitSingularMessageField(value: v, fieldNumber: 16)
+    }()
+    case .handshakes?: try {
+      guard case .handshakes(let v)? = self.order else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 17)
     }()
     case nil: break
     }
@@ -3201,6 +3380,86 @@ nonisolated extension WirePathTarget: SwiftProtobuf.Message, SwiftProtobuf._Mess
     if lhs._port != rhs._port {return false}
     if lhs.mtu != rhs.mtu {return false}
     if lhs._token != rhs._token {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension WireProbeHandshakes: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".ProbeHandshakes"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}targets\0\u{1}anchors\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeRepeatedMessageField(value: &self.targets) }()
+      case 2: try { try decoder.decodeRepeatedStringField(value: &self.anchors) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.targets.isEmpty {
+      try visitor.visitRepeatedMessageField(value: self.targets, fieldNumber: 1)
+    }
+    if !self.anchors.isEmpty {
+      try visitor.visitRepeatedStringField(value: self.anchors, fieldNumber: 2)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: WireProbeHandshakes, rhs: WireProbeHandshakes) -> Bool {
+    if lhs.targets != rhs.targets {return false}
+    if lhs.anchors != rhs.anchors {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension WireHandshakeTarget: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".HandshakeTarget"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}cluster\0\u{1}address\0\u{1}port\0\u{3}server_name\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularStringField(value: &self.cluster) }()
+      case 2: try { try decoder.decodeSingularStringField(value: &self.address) }()
+      case 3: try { try decoder.decodeSingularUInt32Field(value: &self.port) }()
+      case 4: try { try decoder.decodeSingularStringField(value: &self.serverName) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.cluster.isEmpty {
+      try visitor.visitSingularStringField(value: self.cluster, fieldNumber: 1)
+    }
+    if !self.address.isEmpty {
+      try visitor.visitSingularStringField(value: self.address, fieldNumber: 2)
+    }
+    if self.port != 0 {
+      try visitor.visitSingularUInt32Field(value: self.port, fieldNumber: 3)
+    }
+    if !self.serverName.isEmpty {
+      try visitor.visitSingularStringField(value: self.serverName, fieldNumber: 4)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: WireHandshakeTarget, rhs: WireHandshakeTarget) -> Bool {
+    if lhs.cluster != rhs.cluster {return false}
+    if lhs.address != rhs.address {return false}
+    if lhs.port != rhs.port {return false}
+    if lhs.serverName != rhs.serverName {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -3636,7 +3895,7 @@ nonisolated extension WireFacts: SwiftProtobuf.Message, SwiftProtobuf._MessageIm
 
 nonisolated extension WireFact: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".Fact"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}host\0\u{1}disk\0\u{1}link\0\u{1}route\0\u{1}reach\0\u{1}clock\0\u{1}kernel\0\u{1}unavailable\0\u{1}wiper\0\u{1}blankness\0\u{3}virtual_disk\0\u{1}path\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}host\0\u{1}disk\0\u{1}link\0\u{1}route\0\u{1}reach\0\u{1}clock\0\u{1}kernel\0\u{1}unavailable\0\u{1}wiper\0\u{1}blankness\0\u{3}virtual_disk\0\u{1}path\0\u{1}handshake\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -3795,6 +4054,19 @@ nonisolated extension WireFact: SwiftProtobuf.Message, SwiftProtobuf._MessageImp
           self.body = .path(v)
         }
       }()
+      case 13: try {
+        var v: WireHandshakeFact?
+        var hadOneofValue = false
+        if let current = self.body {
+          hadOneofValue = true
+          if case .handshake(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.body = .handshake(v)
+        }
+      }()
       default: break
       }
     }
@@ -3853,6 +4125,10 @@ nonisolated extension WireFact: SwiftProtobuf.Message, SwiftProtobuf._MessageImp
     case .path?: try {
       guard case .path(let v)? = self.body else { preconditionFailure() }
       try visitor.visitSingularMessageField(value: v, fieldNumber: 12)
+    }()
+    case .handshake?: try {
+      guard case .handshake(let v)? = self.body else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 13)
     }()
     case nil: break
     }
@@ -5043,6 +5319,206 @@ nonisolated extension WirePathEcho: SwiftProtobuf.Message, SwiftProtobuf._Messag
     if lhs.seen != rhs.seen {return false}
     if lhs.there != rhs.there {return false}
     if lhs.back != rhs.back {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension WireHandshakeFact: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".HandshakeFact"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}target\0\u{1}outcome\0\u{1}problem\0\u{1}version\0\u{3}wants_client_certificate\0\u{1}leaf\0\u{1}trusted\0\u{3}proves_name\0\u{3}took_ms\0")
+
+  fileprivate class _StorageClass {
+    var _target: WireHandshakeTarget? = nil
+    var _outcome: String = String()
+    var _problem: String? = nil
+    var _version: String? = nil
+    var _wantsClientCertificate: Bool = false
+    var _leaf: WireShownCertificate? = nil
+    var _trusted: [Data] = []
+    var _provesName: Bool = false
+    var _tookMs: Int64 = 0
+
+      // This property is used as the initial default value for new instances of the type.
+      // The type itself is protecting the reference to its storage via CoW semantics.
+      // This will force a copy to be made of this reference when the first mutation occurs;
+      // hence, it is safe to mark this as `nonisolated(unsafe)`.
+      static nonisolated(unsafe) let defaultInstance = _StorageClass()
+
+    private init() {}
+
+    init(copying source: _StorageClass) {
+      _target = source._target
+      _outcome = source._outcome
+      _problem = source._problem
+      _version = source._version
+      _wantsClientCertificate = source._wantsClientCertificate
+      _leaf = source._leaf
+      _trusted = source._trusted
+      _provesName = source._provesName
+      _tookMs = source._tookMs
+    }
+  }
+
+  fileprivate mutating func _uniqueStorage() -> _StorageClass {
+    if !isKnownUniquelyReferenced(&_storage) {
+      _storage = _StorageClass(copying: _storage)
+    }
+    return _storage
+  }
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    _ = _uniqueStorage()
+    try withExtendedLifetime(_storage) { (_storage: _StorageClass) in
+      while let fieldNumber = try decoder.nextFieldNumber() {
+        // The use of inline closures is to circumvent an issue where the compiler
+        // allocates stack space for every case branch when no optimizations are
+        // enabled. https://github.com/apple/swift-protobuf/issues/1034
+        switch fieldNumber {
+        case 1: try { try decoder.decodeSingularMessageField(value: &_storage._target) }()
+        case 2: try { try decoder.decodeSingularStringField(value: &_storage._outcome) }()
+        case 3: try { try decoder.decodeSingularStringField(value: &_storage._problem) }()
+        case 4: try { try decoder.decodeSingularStringField(value: &_storage._version) }()
+        case 5: try { try decoder.decodeSingularBoolField(value: &_storage._wantsClientCertificate) }()
+        case 6: try { try decoder.decodeSingularMessageField(value: &_storage._leaf) }()
+        case 7: try { try decoder.decodeRepeatedBytesField(value: &_storage._trusted) }()
+        case 8: try { try decoder.decodeSingularBoolField(value: &_storage._provesName) }()
+        case 9: try { try decoder.decodeSingularInt64Field(value: &_storage._tookMs) }()
+        default: break
+        }
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    try withExtendedLifetime(_storage) { (_storage: _StorageClass) in
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every if/case branch local when no optimizations
+      // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+      // https://github.com/apple/swift-protobuf/issues/1182
+      try { if let v = _storage._target {
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 1)
+      } }()
+      if !_storage._outcome.isEmpty {
+        try visitor.visitSingularStringField(value: _storage._outcome, fieldNumber: 2)
+      }
+      try { if let v = _storage._problem {
+        try visitor.visitSingularStringField(value: v, fieldNumber: 3)
+      } }()
+      try { if let v = _storage._version {
+        try visitor.visitSingularStringField(value: v, fieldNumber: 4)
+      } }()
+      if _storage._wantsClientCertificate != false {
+        try visitor.visitSingularBoolField(value: _storage._wantsClientCertificate, fieldNumber: 5)
+      }
+      try { if let v = _storage._leaf {
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 6)
+      } }()
+      if !_storage._trusted.isEmpty {
+        try visitor.visitRepeatedBytesField(value: _storage._trusted, fieldNumber: 7)
+      }
+      if _storage._provesName != false {
+        try visitor.visitSingularBoolField(value: _storage._provesName, fieldNumber: 8)
+      }
+      if _storage._tookMs != 0 {
+        try visitor.visitSingularInt64Field(value: _storage._tookMs, fieldNumber: 9)
+      }
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: WireHandshakeFact, rhs: WireHandshakeFact) -> Bool {
+    if lhs._storage !== rhs._storage {
+      let storagesAreEqual: Bool = withExtendedLifetime((lhs._storage, rhs._storage)) { (_args: (_StorageClass, _StorageClass)) in
+        let _storage = _args.0
+        let rhs_storage = _args.1
+        if _storage._target != rhs_storage._target {return false}
+        if _storage._outcome != rhs_storage._outcome {return false}
+        if _storage._problem != rhs_storage._problem {return false}
+        if _storage._version != rhs_storage._version {return false}
+        if _storage._wantsClientCertificate != rhs_storage._wantsClientCertificate {return false}
+        if _storage._leaf != rhs_storage._leaf {return false}
+        if _storage._trusted != rhs_storage._trusted {return false}
+        if _storage._provesName != rhs_storage._provesName {return false}
+        if _storage._tookMs != rhs_storage._tookMs {return false}
+        return true
+      }
+      if !storagesAreEqual {return false}
+    }
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension WireShownCertificate: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".ShownCertificate"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}fingerprint\0\u{1}subject\0\u{1}issuer\0\u{3}issuer_key\0\u{1}names\0\u{3}names_left_out\0\u{3}not_before_ms\0\u{3}not_after_ms\0\u{3}serves_servers\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularBytesField(value: &self.fingerprint) }()
+      case 2: try { try decoder.decodeSingularStringField(value: &self.subject) }()
+      case 3: try { try decoder.decodeSingularStringField(value: &self.issuer) }()
+      case 4: try { try decoder.decodeSingularStringField(value: &self._issuerKey) }()
+      case 5: try { try decoder.decodeRepeatedStringField(value: &self.names) }()
+      case 6: try { try decoder.decodeSingularUInt32Field(value: &self.namesLeftOut) }()
+      case 7: try { try decoder.decodeSingularInt64Field(value: &self.notBeforeMs) }()
+      case 8: try { try decoder.decodeSingularInt64Field(value: &self.notAfterMs) }()
+      case 9: try { try decoder.decodeSingularBoolField(value: &self.servesServers) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
+    if !self.fingerprint.isEmpty {
+      try visitor.visitSingularBytesField(value: self.fingerprint, fieldNumber: 1)
+    }
+    if !self.subject.isEmpty {
+      try visitor.visitSingularStringField(value: self.subject, fieldNumber: 2)
+    }
+    if !self.issuer.isEmpty {
+      try visitor.visitSingularStringField(value: self.issuer, fieldNumber: 3)
+    }
+    try { if let v = self._issuerKey {
+      try visitor.visitSingularStringField(value: v, fieldNumber: 4)
+    } }()
+    if !self.names.isEmpty {
+      try visitor.visitRepeatedStringField(value: self.names, fieldNumber: 5)
+    }
+    if self.namesLeftOut != 0 {
+      try visitor.visitSingularUInt32Field(value: self.namesLeftOut, fieldNumber: 6)
+    }
+    if self.notBeforeMs != 0 {
+      try visitor.visitSingularInt64Field(value: self.notBeforeMs, fieldNumber: 7)
+    }
+    if self.notAfterMs != 0 {
+      try visitor.visitSingularInt64Field(value: self.notAfterMs, fieldNumber: 8)
+    }
+    if self.servesServers != false {
+      try visitor.visitSingularBoolField(value: self.servesServers, fieldNumber: 9)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: WireShownCertificate, rhs: WireShownCertificate) -> Bool {
+    if lhs.fingerprint != rhs.fingerprint {return false}
+    if lhs.subject != rhs.subject {return false}
+    if lhs.issuer != rhs.issuer {return false}
+    if lhs._issuerKey != rhs._issuerKey {return false}
+    if lhs.names != rhs.names {return false}
+    if lhs.namesLeftOut != rhs.namesLeftOut {return false}
+    if lhs.notBeforeMs != rhs.notBeforeMs {return false}
+    if lhs.notAfterMs != rhs.notAfterMs {return false}
+    if lhs.servesServers != rhs.servesServers {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

@@ -4,8 +4,8 @@ internal import MeshModel
 internal import MeshSystem
 internal import MeshTrust
 
-/// The certificates that the chart (or its Job) issues from Secret cilium-ca. They are real, so that they can be judged; nothing in a lab
-/// speaks TLS with them.
+/// The certificates that the chart (or its Job) issues from Secret cilium-ca. They are real, so that they can be judged, and that of
+/// the server is shown by the lab's nodes.
 extension StandInChart {
     /// Of the clustermesh API server and of those who come to it.
     static func meshCertificates(cluster: String, ca: HelmValue?) -> [HelmValue] {

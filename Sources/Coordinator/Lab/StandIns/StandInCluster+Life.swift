@@ -24,7 +24,7 @@ extension StandInCluster {
             try store.save(new, at: path)
         }
         try issueMeshCertificates()
-        try markClustermesh()
+        try markClustermesh(faults)
     }
 
     /// What the chart's Job does once its pod has run: until then the Secrets do not exist.
@@ -134,11 +134,30 @@ extension StandInCluster {
         return status
     }
 
+    /// What the nodes' servers show: the Secret's certificate, as the pod would have it mounted, or what it had before and has not let go of.
+    private func showCertificate(_ faults: StandInFaults) throws {
+        guard let secret = store[.secret("kube-system", "clustermesh-apiserver-server-cert")],
+            let shown = faults.showsStaleCertificate ? try stale() : LabServerCertificate(secret),
+            shown != LabServerCertificate(reading: directory)
+        else { return }
+        try shown.write(to: directory)
+    }
+
+    /// Of a CA that is nowhere else, and stays the same.
+    private func stale() throws -> LabServerCertificate? {
+        if let shown = LabServerCertificate(reading: directory), shown.isStale { return shown }
+        let secrets = StandInChart.meshCertificates(cluster: seed.cluster, ca: try StandInChart.newCA(owned: false))
+        var shown = secrets.first { $0["metadata", "name"] == "clustermesh-apiserver-server-cert" }.flatMap(LabServerCertificate.init)
+        shown?.isStale = true
+        return shown
+    }
+
     /// The nodes of a lab listen on the NodePort while this file is there (see `LabStandInClusters`).
-    private func markClustermesh() throws {
+    private func markClustermesh(_ faults: StandInFaults) throws {
         let ready = store[.deployment("kube-system", "clustermesh-apiserver")]?["status", "readyReplicas"]?.number ?? 0
         let wanted = ready > 0 && store[.service("kube-system", "clustermesh-apiserver")] != nil
         let mark = directory + "/clustermesh-enabled"
+        if wanted { try showCertificate(faults) }
         guard wanted != LabFiles.exists(mark) else { return }
         if wanted { try LabFiles.write("", to: mark) } else { try LabFiles.removeTree(mark) }
     }

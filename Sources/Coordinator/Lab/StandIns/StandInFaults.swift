@@ -29,6 +29,8 @@ package struct StandInFaults: Hashable, Sendable, Codable {
     package var foreignCA = false
     /// At the first start: a DaemonSet kube-proxy.
     package var kubeProxy = false
+    /// The clustermesh API server shows a certificate of a CA that was there before.
+    package var showsStaleCertificate = false
     /// Megabytes of chatter that every tool prints first.
     package var chatter = 0
     /// Policies are there and nobody heeds them.
@@ -67,6 +69,7 @@ package struct StandInFaults: Hashable, Sendable, Codable {
         connectivityFailures = try value(.connectivityFailures, connectivityFailures)
         foreignCA = try value(.foreignCA, foreignCA)
         kubeProxy = try value(.kubeProxy, kubeProxy)
+        showsStaleCertificate = try value(.showsStaleCertificate, showsStaleCertificate)
         ignoresPolicies = try value(.ignoresPolicies, ignoresPolicies)
         hangsWhilePending = try value(.hangsWhilePending, hangsWhilePending)
         chatter = try value(.chatter, chatter)

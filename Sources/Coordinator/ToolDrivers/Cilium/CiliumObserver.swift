@@ -18,10 +18,17 @@ struct CiliumObserver: Sendable {
         var fact = CiliumFact()
         fact.commandLine = try await CiliumCommandLine(tools: tools).look()
         fact.kubeProxy = try await kubeProxy()
-        guard isInstalled else { return fact }
+        let observer = TrustObserver(tools: tools, client: client)
+        guard isInstalled else {
+            fact.trust = try await observer.observe(values: nil, leaves: [:])
+            return fact
+        }
         fact.unsynced = status.flatMap(Self.unsynced)
-        fact.leaves = try await leaves()
-        fact.endpoints = try await endpoints()
+        let values = try await HelmReleases(client: client).values(of: "cilium", in: "kube-system")
+        let shown = try await certificates()
+        fact.leaves = try await leaves(shown)
+        fact.trust = try await observer.observe(values: values, leaves: shown)
+        fact.endpoints = endpoints(values)
         if cluster.cilium.bgp != nil { fact.sessions = try await sessions() }
         return fact
     }
@@ -51,12 +58,22 @@ struct CiliumObserver: Sendable {
 
     /// The Secrets hold keys as well. Of each answer `tls.crt` is taken and nothing else; what cannot be read as a certificate is left out,
     /// so that its absence is told.
-    func leaves() async throws -> [String: CiliumFact.Leaf] {
-        let path = "/api/v1/namespaces/kube-system/secrets/"
-        let authority = try await text("ca.crt", of: client.get(path + "cilium-ca")) ?? ""
+    func leaves() async throws -> [String: CiliumFact.Leaf] { try await leaves(certificates()) }
+
+    private static let path = "/api/v1/namespaces/kube-system/secrets/"
+
+    /// In PEM, by Secret.
+    private func certificates() async throws -> [String: String] {
+        var found: [String: String] = [:]
+        for name in Self.secrets { found[name] = try await text("tls.crt", of: client.get(Self.path + name)) }
+        return found
+    }
+
+    private func leaves(_ certificates: [String: String]) async throws -> [String: CiliumFact.Leaf] {
+        let authority = try await text("ca.crt", of: client.get(Self.path + "cilium-ca")) ?? ""
         var leaves: [String: CiliumFact.Leaf] = [:]
-        for name in Self.secrets {
-            guard let pem = try await text("tls.crt", of: client.get(path + name)), let leaf = try? IssuedLeaf(pem: pem) else { continue }
+        for (name, pem) in certificates {
+            guard let leaf = try? IssuedLeaf(pem: pem) else { continue }
             leaves[name] = CiliumFact.Leaf(
                 chains: leaf.isIssued(byOneOf: authority), servesServers: leaf.servesServers, servesClients: leaf.servesClients,
                 dnsNames: leaf.dnsNames, notAfter: leaf.notAfter)
@@ -71,8 +88,7 @@ struct CiliumObserver: Sendable {
     // MARK: the mesh
 
     /// As the release's values have them: the chart turns them into host aliases of the agents.
-    private func endpoints() async throws -> [String: [String]] {
-        let values = try await HelmReleases(client: client).values(of: "cilium", in: "kube-system")
+    private func endpoints(_ values: HelmValue?) -> [String: [String]] {
         let clusters = values?["clustermesh", "config", "clusters"]?.list ?? []
         return Dictionary(
             clusters.compactMap { item in item["name"]?.string.map { ($0, (item["ips"]?.list ?? []).compactMap(\.string)) } },
