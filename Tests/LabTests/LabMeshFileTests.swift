@@ -26,7 +26,7 @@ struct LabMeshFileTests {
         #expect(file.spec.members.map(\.node.address) == topology.nodes.map(\.address))
     }
 
-    @Test("the catalogue's mesh lists every service that the product knows, and brings one by Terraform, and has the manifests that it names, each pinned")
+    @Test("the catalogue lists every service that the product knows, one of them brought by Terraform, with pinned manifests")
     func catalogue() throws {
         let file = LabMeshFile(try LabTopology(try LabScenario.five.plan(directory: "/lab")), services: .catalogue)
         let spec = try readMesh(bytes: Array(file.mesh.utf8), file: "mesh.yaml").spec
