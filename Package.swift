@@ -135,7 +135,7 @@ let package = Package(
             "Lab", in: "Coordinator",
             [
                 "MeshModel", "MeshTrust", "MeshSystem", "MeshHTTP", "CLinux", nioCore, nioPosix, nioSSL,
-                .product(name: "Hummingbird", package: "hummingbird"), logging,
+                .product(name: "Hummingbird", package: "hummingbird"), .product(name: "HummingbirdTLS", package: "hummingbird"), logging,
             ]),
         program(
             "meshgate", in: "Coordinator",

@@ -28,14 +28,13 @@ struct HypervisorFilesTests {
 
     @Test("disks with their options; no CD-ROM, no EFI variables, nothing of a snapshot")
     func drives() {
-        let parsed = GuestConfiguration(parsing: guest)
-        #expect(parsed.name == "wrk-e-1")
-        #expect(parsed.drives.map(\.slot) == ["virtio0", "virtio1", "scsi3"])
-        let data = parsed.drives[1]
-        #expect(data.serial == "wrk-e-1" && data.sizeInBytes == 128 << 30 && data.discards && !data.readOnly)
-        #expect(
-            parsed.drives[2].volume == "local:101/vm-101-disk-2.raw" && parsed.drives[2].readOnly
-                && parsed.drives[2].sizeInBytes == 512 << 20)
+        let parsed = ProxmoxGuestFile(parsing: guest)
+        #expect(parsed.settings["name"] == "wrk-e-1")
+        #expect(parsed.drives.map(\.slot) == ["scsi3", "virtio0", "virtio1"])
+        let data = parsed.drives[2]
+        #expect(data.serial == "wrk-e-1" && data.size == .gibibytes(128) && data.discards && !data.readOnly)
+        let other = parsed.drives[0]
+        #expect(other.volume == "local:101/vm-101-disk-2.raw" && other.readOnly && other.size?.bytes == 512 << 20)
     }
 
     @Test("each storage says where its volumes lie, or why they are not read")
@@ -81,7 +80,7 @@ struct HypervisorFilesTests {
                 bytes[Int.random(in: bytes.indices, using: &random)] = UInt8.random(in: 0...255, using: &random)
             }
             let text = String(decoding: bytes, as: UTF8.self)
-            let parsed = GuestConfiguration(parsing: text)
+            let parsed = ProxmoxGuestFile(parsing: text)
             #expect(parsed.drives.count <= 8)
             for drive in parsed.drives { _ = StorageConfiguration(parsing: text).place(of: drive.volume, vmid: 1) }
         }

@@ -144,6 +144,7 @@ struct GuestJudgeTests {
         small.memory = .init(used: .gibibytes(24), total: .gibibytes(32))
         #expect(told(requirement, small).contains("has 8 GiB of memory free, and wrk-e-1 want 8 GiB with a reserve of 5 %"))
         small.guests = [guest]
+        small.stores = ["local-lvm": .init(used: .gibibytes(84), total: .gibibytes(100))]
         #expect(verdict(requirement, small) == .pass)
         var busy = fact([])
         busy.coresInUse = 45
@@ -151,5 +152,101 @@ struct GuestJudgeTests {
         busy = fact([guest])
         busy.stores = ["local-lvm": .init(used: .gibibytes(85), total: .gibibytes(100))]
         #expect(told(requirement, busy).contains("storage local-lvm of pve-1 is 85 % full"))
+    }
+
+    // MARK: files
+
+    private func judged(_ requirement: Requirement, api: HypervisorFact?, files: HypervisorFact?) -> Verdict {
+        let now = Moment(wall: Timestamp(seconds: 1_800_000_000), boot: 0)
+        var table = EvidenceTable()
+        if let api { table.take(Evidence(subject: .node(host), probe: .hypervisor, bootID: nil, takenAt: now, facts: [.hypervisor(api)])) }
+        if let files {
+            table.take(Evidence(subject: .node(host), probe: .hypervisorFiles, bootID: nil, takenAt: now, facts: [.hypervisorFiles(files)]))
+        }
+        return Judge(evidence: table, maxAge: .seconds(60), now: now).judge(requirement)
+    }
+
+    @Test("without an API the host's own files are enough, and an agent's word is never taken for the API's")
+    func files() {
+        let requirement = Requirement.guestAsPlanned(planned, hypervisor: host, by: .files)
+        #expect(requirement.needs == [EvidenceKey(.node(host), .hypervisorFiles)] && requirement.alsoAsks.isEmpty)
+        #expect(judged(requirement, api: nil, files: fact([guest])) == .pass)
+        guard case .unknown = judged(requirement, api: fact([guest]), files: nil) else {
+            return #expect(Bool(false), "the files were not read")
+        }
+        var other = guest
+        other.cards[0].tag = 1501
+        let reasons = judged(requirement, api: nil, files: fact([other])).reasons
+        #expect(reasons.map(\.detail) == ["machine 101 wrk-e-1 on pve-1's net0 is in VLAN 1501, the plan wants 1500"])
+        let now = Moment(wall: Timestamp(seconds: 0), boot: 0)
+        var table = EvidenceTable()
+        table.take(Evidence(subject: .node(host), probe: .hypervisor, bootID: nil, takenAt: now, facts: [.hypervisorFiles(fact([guest]))]))
+        let verdict = Judge(evidence: table, maxAge: .seconds(60), now: now).judge(.guestAsPlanned(planned, hypervisor: host))
+        #expect(!verdict.passes, "a fact of the other kind under the API's name")
+    }
+
+    @Test("where both speak they must say the same; the difference is told, and the API has to answer in any case")
+    func both() {
+        let requirement = Requirement.guestAsPlanned(planned, hypervisor: host, by: .both)
+        #expect(requirement.needs == [EvidenceKey(.node(host), .hypervisor)])
+        #expect(requirement.alsoAsks == [EvidenceKey(.node(host), .hypervisorFiles)])
+        #expect(judged(requirement, api: fact([guest]), files: nil) == .pass)
+        var running = guest
+        running.isRunning = false
+        #expect(judged(requirement, api: fact([guest]), files: fact([running])) == .pass, "seen a moment later")
+        guard case .unknown = judged(requirement, api: nil, files: fact([guest])) else { return #expect(Bool(false)) }
+        var other = guest
+        other.cards[0].tag = 1501
+        other.disks[0].serial = nil
+        let reasons = judged(requirement, api: fact([guest]), files: fact([other])).reasons
+        #expect(reasons.count == 1 && reasons[0].code == .mismatch)
+        #expect(reasons[0].detail.contains("the API of pve-1 and its files in /etc/pve differ on machine 101 wrk-e-1: net0 is"))
+        #expect(reasons[0].detail.contains("VLAN 1500 by the API") && reasons[0].detail.contains("VLAN 1501 by the file; virtio1 is"))
+        let lost = judged(requirement, api: fact([]), files: fact([guest])).reasons
+        #expect(lost.count == 1 && lost[0].detail.contains("its files in /etc/pve have machine wrk-e-1, and its API does not"))
+    }
+
+    @Test("files know addresses and disks of the whole cluster, and who reads all of it makes up for a token that may not")
+    func cluster() {
+        let requirement = Requirement.guestUnique(planned, hypervisor: host, by: .both)
+        var seen = fact([guest])
+        seen.neighbours = [.init(vmid: 203, name: "thief", host: "pve2", addresses: [mac], serials: ["wrk-e-1-data"])]
+        let details = judged(requirement, api: fact([guest]), files: seen).reasons.map(\.detail)
+        #expect(details.count == 2 && details[0].contains("address bc:24:11:00:00:01 of wrk-e-1 belongs to machine 203 thief on pve2"))
+        var blind = fact([guest])
+        blind.unread = ["102 windows: 403"]
+        #expect(judged(requirement, api: blind, files: fact([guest])) == .pass)
+        guard case .unknown = judged(requirement, api: blind, files: blind) else { return #expect(Bool(false)) }
+    }
+
+    @Test("a storage of which nothing is said is not taken for an empty one")
+    func silentStore() {
+        let requirement = Requirement.room(host, [planned], by: .files)
+        var seen = fact([guest])
+        #expect(
+            judged(requirement, api: nil, files: seen).reasons.first?.detail.contains("does not say how full storage local-lvm is") == true)
+        seen.stores["local-lvm"] = .init(used: .gibibytes(1), total: .gibibytes(10))
+        #expect(judged(requirement, api: nil, files: seen) == .pass)
+    }
+
+    @Test("a volume with a planned number that no guest names holds the end of a teardown, once, with its exact name")
+    func orphanVolumes() {
+        let now = Moment(wall: Timestamp(seconds: 0), boot: 0)
+        var seen = fact([])
+        seen.orphans = [
+            .init(volume: "local-lvm:vm-101-disk-7", vmid: 101, size: nil), .init(volume: "local-lvm:vm-102-disk-7", vmid: 102, size: nil),
+        ]
+        var table = EvidenceTable()
+        table.take(Evidence(subject: .node(host), probe: .virtualDisks, bootID: nil, takenAt: now, facts: []))
+        let requirement = Requirement.noOrphans([.init(name: planned.name, hypervisor: host, vmid: 101, serials: [])])
+        func reasons() -> [Reason] { Judge(evidence: table, maxAge: .seconds(60), now: now).judge(requirement).reasons }
+        #expect(reasons().isEmpty)
+        table.take(Evidence(subject: .node(host), probe: .hypervisorFiles, bootID: nil, takenAt: now, facts: [.hypervisorFiles(seen)]))
+        seen.orphans?[0].size = .gibibytes(12)
+        table.take(Evidence(subject: .node(host), probe: .hypervisor, bootID: nil, takenAt: now, facts: [.hypervisor(seen)]))
+        #expect(
+            reasons().count == 1
+                && reasons()[0].detail.contains("volume local-lvm:vm-101-disk-7, 12GiB, on pve-1 has the number of wrk-e-1"))
+        #expect(reasons()[0].remedy.contains("pvesm free local-lvm:vm-101-disk-7"))
     }
 }

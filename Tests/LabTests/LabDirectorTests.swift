@@ -106,7 +106,9 @@ struct LabDirectorTests {
         "each fault has its one answer",
         arguments: [
             (LabScenario.clockSkew, "G-HST-03", "skewed", LabDirector.Act.rightClock),
-            (.missingVLAN, "G-NET-04", "unreachable", .repairVLAN), (.caMismatch, "G-CM-02", "mismatch", .removeForeignCA),
+            (.missingVLAN, "G-NET-04", "unreachable", .repairVLAN), (.mtuHole, "G-NET-06", "mismatch", .repairWay),
+            (.droppedUDP, "G-NET-05", "unreachable", .repairWay), (.nat, "G-NET-09", "mismatch", .repairWay),
+            (.wrongGuest, "G-PVE-03", "mismatch", .repairGuest), (.caMismatch, "G-CM-02", "mismatch", .removeForeignCA),
         ])
     func answers(scenario: LabScenario, gate: String, code: String, act: LabDirector.Act) {
         var director = LabDirector(scenario)
@@ -143,6 +145,9 @@ struct LabDirectorTests {
     func words() {
         #expect(GateID(rawValue: LabDirector.handshakeGate) == .meshHandshake)
         #expect(GateID(rawValue: LabDirector.routeGate) == .address && GateID(rawValue: LabDirector.linkGate) == .link)
+        #expect(GateID(rawValue: LabDirector.guestGate) == .guestAsPlanned)
+        #expect(GateID(rawValue: LabWayFault.mtuHole.gate) == .pathMTU && GateID(rawValue: LabWayFault.droppedUDP.gate) == .tunnelReach)
+        #expect(GateID(rawValue: LabWayFault.nat.gate) == .sourceKept)
         #expect(GateID(rawValue: LabDirector.kernelGate) == .kernel && Reason.Code(rawValue: "unfit") == .unfit)
     }
 

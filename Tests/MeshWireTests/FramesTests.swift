@@ -62,9 +62,14 @@ struct FramesTests {
     @Test("an agent cannot state facts about clusters: they have no form on this link")
     func clusterFacts() throws {
         var report = try Samples.reports()[0]
-        report.result = .facts([.cluster(ClusterFact(name: try #require(ClusterName("east"))))])
-        guard case .report(let read) = try AgentFrame(decoding: body(of: AgentFrame.report(report).framed)) else { return }
-        #expect(read.result == .facts([.unavailable("facts about clusters do not travel on the agent link")]))
+        let others: [Fact] = [.cluster(ClusterFact(name: try #require(ClusterName("east")))), .hypervisor(try Samples.hypervisor())]
+        for fact in others {
+            report.result = .facts([fact])
+            guard case .report(let read) = try AgentFrame(decoding: body(of: AgentFrame.report(report).framed)) else {
+                return #expect(Bool(false), "another frame")
+            }
+            #expect(read.result == .facts([.unavailable("facts about clusters do not travel on the agent link")]))
+        }
         report.probe = .cluster
         report.result = .facts([])
         #expect(throws: WireError.self) { try AgentFrame(decoding: body(of: AgentFrame.report(report).framed)) }

@@ -118,6 +118,7 @@ enum Samples {
                         Stratum(name: "head", ranges: 1, bytes: 64 << 20, sha256: try digest(5)),
                         Stratum(name: "sample", ranges: 13_107, bytes: 1 << 33, sha256: nil, firstNonzero: 77),
                     ], signatures: [signature()], problem: "half of it could not be read")),
+            .hypervisorFiles(try hypervisor()),
             .virtualDisk(
                 VirtualDiskFact(
                     vmid: 101, machine: "wrk-e-1", slot: "virtio1", serial: "wrk-e-1-vdb", volume: "local-lvm:vm-101-disk-1",
@@ -181,12 +182,42 @@ enum Samples {
         ] + (try reports().map(AgentFrame.report))
     }
 
+    private static func selector() throws -> GuestSelector {
+        GuestSelector(names: ["wrk-e-1"], numbers: [101], serials: ["OSD-E-1"], addresses: [try mac()])
+    }
+
+    private static func mac() throws -> MACAddress { try #require(MACAddress("bc:24:11:00:00:01")) }
+
+    /// Everything that a hypervisor's files can say.
+    static func hypervisor() throws -> HypervisorFact {
+        let card = HypervisorFact.Guest.Card(
+            slot: "net0", model: "virtio", mac: try mac(), bridge: "vmbr0", tag: 1500, mtu: 1, isDown: true)
+        let bare = HypervisorFact.Guest.Card(slot: "net1", model: "e1000", mac: nil, bridge: nil, tag: nil, mtu: nil, isDown: false)
+        return HypervisorFact(
+            host: "pve1", version: "", cores: 16, memory: .init(used: .gibibytes(3), total: .gibibytes(64)), coresInUse: 12,
+            guests: [
+                .init(
+                    vmid: 101, name: "wrk-e-1", isRunning: true, cores: 4, memory: .gibibytes(8), cpu: "host", cards: [card, bare],
+                    disks: [
+                        .init(slot: "virtio1", volume: "local-lvm:vm-101-disk-1", serial: "OSD-E-1", size: .gibibytes(128)),
+                        .init(slot: "scsi0", volume: "/dev/sdz", serial: nil, size: nil),
+                    ]), .init(vmid: 102, name: "", isRunning: false),
+            ],
+            neighbours: [.init(vmid: 7, name: "thief", host: "pve2", addresses: [try mac()], serials: ["OSD-E-1"])],
+            unread: ["/etc/pve/nodes/pve1/qemu-server/103.conf: permission denied"],
+            stores: ["local-lvm": .init(used: .gibibytes(1), total: .gibibytes(100))],
+            vnets: [
+                .init(name: "v1500", zone: "lab", tag: 1500, isHere: true, isPending: false),
+                .init(name: "v9", zone: "all", tag: nil, isHere: false, isPending: true),
+            ], orphans: [.init(volume: "local-lvm:vm-101-disk-9", vmid: 101, size: nil)])
+    }
+
     static func tasks() throws -> [NodeTask] {
         let orders: [NodeTask.Order] = [
             .probe(.host), .probe(.disks), .probe(.links), .probe(.kernel), .probe(.clock(asked: now)),
             .probe(.reach(try targets(), attempts: 3, timeout: TimeSpan(.seconds(2)))),
             .probe(.blankness([BlanknessCheck(disk: identity(), share: 10)], seed: try digest(6))),
-            .probe(.virtualDisks(serials: ["a", "b"])),
+            .probe(.virtualDisks(serials: ["a", "b"])), .probe(.hypervisorFiles(try selector())),
             .probe(.handshakes(try servers(), anchors: ["-----BEGIN CERTIFICATE-----"])),
             .probe(.paths(try ways(), tokens: [try ways()[0].node: try digest(8)])),
             .listen(EchoWindow(token: try digest(8), address: try ways()[0].address, port: 8472, lasts: TimeSpan(.seconds(6)))),

@@ -23,7 +23,7 @@ struct HypervisorWitness {
     }
 
     /// Everything that Proxmox has written down here: the storages, and each guest under its number.
-    private func configuration() throws -> (StorageConfiguration, [(UInt64, GuestConfiguration)]) {
+    private func configuration() throws -> (StorageConfiguration, [(UInt64, ProxmoxGuestFile)]) {
         let files = LinuxFileStore()
         let directory = "\(root)/qemu-server"
         let names: [String]
@@ -45,7 +45,7 @@ struct HypervisorWitness {
             storages,
             try guests.compactMap { vmid in
                 // A guest that is removed this very moment has no file any more.
-                try text("\(directory)/\(vmid).conf").map { (vmid, GuestConfiguration(parsing: $0)) }
+                try text("\(directory)/\(vmid).conf").map { (vmid, ProxmoxGuestFile(parsing: $0)) }
             }
         )
     }
@@ -79,12 +79,12 @@ struct HypervisorWitness {
     }
 
     private func fact(
-        _ drive: GuestConfiguration.Drive, _ guest: GuestConfiguration, _ vmid: UInt64, _ storages: StorageConfiguration, look: Bool
+        _ drive: ProxmoxDrive, _ guest: ProxmoxGuestFile, _ vmid: UInt64, _ storages: StorageConfiguration, look: Bool
     ) -> VirtualDiskFact {
         var fact = VirtualDiskFact(
-            vmid: vmid, machine: plainWords(guest.name, limit: 128), slot: drive.slot,
+            vmid: vmid, machine: plainWords(guest.settings["name"] ?? "", limit: 128), slot: drive.slot,
             serial: drive.serial.map { plainWords($0, limit: 64) },
-            volume: plainWords(drive.volume, limit: 256), sizeInBytes: drive.sizeInBytes, discards: drive.discards,
+            volume: plainWords(drive.volume, limit: 256), sizeInBytes: drive.size?.bytes, discards: drive.discards,
             readOnly: drive.readOnly,
             fingerprint: nil, signatures: [], blank: false)
         guard look else {

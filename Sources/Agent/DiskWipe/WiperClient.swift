@@ -28,6 +28,9 @@ package struct WiperClient: Sendable {
     /// What this host, as a hypervisor, knows of its guests' disks.
     package func virtualDisks(serials: [String]) async throws -> [Fact] { try await facts(.virtualDisks(serials: serials)) }
 
+    /// What this host, as a hypervisor, has written down of itself and of the mesh's machines on it.
+    package func hypervisorFiles(_ selector: GuestSelector) async throws -> [Fact] { try await facts(.hypervisorFiles(selector)) }
+
     private func facts(_ request: WiperRequest) async throws -> [Fact] {
         var facts: [Fact] = []
         for response in try await self.request(request) {

@@ -8,6 +8,7 @@ package enum WiperRequest: Hashable, Sendable, Codable {
     case inventory
     case blankness([BlanknessCheck], seed: Digest)
     case virtualDisks(serials: [String])
+    case hypervisorFiles(GuestSelector)
     case wipe(WarrantEnvelope, node: NodeID)
     case arm(WarrantEnvelope, node: NodeID)
     case status

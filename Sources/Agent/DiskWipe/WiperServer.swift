@@ -25,7 +25,7 @@ package final class WiperServer: Sendable {
     private struct Live {
         /// Texts of the warrants that are being carried out. Two warrants for one disk are kept apart by its exclusive open.
         var wipes: Set<String> = []
-        var looksIntoVolumes = false
+        var asksHypervisor = false
     }
 
     private static let mostConnections = 32
@@ -76,7 +76,11 @@ package final class WiperServer: Sendable {
             case .inventory: try send(try configuration.inventory.disks().map(Fact.disk) + [.wiper(fact)], to: socket)
             case .blankness(let checks, let seed): try send(blankness(checks, seed, socket), to: socket)
             case .virtualDisks(let serials):
-                try send(try volumes(Set(serials)).map(Fact.virtualDisk), to: socket)
+                let facts = try oneAtATime { try HypervisorWitness(root: $0).disks(lookingInto: Set(serials)).map(Fact.virtualDisk) }
+                try send(facts, to: socket)
+            case .hypervisorFiles(let selector):
+                let fact = try oneAtATime { try HypervisorFiles(root: $0, devroot: configuration.devroot).look(for: selector) }
+                try send([.hypervisorFiles(fact)], to: socket)
             case .status: try socket.send(WiperResponse.status(status))
             case .wipe(let envelope, let node): try socket.send(WiperResponse.result(wipe(envelope, node, socket)))
             case .arm(let envelope, let node): try socket.send(WiperResponse.result(arm(envelope, node)))
@@ -111,18 +115,18 @@ package final class WiperServer: Sendable {
             challenge: store.disarmedBecause == nil ? nil : store.challenge)
     }
 
-    /// One at a time: a storage that hangs must not take every thread with it.
-    private func volumes(_ serials: Set<String>) throws -> [VirtualDiskFact] {
+    /// One at a time: a storage or a cluster file system that hangs must not take every thread with it.
+    private func oneAtATime<Answer>(_ look: (_ root: String) throws -> Answer) throws -> Answer {
         guard
             live.withLock({ live in
-                defer { live.looksIntoVolumes = true }
-                return !live.looksIntoVolumes
+                defer { live.asksHypervisor = true }
+                return !live.asksHypervisor
             })
         else {
             throw DiskWipeError.hypervisor(path: configuration.hypervisorRoot, problem: "the question before this one has no answer yet")
         }
-        defer { live.withLock { $0.looksIntoVolumes = false } }
-        return try HypervisorWitness(root: configuration.hypervisorRoot).disks(lookingInto: serials)
+        defer { live.withLock { $0.asksHypervisor = false } }
+        return try look(configuration.hypervisorRoot)
     }
 
     private func blankness(_ checks: [BlanknessCheck], _ seed: Digest, _ socket: LocalSocket) -> [Fact] {

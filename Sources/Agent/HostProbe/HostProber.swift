@@ -41,6 +41,8 @@ package struct HostProber: Sendable {
                 return try await ConnectSweep(targets: targets, attempts: attempts, timeout: timeout.duration).facts()
             case .handshakes(let targets, let anchors): return try await HandshakeSweep(targets: targets, anchors: anchors).facts()
             case .paths: throw HostProbeError.notAnsweredHere(probe.kind.rawValue, by: "the prober, which alone may send raw packets")
+            case .hypervisorFiles:
+                throw HostProbeError.notAnsweredHere(probe.kind.rawValue, by: "the wiper, whose group may read /etc/pve")
             case .disks, .blankness, .virtualDisks:
                 throw HostProbeError.notAnsweredHere(probe.kind.rawValue, by: "the wiper, which alone may open them")
             }

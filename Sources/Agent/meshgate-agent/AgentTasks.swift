@@ -41,6 +41,7 @@ struct AgentTasks: TaskHandler {
             let facts = await disks.virtualDisks(serials: serials)
             return .facts(
                 facts.filter { if case .virtualDisk(let disk) = $0 { disk.serial.map(serials.contains) ?? false } else { true } })
+        case .probe(.hypervisorFiles(let selector)): return .facts(await disks.hypervisorFiles(selector))
         case .probe(.paths(let targets, let tokens)):
             return .facts(await ProberClient(socketPath: proberSocket).answer(targets, tokens: tokens))
         case .probe(let probe): return .facts(await prober.answer(probe))

@@ -18,11 +18,16 @@ struct DiskFacts {
     /// The disks of this hypervisor's guests.
     func virtualDisks(serials: [String]) async -> [Fact] { await told { try await $0.virtualDisks(serials: serials) } }
 
-    private func told(_ ask: (WiperClient) async throws -> [Fact]) async -> [Fact] {
+    /// What this hypervisor has written down of itself, and of the machines that are selected.
+    func hypervisorFiles(_ selector: GuestSelector) async -> [Fact] {
+        await told(about: "the guests") { try await $0.hypervisorFiles(selector) }
+    }
+
+    private func told(about subject: String = "the disks", _ ask: (WiperClient) async throws -> [Fact]) async -> [Fact] {
         do {
             return try await ask(WiperClient(socketPath: socket))
         } catch {
-            return [.unavailable("cannot tell about the disks: \(error)")]
+            return [.unavailable("cannot tell about \(subject): \(error)")]
         }
     }
 

@@ -55,6 +55,7 @@ struct FactDocument: Encodable {
             case .connectivity(let value): try put("connectivity", value)
             case .talos(let value): try put("talos", value)
             case .hypervisor(let value): try put("hypervisor", value)
+            case .hypervisorFiles(let value): try put("hypervisorFiles", value)
             case .unavailable(let reason):
                 try container.encode("unavailable", forKey: .fact)
                 try container.encode(reason, forKey: .reason)

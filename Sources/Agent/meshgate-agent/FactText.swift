@@ -12,6 +12,7 @@ enum FactText {
             case .clock(let clock): sections.append(self.clock(clock))
             case .kernel(let kernel): sections.append(self.kernel(kernel))
             case .disk, .virtualDisk, .link, .route, .reach, .path: break  // One table of all of them, below.
+            case .hypervisorFiles(let host): sections.append(hypervisor(host))
             case .wiper(let wiper): sections.append(wiper.disarmed.map { "wiper: DISARMED, \(printable($0))\n" } ?? "wiper: armed\n")
             case .handshake(let handshake): sections.append(self.handshake(handshake))
             // A coordinator's facts, and those that nobody asks for by hand.
@@ -81,6 +82,33 @@ enum FactText {
             ]
         }
         return TextTable("VM", "NAME", "SLOT", "SERIAL", "VOLUME", "SIZE", "DISCARD", "CONTENT", rows: rows).text
+    }
+
+    private static func hypervisor(_ host: HypervisorFact) -> String {
+        let guests = host.guests.map { guest in
+            [
+                String(guest.vmid), printable(guest.name), guest.isRunning ? "running" : "stopped", guest.cores.map(String.init) ?? "-",
+                guest.memory?.description ?? "-",
+                guest.cards.map { card in
+                    printable("\(card.slot) \(card.mac?.description ?? "-") on \(card.bridge ?? "-")")
+                        + (card.tag.map { ", VLAN \($0)" } ?? "")
+                        + (card.mtu.map { ", MTU \($0)" } ?? "") + (card.isDown ? ", unplugged" : "")
+                }.joined(separator: "; "),
+                guest.disks.map { printable("\($0.slot) \($0.volume)" + ($0.serial.map { " (\($0))" } ?? "")) }.joined(separator: "; "),
+            ]
+        }
+        var rows = [
+            ["host", host.host], ["cores", "\(host.cores), \(host.coresInUse) given out to what runs"],
+            ["memory", "\(host.memory.used) of \(host.memory.total) used"],
+        ]
+        rows += host.stores.sorted { $0.key < $1.key }.map {
+            ["storage \(printable($0.key))", "\($0.value.percent) % of \($0.value.total) used"]
+        }
+        rows += host.neighbours.map { ["on another host", printable("\($0.vmid) \($0.name) on \($0.host)")] }
+        rows += (host.orphans ?? []).map { ["named by no guest", printable($0.volume) + ($0.size.map { ", \($0)" } ?? "")] }
+        rows += host.unread.map { ["not read", printable($0)] }
+        let machines = guests.isEmpty ? "" : TextTable("VM", "NAME", "STATE", "CORES", "MEMORY", "CARDS", "DISKS", rows: guests).text + "\n"
+        return machines + TextTable(rows: rows).text
     }
 
     private static func links(_ facts: [Fact]) -> String? {

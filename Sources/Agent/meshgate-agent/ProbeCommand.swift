@@ -25,10 +25,13 @@ struct FactsCommand: AsyncParsableCommand {
           meshgate-agent probe tls 192.168.20.21:32380 --name west.mesh.cilium.io --ca cilium-ca.crt
           meshgate-agent probe disks --output json
           meshgate-agent probe virtual-disks OSD-E-1 OSD-E-2       (on a Proxmox host)
+          meshgate-agent probe guests wrk-e-1 wrk-e-2              (on a Proxmox host)
           meshgate-agent probe trace --seconds 30                  (what happens on this host, live)
 
-        KINDS are host, disks, virtual-disks, links, reach, paths, tls, clock and kernel; `meshgate-agent probe facts --help` has their options.
+        KINDS are host, disks, virtual-disks, guests, links, reach, paths, tls, clock and kernel; `meshgate-agent probe facts --help` has their
+        options.
         `virtual-disks` lists the disks of a Proxmox host's guests, and looks into the volumes with the serials that are named.
+        `guests` tells what /etc/pve says of the machines that are named, and of the host's means.
         `paths` asks the prober, which must run, for ICMP and TCP 4240; datagrams are answered only where a coordinator asked for it.
         `tls` begins a TLS handshake, shows no certificate of its own, and says which one the server shows: whose, for which names, until when,
         and whether it leads to an authority of --ca.
@@ -41,15 +44,16 @@ struct FactsCommand: AsyncParsableCommand {
     enum Kind: String, ExpressibleByArgument, CaseIterable {
         case host, disks
         case virtualDisks = "virtual-disks"
-        case links, reach, paths, tls, clock, kernel
+        case guests, links, reach, paths, tls, clock, kernel
     }
     enum Output: String, ExpressibleByArgument, CaseIterable { case text, json }
 
-    @Argument(help: "What to look at: host, disks, virtual-disks, links, reach, paths, tls, clock or kernel.")
+    @Argument(help: "What to look at: host, disks, virtual-disks, guests, links, reach, paths, tls, clock or kernel.")
     var kind: Kind
     @Argument(
         help: ArgumentHelp(
-            "For reach and tls: where to connect to, such as 192.168.15.11:6443. For paths: addresses. For virtual-disks: serials.",
+            "For reach and tls: where to connect to, such as 192.168.15.11:6443. For paths: addresses. For virtual-disks: serials. "
+                + "For guests: names.",
             valueName: "address:port"))
     var targets: [String] = []
     @Option(name: .shortAndLong, help: "text for people, json for programs.")
@@ -84,6 +88,7 @@ struct FactsCommand: AsyncParsableCommand {
         switch probe {
         case .disks: return await disks.forPeople()
         case .virtualDisks(let serials): return await disks.virtualDisks(serials: serials)
+        case .hypervisorFiles(let selector): return await disks.hypervisorFiles(selector)
         case .paths(let targets, let tokens):
             return await ProberClient(socketPath: settings.proberSocket).answer(targets, tokens: tokens)
         case .host, .links, .reach, .handshakes, .clock, .kernel, .blankness:
@@ -92,14 +97,16 @@ struct FactsCommand: AsyncParsableCommand {
     }
 
     private func probe() throws -> NodeTask.Probe {
-        guard targets.isEmpty || [.reach, .paths, .tls, .virtualDisks].contains(kind) else {
-            throw ValidationError("only `probe reach`, `paths` and `tls` take addresses, and `probe virtual-disks` serials")
+        guard targets.isEmpty || [.reach, .paths, .tls, .virtualDisks, .guests].contains(kind) else {
+            throw ValidationError(
+                "only `probe reach`, `paths` and `tls` take addresses, `probe virtual-disks` serials, and `probe guests` names")
         }
         guard kind == .tls || name == nil && ca == nil else { throw ValidationError("--name and --ca are for `probe tls`") }
         switch kind {
         case .host: return .host
         case .disks: return .disks
         case .virtualDisks: return .virtualDisks(serials: targets)
+        case .guests: return .hypervisorFiles(GuestSelector(names: targets))
         case .links: return .links
         case .kernel: return .kernel
         case .clock: return .clock(asked: SystemClock.now().wall)

@@ -25,13 +25,13 @@ package enum CheckTopic: String, Hashable, Sendable, Codable, CaseIterable {
 }
 
 extension ProbeKind {
-    /// Where a person asks for it; `nil` for what no agent is asked by hand.
+    /// Where a person asks for it; `nil` for what is not asked by hand.
     package var topic: CheckTopic? {
         switch self {
         case .links, .reach, .paths, .handshakes: .net
-        case .host, .clock, .kernel: .host
+        case .host, .clock, .kernel, .hypervisor, .hypervisorFiles: .host
         case .disks, .virtualDisks: .disk
-        case .blankness, .cluster, .provision, .connectivity, .talos, .hypervisor, .secrets, .contexts, .wipe: nil
+        case .blankness, .cluster, .provision, .connectivity, .talos, .secrets, .contexts, .wipe: nil
         }
     }
 }

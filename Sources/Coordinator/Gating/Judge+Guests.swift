@@ -2,26 +2,38 @@
 
 import MeshModel
 
-/// Rules about the mesh's machines as their hypervisor's own API describes them.
+/// Rules about the mesh's machines as their hypervisor describes them, by its API, by its files, or by both.
 extension Judge {
     // MARK: G-PVE-02
 
     /// A number, a name, an address or a disk that two machines have sends one's frames or data to the other (bpg/terraform-provider-proxmox#1610).
     func guestUnique(_ machine: PlannedMachine, _ host: NodeID, _ found: Found, _ say: Findings) -> Verdict {
-        guard let fact = found.hypervisor(host) else { return say.nothing(about: "\(machine.name)", .node(host)) }
+        let facts = [found.hypervisorByAPI(host), found.hypervisorByFiles(host)].compactMap(\.self)
+        guard let first = facts.first else { return say.nothing(about: "\(machine.name)", .node(host)) }
         var reasons: [Reason] = []
-        func clash(_ what: String, _ other: String) {
-            reasons.append(
-                say.reason(
-                    .node(host), .inUse, "\(what) of \(machine.name) belongs to \(other) as well",
-                    "give one of the two another, in mesh.yaml or in Proxmox; never start both"))
+        for clash in facts.flatMap({ clashes(of: machine, $0) }) {
+            let reason = say.reason(
+                .node(host), .inUse, clash, "give one of the two another, in mesh.yaml or in Proxmox; never start both")
+            if !reasons.contains(reason) { reasons.append(reason) }
         }
+        // What could not be read may hold any address and any disk; one way that saw all of it is enough.
+        if reasons.isEmpty, facts.allSatisfy({ !$0.unread.isEmpty }) {
+            return say.nothing(about: "every machine on \(host): \(first.unread.prefix(3).joined(separator: "; "))", .node(host))
+        }
+        return say.pass(unless: reasons)
+    }
+
+    private func clashes(of machine: PlannedMachine, _ fact: HypervisorFact) -> [String] {
+        var clashes: [String] = []
+        func clash(_ what: String, _ other: String) { clashes.append("\(what) of \(machine.name) belongs to \(other) as well") }
+        let macs = Set(machine.cards.compactMap(\.mac)), serials = Set(machine.disks.compactMap(\.serial))
         for other in fact.neighbours {
             let title = "machine \(other.vmid) \(other.name) on \(other.host)"
             if let vmid = machine.vmid, other.vmid == vmid { clash("number \(vmid)", title) }
             if other.name == machine.name.text { clash("the name", title) }
+            for mac in other.addresses ?? [] where macs.contains(mac) { clash("address \(mac)", title) }
+            for serial in other.serials ?? [] where serials.contains(serial) { clash("disk \(serial)", title) }
         }
-        let macs = Set(machine.cards.compactMap(\.mac)), serials = Set(machine.disks.compactMap(\.serial))
         let namesakes = fact.guests.filter { $0.name == machine.name.text }
         for other in fact.guests {
             let title = "machine \(other.vmid) \(other.name) on \(fact.host)"
@@ -31,17 +43,19 @@ extension Judge {
             for disk in other.disks where disk.serial.map(serials.contains) ?? false { clash("disk \(disk.serial ?? "")", title) }
         }
         if namesakes.count > 1 { clash("the name", namesakes.dropFirst().map { "machine \($0.vmid)" }.joined(separator: " and ")) }
-        // What could not be read may hold any address and any disk.
-        if reasons.isEmpty, !fact.unread.isEmpty {
-            return say.nothing(about: "every machine on \(host): \(fact.unread.prefix(3).joined(separator: "; "))", .node(host))
-        }
-        return say.pass(unless: reasons)
+        return clashes
     }
 
     // MARK: G-PVE-03
 
     func guestAsPlanned(_ machine: PlannedMachine, _ host: NodeID, _ found: Found, _ say: Findings) -> Verdict {
         guard let fact = found.hypervisor(host) else { return say.nothing(about: "\(machine.name)", .node(host)) }
+        if let difference = difference(about: machine, host, found) {
+            return say.hold(
+                .node(host), .mismatch, difference,
+                "both read one configuration: if `qm config` on \(host) has changed a moment ago this settles by itself; else see whether "
+                    + "`pvecm status` is quorate there, and whether `server` and `node` under `api` in mesh.yaml mean this host")
+        }
         guard let guest = fact.guests.first(where: machine.isMeant) else {
             let title = machine.vmid.map { "\($0) \(machine.name)" } ?? machine.name.text
             let elsewhere =
@@ -147,6 +161,12 @@ extension Judge {
             hold(
                 "\(host) would give out \(cores) virtual cores of \(fact.cores), more than \(Self.mostCores) for each",
                 "move machines away, or plan with fewer cores")
+        }
+        let seen = Set(fact.guests.filter { guest in machines.contains { $0.isMeant(guest) } }.flatMap { $0.disks.compactMap(\.store) })
+        for store in seen.subtracting(fact.stores.keys).sorted() {
+            hold(
+                "\(host) does not say how full storage \(store) is, where disks of the mesh lie",
+                "see `pvesm status` on \(host): is it active?")
         }
         for (store, share) in fact.stores.sorted(by: { $0.key < $1.key }) where share.percent >= Self.fullest {
             hold(

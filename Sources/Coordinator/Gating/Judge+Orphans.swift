@@ -7,8 +7,24 @@ extension Judge {
     func noOrphans(_ guests: [PlannedGuest], _ found: Found, _ say: Findings) -> Verdict {
         .all(
             Set(guests.map(\.hypervisor)).sorted().map { host in
-                say.pass(unless: orphans(on: host, guests.filter { $0.hypervisor == host }, found.virtualDisks(host), say))
+                let own = guests.filter { $0.hypervisor == host }
+                return say.pass(unless: orphans(on: host, own, found.virtualDisks(host), say) + volumes(on: host, own, found, say))
             })
+    }
+
+    /// Volumes with the number of a planned machine that nothing names any more. The number is all that ties them to the mesh, so a person looks.
+    private func volumes(on host: NodeID, _ guests: [PlannedGuest], _ found: Found, _ say: Findings) -> [Reason] {
+        let all = [found.hypervisorByAPI(host), found.hypervisorByFiles(host)].compactMap { $0?.orphans }.flatMap(\.self)
+        // Both ways see the same volume, and one of them may not know its size.
+        let known = Dictionary(all.map { ($0.volume, $0) }) { $0.size == nil ? $1 : $0 }.values.sorted { $0.volume < $1.volume }
+        return known.compactMap { orphan in
+            guard let guest = guests.first(where: { $0.vmid == orphan.vmid }) else { return nil }
+            let size = orphan.size.map { ", \($0)" } ?? ""
+            return say.reason(
+                .node(host), .inUse,
+                "volume \(orphan.volume)\(size), on \(host) has the number of \(guest.name), and no guest's configuration names it",
+                "look into it (`pvesm path \(orphan.volume)` on \(host)); when nobody needs it, `pvesm free \(orphan.volume)`")
+        }
     }
 
     private func orphans(on host: NodeID, _ guests: [PlannedGuest], _ disks: [VirtualDiskFact], _ say: Findings) -> [Reason] {

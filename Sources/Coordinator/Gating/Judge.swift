@@ -72,6 +72,12 @@ package struct Judge: Sendable {
             }
         }
         guard gaps.isEmpty else { return .unknown(gaps) }
+        for key in requirement.alsoAsks where found[key] == nil {
+            guard case .fresh(let item) = evidence.standing(key, now: now, maxAge: maxAge, notBefore: notBefore),
+                unavailable(item, gate: requirement.gate) == nil
+            else { continue }
+            found[key] = item.facts
+        }
         return verdict(on: requirement, found: Found(facts: found))
     }
 
@@ -106,9 +112,9 @@ package struct Judge: Sendable {
         case .address(let node, let address, let network): return hasAddress(node, address, network, found, say)
         case .defaultRoute(let node, let name, let mac, let gateway): return defaultRoute(node, name, mac, gateway, found, say)
         case .bridgeCarries(let host, let bridge, let vlan, let mtu): return bridgeCarries(host, bridge, vlan, mtu, found, say)
-        case .guestUnique(let machine, let host): return guestUnique(machine, host, found, say)
-        case .guestAsPlanned(let machine, let host): return guestAsPlanned(machine, host, found, say)
-        case .room(let host, let machines): return room(host, machines, found, say)
+        case .guestUnique(let machine, let host, _): return guestUnique(machine, host, found, say)
+        case .guestAsPlanned(let machine, let host, _): return guestAsPlanned(machine, host, found, say)
+        case .room(let host, let machines, _): return room(host, machines, found, say)
         case .reaches(let node, let targets): return reaches(node, targets, found, say)
         case .answered(let node, let targets): return answered(node, targets, found, say)
         case .carries(let node, let targets): return carries(node, targets, found, say)
@@ -210,8 +216,16 @@ struct Found {
         of(node, .disks).compactMap { if case .disk(let disk) = $0 { disk } else { nil } }
     }
 
-    func hypervisor(_ host: NodeID) -> HypervisorFact? {
+    /// By its API where that was asked, else by its own files.
+    func hypervisor(_ host: NodeID) -> HypervisorFact? { hypervisorByAPI(host) ?? hypervisorByFiles(host) }
+
+    func hypervisorByAPI(_ host: NodeID) -> HypervisorFact? {
         for case .hypervisor(let fact) in of(host, .hypervisor) { return fact }
+        return nil
+    }
+
+    func hypervisorByFiles(_ host: NodeID) -> HypervisorFact? {
+        for case .hypervisorFiles(let fact) in of(host, .hypervisorFiles) { return fact }
         return nil
     }
     func virtualDisks(_ hypervisor: NodeID) -> [VirtualDiskFact] {

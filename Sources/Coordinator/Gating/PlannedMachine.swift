@@ -2,6 +2,15 @@
 
 package import MeshModel
 
+/// By which ways a hypervisor is asked about its machines.
+package enum HypervisorWay: String, Hashable, Sendable, Codable {
+    case api
+    /// By its agent, which reads what the host has written down.
+    case files
+    /// The API has to answer; what the agent reads besides must not differ.
+    case both
+}
+
 /// A machine as the plan wants its hypervisor to have it.
 package struct PlannedMachine: Hashable, Sendable, Codable {
     package struct Card: Hashable, Sendable, Codable {

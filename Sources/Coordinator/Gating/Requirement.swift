@@ -17,12 +17,13 @@ package enum Requirement: Hashable, Sendable, Codable {
     case defaultRoute(NodeID, name: String, mac: MACAddress?, gateway: IPAddress)
     /// The hypervisor's bridge leads frames of a network out, with its tag.
     case bridgeCarries(NodeID, bridge: String, vlan: Int?, mtu: Int)
-    /// No other machine has the name, the number, an address or a disk of this one. `hypervisor`: who says so, here and below.
-    case guestUnique(PlannedMachine, hypervisor: NodeID)
+    /// No other machine has the name, the number, an address or a disk of this one. `hypervisor`: who says so, here and below, and `by`
+    /// which way; absent for its API alone.
+    case guestUnique(PlannedMachine, hypervisor: NodeID, by: HypervisorWay? = nil)
     /// The machine is there, runs, and has the planned means, network cards and disks.
-    case guestAsPlanned(PlannedMachine, hypervisor: NodeID)
+    case guestAsPlanned(PlannedMachine, hypervisor: NodeID, by: HypervisorWay? = nil)
     /// The host has memory, cores and storage for those of these machines that are not there yet.
-    case room(NodeID, [PlannedMachine])
+    case room(NodeID, [PlannedMachine], by: HypervisorWay? = nil)
     case reaches(NodeID, [ReachTarget])
     /// Datagrams to the port of the tunnel arrive, and hardly one is lost.
     case answered(NodeID, [PathTarget])
@@ -146,9 +147,9 @@ package enum Requirement: Hashable, Sendable, Codable {
     private enum AddressCodingKeys: String, CodingKey { case _0 = "node", _1 = "address", network }
     private enum DefaultRouteCodingKeys: String, CodingKey { case _0 = "node", name, mac, gateway }
     private enum BridgeCarriesCodingKeys: String, CodingKey { case _0 = "hypervisor", bridge, vlan, mtu }
-    private enum GuestUniqueCodingKeys: String, CodingKey { case _0 = "machine", hypervisor }
-    private enum GuestAsPlannedCodingKeys: String, CodingKey { case _0 = "machine", hypervisor }
-    private enum RoomCodingKeys: String, CodingKey { case _0 = "hypervisor", _1 = "machines" }
+    private enum GuestUniqueCodingKeys: String, CodingKey { case _0 = "machine", hypervisor, by }
+    private enum GuestAsPlannedCodingKeys: String, CodingKey { case _0 = "machine", hypervisor, by }
+    private enum RoomCodingKeys: String, CodingKey { case _0 = "hypervisor", _1 = "machines", by }
     private enum ReachesCodingKeys: String, CodingKey { case _0 = "node", _1 = "targets" }
     private enum AnsweredCodingKeys: String, CodingKey { case _0 = "node", _1 = "targets" }
     private enum CarriesCodingKeys: String, CodingKey { case _0 = "node", _1 = "targets" }
@@ -369,7 +370,17 @@ package enum Requirement: Hashable, Sendable, Codable {
 
     /// What it looks at besides, and can do without.
     package var alsoAsks: [EvidenceKey] {
-        if case .gone(let remnant, .some) = self { remnant.seenBy } else { [] }
+        switch self {
+        case .gone(let remnant, .some): remnant.seenBy
+        case .guestUnique(_, let host, .both), .guestAsPlanned(_, let host, .both), .room(let host, _, .both):
+            [EvidenceKey(.node(host), .hypervisorFiles)]
+        // Volumes that no guest names are told there, as far as they are.
+        case .noOrphans(let guests):
+            Set(guests.map(\.hypervisor)).sorted().flatMap {
+                [EvidenceKey(.node($0), .hypervisor), EvidenceKey(.node($0), .hypervisorFiles)]
+            }
+        default: []
+        }
     }
 
     /// Whether it asks how long something has been so, which no single look can answer.
@@ -385,7 +396,8 @@ package enum Requirement: Hashable, Sendable, Codable {
         case .link(let node, _, _, _), .address(let node, _, _), .defaultRoute(let node, _, _, _), .hostClean(let node),
             .bridgeCarries(let node, _, _, _):
             [EvidenceKey(.node(node), .links)]
-        case .guestUnique(_, let host), .guestAsPlanned(_, let host), .room(let host, _): [EvidenceKey(.node(host), .hypervisor)]
+        case .guestUnique(_, let host, let way), .guestAsPlanned(_, let host, let way), .room(let host, _, let way):
+            [EvidenceKey(.node(host), way == .files ? .hypervisorFiles : .hypervisor)]
         case .reaches(let node, _): [EvidenceKey(.node(node), .reach)]
         case .answered(let node, _), .carries(let node, _), .healthReaches(let node, _), .untranslated(let node, _, _):
             [EvidenceKey(.node(node), .paths)]

@@ -72,7 +72,6 @@ package struct LabAgents: Sendable {
         try LabFiles.write(token + "\n", to: home + "/join-token", mode: 0o600)
         let text = settings.sorted { $0.key < $1.key }.map { "\($0.key) = \($0.value)\n" }.joined()
         try LabFiles.write(text, to: home + "/agent.conf")
-        try LabHypervisor(topology: topology, paths: paths).write()
     }
 
     package func startHypervisor() throws {

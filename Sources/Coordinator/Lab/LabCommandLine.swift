@@ -96,10 +96,16 @@ package struct LabCommandLine: LabProduct {
 
     package func explain(_ step: StepID) async throws -> String { try await call(["explain", step.text]) }
 
-    package func checkNetwork(_ nodes: [NodeID]) async throws -> String {
-        // That something is not as planned is what is wanted here: exit code 1.
-        try await attempt(["check", "net", "--mesh", paths.mesh] + nodes.flatMap { ["--node", $0.text] }).outputText
+    package func checkNetwork(_ nodes: [NodeID]) async throws -> String { try await check("net", nodes) }
+
+    package func checkHost(_ nodes: [NodeID]) async throws -> String { try await check("host", nodes) }
+
+    /// That something is not as planned is what is wanted here: exit code 1.
+    private func check(_ topic: String, _ nodes: [NodeID]) async throws -> String {
+        try await attempt(["check", topic, "--mesh", paths.mesh] + nodes.flatMap { ["--node", $0.text] }).outputText
     }
+
+    package func statusText() async throws -> String { try await attempt(["status"]).outputText }
 
     package func timeOfEvent(_ kind: String) async throws -> Timestamp? {
         let lines = try await call(["events", "--since", "0"]).split(separator: "\n")

@@ -45,6 +45,40 @@ extension LabCrew {
         story.tell("the cable is plugged in again", .good)
     }
 
+    func spoilWay(_ wrong: LabWayFault, _ story: LabStory) async throws {
+        guard let node = topology.nodes.last else { return }
+        try await fault.spoil(wrong, node)
+        story.tell(wrong.words(node, topology), .bad)
+    }
+
+    func repairWay(_ wrong: LabWayFault, _ story: LabStory) async throws {
+        guard let node = wrong == .nat ? topology.nodes.first : topology.nodes.last else { return }
+        story.tell(Self.essence(try await product.checkNetwork([node.name])), .quote)
+        try await fault.repair(wrong)
+        story.tell("the way is as it should be", .good)
+    }
+
+    /// Nobody runs anything any more: what the watching coordinator says, and when.
+    func loseLinkAfterwards(_ story: LabStory) async throws {
+        guard let node = topology.nodes.last else { return }
+        try await fault.pullCable(of: node)
+        story.tell("the run is over, and the cable of \(node.name) is pulled", .bad)
+        _ = try await LabPatience.value(
+            "read in the feed that ground was lost", for: .seconds(20), remedy: "see the log of its agent"
+        ) { try await product.timeOfEvent("stepRegressed") }
+        let lines = try await product.statusText().split(separator: "\n").filter { $0.contains(node.name.text) || $0.contains("ground") }
+        guard lines.contains(where: { $0.contains(LabTopology.nic) }) else {
+            throw LabError.unexpected(doing: "read in the status that a link is lost", found: lines.joined(separator: "; "))
+        }
+        story.tell(lines.joined(separator: "\n"), .quote)
+        try await fault.plugCable(of: node)
+        story.tell("the cable is plugged in again", .good)
+        _ = try await LabPatience.value(
+            "read in the feed that the ground is good again", for: .seconds(60), remedy: "see the log of its agent"
+        ) { try await product.timeOfEvent("stepRecovered") }
+        story.tell("the feed says that the ground is good again", .good)
+    }
+
     private func victim(of step: StepID) -> LabTopology.Node? {
         topology.clusters.first { step.text.hasPrefix($0.name.text + "/") }?.nodes.last
     }

@@ -12,6 +12,8 @@ struct LabCrew: Sendable {
     private let agents: LabAgents
     private let clusters: LabStandInClusters
     private let approver: LabApprover
+    private let proxmox: LabProxmox
+    let guests: LabHypervisor
     let fault: LabFault
     private let runner: any CommandRunner
 
@@ -26,6 +28,8 @@ struct LabCrew: Sendable {
             plan.mode == .full ? "\(topology.coordinator):\(LabCommandLine.agentPort)" : "127.0.0.1:\(try LabPort.free())"
         agents = LabAgents(topology, paths: paths, processes: processes, program: beside + "/meshgate-agent", coordinator: endpoint)
         clusters = LabStandInClusters(topology, paths: paths, processes: processes, program: meshgate)
+        proxmox = LabProxmox(paths: paths, processes: processes, program: meshgate)
+        guests = LabHypervisor(topology: topology, paths: paths)
         approver = LabApprover(paths: paths, tools: LabTools(runner: runner))
         fault = LabFault(topology, runner: runner)
         product = LabCommandLine(program: meshgate, paths: paths, processes: processes, runner: runner, listen: endpoint)
@@ -35,7 +39,8 @@ struct LabCrew: Sendable {
     func open(_ scenario: LabScenario, _ story: LabStory) async throws {
         story.chapter("coordinator, stand-in clusters and agents")
         try await approver.prepare()
-        try writeMesh()
+        if scenario.hasWrongGuest, plan.mode == .full { try spoilGuest(story) } else { try guests.write() }
+        try writeMesh(scenario, api: scenario.asksProxmox ? try await proxmox.start() : nil)
         let foreign = scenario.hasForeignCA ? topology.clusters.last.map { [$0.name] } ?? [] : []
         let stale = scenario.hasStaleServer ? topology.clusters.last.map { [$0.name] } ?? [] : []
         try await clusters.start(
@@ -76,9 +81,10 @@ struct LabCrew: Sendable {
             story.tell("the kernel of \(victim.name) comes without CONFIG_\(LabKernel.option)", .bad)
         }
         if plan.mode == .full, scenario.losesRoutes { try await spoilRoutes(story) }
+        if plan.mode == .full, let fault = scenario.wayFault { try await spoilWay(fault, story) }
     }
 
-    func carry(_ act: LabDirector.Act, _ story: LabStory) async throws {
+    func carry(_ act: LabDirector.Act, in scenario: LabScenario, _ story: LabStory) async throws {
         switch act {
         case .tell(let text, let mood): story.tell(text, mood.tone)
         case .explain(let step): story.tell(Self.essence(try await product.explain(step)), .quote)
@@ -98,6 +104,8 @@ struct LabCrew: Sendable {
         case .repairRoutes: try await repairRoutes(story)
         case .pullCable(let step): try await pullCable(under: step, story)
         case .plugCable: try await plugCables(story)
+        case .repairWay: if let fault = scenario.wayFault { try await repairWay(fault, story) }
+        case .repairGuest: try await repairGuest(story)
         case .removeForeignCA: try await removeForeignCA(story)
         case .reloadServer:
             guard let cluster = topology.clusters.last else { return }
@@ -159,8 +167,8 @@ struct LabCrew: Sendable {
         story.tell("the admin removed the foreign Secret cilium-ca of \(cluster.name); nothing used it yet", .good)
     }
 
-    private func writeMesh() throws {
-        let file = LabMeshFile(topology, services: plan.services)
+    private func writeMesh(_ scenario: LabScenario, api: LabMeshFile.API?) throws {
+        let file = LabMeshFile(topology, services: plan.services, api: api, watchesAfterRun: scenario.losesLinkAfterwards)
         try LabFiles.write(file.mesh, to: paths.mesh)
         try LabFiles.write(file.terraform, to: paths.terraform + "/main.tf")
         for (path, text) in file.manifests { try LabFiles.write(text, to: paths.directory + "/" + path) }

@@ -18,6 +18,10 @@ package struct LabDirector: Hashable, Sendable {
         /// Pull the cable of a node of the cluster whose step this is.
         case pullCable(StepID)
         case plugCable
+        /// Look at the ways by hand, then let everything through that was planned.
+        case repairWay
+        /// Ask the hypervisor by hand, then give the machine its planned VLAN.
+        case repairGuest
         case removeForeignCA
         /// Have the clustermesh API server take up the certificate that it was issued.
         case reloadServer
@@ -35,6 +39,7 @@ package struct LabDirector: Hashable, Sendable {
     package static let routeGate = "G-NET-02"
     package static let linkGate = "G-NET-01"
     package static let kernelGate = "G-HST-04"
+    package static let guestGate = "G-PVE-03"
     /// How a step says that it waits because ground below it was lost.
     package static let lostGround = "has given way"
     /// How `meshgate apply` says that a coordinator has come back.
@@ -83,6 +88,8 @@ package struct LabDirector: Hashable, Sendable {
         wants(scenario.lacksOption, .restoreOption, "the kernel without its option held no step")
         wants(scenario.losesRoutes, .repairRoutes, "the wrong default routes held no step")
         wants(scenario.losesLink, .plugCable, "the lost link held no step")
+        wants(scenario.wayFault != nil, .repairWay, "the spoiled way held no step")
+        wants(scenario.hasWrongGuest, .repairGuest, "the wrong machine held no step")
         wants(scenario.hasForeignCA, .removeForeignCA, "the foreign CA held no step")
         wants(scenario.hasStaleServer, .reloadServer, "the stale certificate held no step")
         wants(scenario.killsCoordinator, .killCoordinator, "the coordinator was never killed")
@@ -153,6 +160,10 @@ package struct LabDirector: Hashable, Sendable {
         if scenario.losesRoutes, reasons.contains(where: { $0.gate == Self.routeGate }) { answers.append(.repairRoutes) }
         if scenario.losesLink, reasons.contains(where: { $0.gate == Self.linkGate && $0.detail.contains(Self.lostGround) }) {
             answers.append(.plugCable)
+        }
+        if let fault = scenario.wayFault, reasons.contains(where: { $0.gate == fault.gate }) { answers.append(.repairWay) }
+        if scenario.hasWrongGuest, reasons.contains(where: { $0.gate == Self.guestGate && $0.code == "mismatch" }) {
+            answers.append(.repairGuest)
         }
         if scenario.hasForeignCA, reasons.contains(where: { $0.gate == Self.meshCAGate && $0.code == "mismatch" }) {
             answers.append(.removeForeignCA)

@@ -8,8 +8,8 @@ package import MeshSystem
 /// Every frame on the node's port of the cluster's network is dropped, in both directions, by nftables in the fabric's namespace; link and
 /// addresses stay up, as they would. The management wire is not touched: the agent stays connected and can say what it no longer reaches.
 package struct LabFault: Sendable {
-    private let topology: LabTopology
-    private let tools: LabTools
+    let topology: LabTopology
+    let tools: LabTools
 
     package init(_ topology: LabTopology, runner: any CommandRunner) {
         self.topology = topology

@@ -7,12 +7,24 @@ package import MeshModel
 package struct LabMeshFile: Hashable, Sendable {
     package let topology: LabTopology
     private let services: [LabService]
+    private let api: API?
+    private let watchesAfterRun: Bool
+
+    /// Where the hypervisor's API is, and with what it is asked.
+    package struct API: Hashable, Sendable {
+        package var server: String
+        package var authority: String
+        /// The file with the token.
+        package var token: String
+    }
 
     /// The release that Cilium 1.18 expects.
     package static let gatewayAPI = SemanticVersion(1, 3, 0)
 
-    package init(_ topology: LabTopology, services: LabPlan.Services = .core) {
+    package init(_ topology: LabTopology, services: LabPlan.Services = .core, api: API? = nil, watchesAfterRun: Bool = false) {
         self.topology = topology
+        self.api = api
+        self.watchesAfterRun = watchesAfterRun
         self.services = LabService.all(services)
         hasObjectStore = services == .catalogue
     }
@@ -44,7 +56,7 @@ package struct LabMeshFile: Hashable, Sendable {
             - name: \(LabTopology.hypervisor)
               kind: proxmox
               address: \(topology.coordinator)
-              bridges: [ \(topology.clusters.map { "{ name: \($0.bridge), network: \($0.network) }" }.joined(separator: ", ")) ]
+              bridges: [ \(topology.clusters.map { "{ name: \($0.bridge), network: \($0.network) }" }.joined(separator: ", ")) ]\(apiLines)
 
           clusters:
         \(topology.clusters.map(cluster).joined(separator: "\n"))
@@ -57,10 +69,15 @@ package struct LabMeshFile: Hashable, Sendable {
             evidence: { maxAge: 10m }
             # A lab has no time for the minute that a mesh is to stay connected.
             mesh: { steadyFor: 2s }
-            watch: { holdOnRegression: true }
+            watch: { holdOnRegression: true, afterRun: \(watchesAfterRun) }
             warrants: { signatures: 1 }
 
         """
+    }
+
+    private var apiLines: String {
+        guard let api else { return "" }
+        return "\n      api: { server: \"\(api.server)\", authority: \"\(api.authority)\", token: { file: \"\(api.token)\" } }"
     }
 
     private func network(_ cluster: LabTopology.Cluster) -> String {

@@ -24,6 +24,8 @@ package struct LabPaths: Hashable, Sendable {
     package var manifests: String { directory + "/manifests" }
     /// What Proxmox keeps in /etc/pve.
     package var hypervisor: String { directory + "/pve" }
+    /// The identity of the stand-in Proxmox API.
+    package var proxmox: String { directory + "/proxmox" }
     package var allowedSigners: String { directory + "/allowed_signers" }
 
     package func image(_ disk: LabTopology.Disk) -> String { "\(disks)/\(disk.serial).img" }
@@ -35,7 +37,8 @@ package struct LabPaths: Hashable, Sendable {
     package var all: [String] {
         [
             directory, disks, logs, processes, bin, world, coordinatorState, agents, approver, terraform, manifests, hypervisor,
-            hypervisor + "/qemu-server", directory + "/.talos",
+            hypervisor + "/nodes", hypervisor + "/nodes/\(LabTopology.hypervisor)",
+            hypervisor + "/nodes/\(LabTopology.hypervisor)/qemu-server", directory + "/.talos",
         ]
     }
 }

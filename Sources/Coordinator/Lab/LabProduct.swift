@@ -22,6 +22,10 @@ package protocol LabProduct: Sendable {
     func explain(_ step: StepID) async throws -> String
     /// What `meshgate check net` says of these nodes, whatever it finds.
     func checkNetwork(_ nodes: [NodeID]) async throws -> String
+    /// What `meshgate check host` says of these nodes, whatever it finds.
+    func checkHost(_ nodes: [NodeID]) async throws -> String
+    /// What `meshgate status` says, whatever it finds.
+    func statusText() async throws -> String
     /// When the first event of this kind was journaled; `nil` while there is none.
     func timeOfEvent(_ kind: String) async throws -> Timestamp?
     /// The canonical text of a warrant for the step, for a person to read and sign.

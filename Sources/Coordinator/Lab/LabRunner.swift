@@ -81,6 +81,10 @@ package struct LabRunner: Sendable {
         try await carryOut(.apply, crew, &director)
         var missing = director.missing
         if missing.isEmpty { missing += try await repeated(.apply, crew) }
+        if missing.isEmpty, scenario.losesLinkAfterwards {
+            story.chapter("afterwards")
+            try await crew.loseLinkAfterwards(story)
+        }
         if missing.isEmpty, scenario.takesDown { missing += try await takeDown(crew, to: before) }
         story.tell("metrics and events: \(try await crew.product.feedAddress())")
         return missing
@@ -150,7 +154,7 @@ package struct LabRunner: Sendable {
             try await crew.product.carryOut(order) { sink.yield($0) }
         }()
         for await event in events {
-            for act in director.react(to: event) { try await crew.carry(act, story) }
+            for act in director.react(to: event) { try await crew.carry(act, in: scenario, story) }
         }
         try await applying
     }

@@ -14,6 +14,16 @@ package enum LabScenario: String, Hashable, Sendable, CaseIterable {
     case defaultRoutes = "default-routes"
     /// A link that drops under a step that is done.
     case lostLink = "lost-link"
+    /// A link that drops when everything is done.
+    case afterRun = "after-run"
+    /// Large packets of one node that vanish.
+    case mtuHole = "mtu-hole"
+    /// A firewall that does not know of the tunnel.
+    case droppedUDP = "dropped-udp"
+    /// A router that translates addresses between the clusters.
+    case nat
+    /// A machine whose card is in another VLAN.
+    case wrongGuest = "wrong-guest"
     case coordinatorKilled = "coordinator-killed"
     case caMismatch = "ca-mismatch"
     /// The clustermesh API server of one cluster shows a certificate of a CA that was there before.
@@ -37,6 +47,12 @@ package enum LabScenario: String, Hashable, Sendable, CaseIterable {
         case .missingOption: "one node's kernel cannot make VXLAN tunnels: Cilium is held until it runs another kernel"
         case .defaultRoutes: "one node has no default route and another has two: Cilium is held until each has its own"
         case .lostLink: "a link drops under Cilium: what stands on it is held at once, and goes on when the link is back"
+        case .afterRun: "a link drops when the run is long over: status and feed say so, and say when it is back"
+        case .mtuHole: "large packets of one node vanish, one way only: Cilium is held until they get through"
+        case .droppedUDP: "a firewall drops the tunnel's datagrams of one node: Cilium is held until it lets them through"
+        case .nat: "a router translates addresses between the clusters: Cilium is held until it leaves them alone"
+        case .wrongGuest:
+            "the hypervisor puts one machine's frames in another VLAN: its nodes are held until API and files have it as planned"
         case .coordinatorKilled: "the coordinator is killed in the middle of the run and resumes"
         case .caMismatch: "the second cluster already has a Cilium CA of its own: nothing is installed over it"
         case .staleServer:
@@ -57,6 +73,18 @@ package enum LabScenario: String, Hashable, Sendable, CaseIterable {
     var lacksOption: Bool { self == .missingOption }
     var losesRoutes: Bool { self == .defaultRoutes }
     var losesLink: Bool { self == .lostLink }
+    var losesLinkAfterwards: Bool { self == .afterRun }
+    var hasWrongGuest: Bool { self == .wrongGuest }
+    /// Whether the hypervisor has an API; in all other stories its agent alone tells of machines.
+    var asksProxmox: Bool { hasWrongGuest }
+    var wayFault: LabWayFault? {
+        switch self {
+        case .mtuHole: .mtuHole
+        case .droppedUDP: .droppedUDP
+        case .nat: .nat
+        default: nil
+        }
+    }
     /// Slow tools give what goes wrong a middle of a step to happen in.
     var hasSlowTools: Bool { killsCoordinator || losesLink }
     var hasForeignCA: Bool { self == .caMismatch }

@@ -20,25 +20,37 @@ extension Planner {
 
     /// Before anything is made: that there is room, and that nobody else has what the machines are to have.
     func groundGates(_ nodes: [MeshSpec.Node]) -> [Requirement] {
-        let hosts = spec.hypervisors.filter { $0.api != nil }
-        let rooms = hosts.compactMap { host -> Requirement? in
+        let rooms = spec.hypervisors.compactMap { host -> Requirement? in
             let own = nodes.filter { $0.hypervisor == host.name }.map { machine($0, on: host) }
-            return own.isEmpty ? nil : .room(host.name, own)
+            guard !own.isEmpty, let way = way(to: host) else { return nil }
+            return .room(host.name, own, by: way)
         }
-        return bridgeGates(nodes) + rooms + asked(nodes).map { .guestUnique(machine($0, on: $1), hypervisor: $1.name) }
+        return bridgeGates(nodes) + rooms + asked(nodes).map { .guestUnique(machine($0, on: $1), hypervisor: $1.name, by: $2) }
     }
 
     /// Once machines stand: that they are those of the plan.
     func machineGates(_ nodes: [MeshSpec.Node]) -> [Requirement] {
-        asked(nodes).flatMap { node, host -> [Requirement] in
+        asked(nodes).flatMap { node, host, way -> [Requirement] in
             let machine = machine(node, on: host)
-            return [.guestUnique(machine, hypervisor: host.name), .guestAsPlanned(machine, hypervisor: host.name)]
+            return [.guestUnique(machine, hypervisor: host.name, by: way), .guestAsPlanned(machine, hypervisor: host.name, by: way)]
         }
     }
 
-    /// Nodes whose hypervisor's API can be asked.
-    private func asked(_ nodes: [MeshSpec.Node]) -> [(MeshSpec.Node, MeshSpec.Hypervisor)] {
-        nodes.compactMap { node in spec.hypervisors.first { $0.name == node.hypervisor && $0.api != nil }.map { (node, $0) } }
+    /// Nodes whose hypervisor can be asked about them.
+    private func asked(_ nodes: [MeshSpec.Node]) -> [(MeshSpec.Node, MeshSpec.Hypervisor, HypervisorWay)] {
+        nodes.compactMap { node in
+            guard let host = spec.hypervisors.first(where: { $0.name == node.hypervisor }), let way = way(to: host) else { return nil }
+            return (node, host, way)
+        }
+    }
+
+    private func way(to host: MeshSpec.Hypervisor) -> HypervisorWay? {
+        switch (host.api != nil, host.hasAgent) {
+        case (true, true): .both
+        case (true, false): .api
+        case (false, true): .files
+        case (false, false): nil
+        }
     }
 
     private func machine(_ node: MeshSpec.Node, on host: MeshSpec.Hypervisor) -> PlannedMachine {

@@ -7,7 +7,7 @@ import Rendering
 /// Turns a spec into a plan. Steps grow with clusters and disks, never with pairs of clusters.
 package struct Planner: Sendable {
     /// See `Plan.Body.planner`.
-    package static let version = 7
+    package static let version = 8
 
     let spec: MeshSpec
     /// Hashes schematics of the Image Factory.
@@ -139,7 +139,8 @@ package struct Planner: Sendable {
         var after = [StepID(cluster.name.text, "cilium-ca")]
         if spec.versions.gatewayAPI != nil { after.append(StepID(cluster.name.text, "gateway-api")) }
         var gates: [Requirement] = cluster.nodes.filter(\.hasAgent).flatMap { node in hostGates(node, cluster) }
-        gates += wayGates(cluster)
+        // Where nodes had registered before, nobody has looked at their machines yet.
+        gates += bridgeGates(cluster.nodes) + machineGates(cluster.nodes) + wayGates(cluster)
         if cluster.cilium.kubeProxyReplacement { gates.append(.kubeProxyAbsent(cluster.name)) }
         gates += releaseGates(cluster)
         let configured = talosConfiguration(cluster)

@@ -3,7 +3,7 @@
 import MeshModel
 
 extension RehearsedWorld {
-    /// What a hypervisor's API would say: every machine that Terraform has made, or that was there from the start, just as planned.
+    /// What a hypervisor would say, by its API and by its files alike: every machine that Terraform has made, or that was there from the start, just as planned.
     func hypervisor(_ name: NodeID) -> HypervisorFact {
         let host = spec.hypervisors.first { $0.name == name }
         let isMade = spec.provision == nil || !provisioned.isEmpty

@@ -200,6 +200,7 @@ package struct RehearsedWorld: Hashable, Sendable {
             return planned(node).disks.map { .disk(disk($0, machine)) } + [.wiper(armed)]
         case .blankness(let checks, let seed): return checks.map { .blankness(proof($0, seed, machine)) }
         case .virtualDisks: return virtualDisks(of: node)
+        case .hypervisorFiles: return [.hypervisorFiles(hypervisor(node))]
         case .links: return links(node, machine)
         case .reach(let targets, let attempts, _):
             return targets.map { target in

@@ -12,13 +12,14 @@ extension RunMachine {
         var subjects = ProbeSubjects()
         var keys = Set(topic.probes.filter(\.isWhole).map { EvidenceKey(.node(node), $0) })
         for requirement in requirements {
-            keys.formUnion(requirement.needs)
+            keys.formUnion(requirement.needs + requirement.alsoAsks)
             subjects.take(requirement, evidence)
         }
         return keys.sorted().compactMap { key in
-            guard case .node(let node) = key.subject, let probe = subjects.probe(key.probe, of: node, now: now, seed: .zero) else {
-                return nil
-            }
+            guard case .node(let node) = key.subject else { return nil }
+            // Not asked of an agent but of the host itself.
+            if key.probe == .hypervisor { return ProbeOrder(key: key, probe: nil) }
+            guard let probe = subjects.probe(key.probe, of: node, now: now, seed: .zero) else { return nil }
             return ProbeOrder(key: key, probe: probe)
         }
     }
@@ -29,8 +30,8 @@ extension ProbeKind {
     package var isWhole: Bool {
         switch self {
         case .host, .disks, .links, .clock, .kernel: true
-        case .reach, .paths, .handshakes, .blankness, .virtualDisks, .cluster, .provision, .connectivity, .talos, .hypervisor, .secrets,
-            .contexts,
+        case .reach, .paths, .handshakes, .blankness, .virtualDisks, .hypervisorFiles, .cluster, .provision, .connectivity, .talos,
+            .hypervisor, .secrets, .contexts,
             .wipe:
             false
         }

@@ -50,7 +50,7 @@ extension RunMachine {
         }
         for record in run.steps where isWatching && record.status.hasBegun {
             for requirement in record.step.ground {
-                for key in requirement.needs {
+                for key in requirement.needs + requirement.alsoAsks {
                     let limit = watchInterval(record, key, run, maxAge: maxAge)
                     dueAfter[key] = min(dueAfter[key] ?? limit, limit)
                 }
@@ -147,6 +147,7 @@ struct ProbeSubjects {
     private var anchors: [NodeID: [TrustAnchor]] = [:]
     private var serials: [NodeID: Set<String>] = [:]
     private var checks: [NodeID: [BlanknessCheck]] = [:]
+    private var machines: [NodeID: [PlannedMachine]] = [:]
 
     mutating func take(_ requirement: Requirement, _ evidence: EvidenceTable) {
         switch requirement {
@@ -157,6 +158,11 @@ struct ProbeSubjects {
         case .handshakes(let node, let own, let wanted, let balanced):
             servers[node, default: []].formUnion(wanted + balanced.compactMap { $0.target(evidence.cluster($0.cluster)) })
             if anchors[node] == nil { anchors[node] = evidence.anchors(first: own) }
+        case .guestUnique(let machine, let host, _), .guestAsPlanned(let machine, let host, _):
+            machines[host, default: []].append(machine)
+        case .room(let host, let planned, _): machines[host, default: []] += planned
+        case .noOrphans(let guests):
+            for guest in guests { machines[guest.hypervisor, default: []].append(PlannedMachine(name: guest.name, vmid: guest.vmid)) }
         case .diskWitness(_, let disk, let hypervisor, _): if let serial = disk.serial { serials[hypervisor, default: []].insert(serial) }
         case .diskBlank(_, let disk, _, let host?), .osdRetired(_, let disk, _, let host?):
             if let serial = disk.serial { serials[host, default: []].insert(serial) }
@@ -191,7 +197,15 @@ struct ProbeSubjects {
         case .kernel: .kernel
         case .blankness: checks[node].map { .blankness($0, seed: seed) }
         case .virtualDisks: .virtualDisks(serials: (serials[node] ?? []).sorted())
+        case .hypervisorFiles: .hypervisorFiles(selector(machines[node] ?? []))
         case .cluster, .provision, .connectivity, .talos, .hypervisor, .secrets, .contexts, .wipe: nil
         }
+    }
+
+    private func selector(_ machines: [PlannedMachine]) -> GuestSelector {
+        GuestSelector(
+            names: Set(machines.map(\.name.text)).sorted(), numbers: Set(machines.compactMap(\.vmid)).sorted(),
+            serials: Set(machines.flatMap { $0.disks.compactMap(\.serial) }).sorted(),
+            addresses: Set(machines.flatMap { $0.cards.compactMap(\.mac) }).sorted { $0.description < $1.description })
     }
 }

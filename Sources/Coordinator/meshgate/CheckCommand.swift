@@ -14,11 +14,11 @@ struct CheckCommand: AsyncParsableCommand {
         discussion: """
             The questions go to the agents at once, beside a run or without one, and what is shown was seen within the last seconds:
               net    links, addresses, routes, and what the node can connect to
-              host   uptime, clock, kernel, what the machine is and how it is set
+              host   uptime, clock, kernel, what the machine is and how it is set; of a hypervisor also the mesh's machines on it
               disk   disks and what is on them, and whether the hypervisor knows the same
 
             The plan is that of -f, or else of the coordinator's last run; without one, only facts are shown. Without --node every node of the
-            plan that has an agent is asked.
+            plan that has an agent is asked; a hypervisor also by its API, where mesh.yaml names one.
 
             Examples:
               meshgate check net
@@ -67,7 +67,7 @@ struct CheckCommand: AsyncParsableCommand {
         if !named.isEmpty { return named.reduce(into: []) { all, node in if !all.contains(node) { all.append(node) } } }
         if let spec = plan?.spec {
             let members = spec.members.map(\.node).filter(\.hasAgent).map(\.name)
-            let planned = members + spec.hypervisors.filter(\.hasAgent).map(\.name)
+            let planned = members + spec.hypervisors.filter { $0.hasAgent || topic == .host && $0.api != nil }.map(\.name)
             if !planned.isEmpty { return planned }
         }
         let connected = try await client.nodes().nodes.filter(\.connected).map(\.name)

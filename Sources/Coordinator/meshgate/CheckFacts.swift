@@ -5,19 +5,19 @@ import MeshModel
 
 /// The facts of one node as lines of tables.
 struct CheckFacts {
-    private let facts: [Fact]
+    let facts: [Fact]
 
     init(_ evidence: [Evidence]) { facts = evidence.flatMap(\.facts) }
 
     func lines(_ topic: CheckTopic, most: Int) -> [String] {
         switch topic {
         case .net: limited(links, most) + limited(routes, most) + limited(reach, most) + limited(ways, most) + limited(servers, most)
-        case .host: host
+        case .host: host + hypervisors(most: most)
         case .disk: limited(disks, most) + limited(virtualDisks, most)
         }
     }
 
-    private func limited(_ table: [[String]], _ most: Int) -> [String] {
+    func limited(_ table: [[String]], _ most: Int) -> [String] {
         // A heading alone is no table.
         guard table.count > 1 else { return [] }
         let lines = Table(rows: table).text.split(separator: "\n").map(String.init)

@@ -25,8 +25,14 @@ extension CoordinatorBackend {
         let machine = controller.snapshot
         let orders = RunMachine.orders(for: node, request.topic, requirements: requirements, evidence: machine.evidence, now: begun)
         let epoch = machine.epoch
+        let plan = machine.run?.plan
         let found = await withTaskGroup(of: (Evidence, Bool).self) { group in
-            for order in orders { group.addTask { await look(order, epoch: epoch) } }
+            for order in orders {
+                group.addTask {
+                    guard order.probe == nil else { return await look(order, epoch: epoch) }
+                    return await lookByDriver(order.key, plan)
+                }
+            }
             return await group.reduce(into: [(Evidence, Bool)]()) { $0.append($1) }
         }
         var table = EvidenceTable()
@@ -44,6 +50,16 @@ extension CoordinatorBackend {
             node: node, topic: request.topic, answered: found.contains { $0.1 && $0.0.subject == .node(node) },
             took: TimeSpan(.milliseconds(now().age(of: begun).inMilliseconds)), evidence: found.map(\.0).sorted { $0.key < $1.key },
             gates: Self.gates(judged, judge))
+    }
+
+    /// What the coordinator asks by itself. The spec of the plan that runs, or ran last, says where.
+    private func lookByDriver(_ key: EvidenceKey, _ plan: Plan?) async -> (Evidence, answered: Bool) {
+        guard let plan else {
+            let why = "the coordinator has had no plan yet, and knows no address and no token of its API: `meshgate apply` first"
+            return (Evidence(subject: key.subject, probe: key.probe, bootID: nil, takenAt: now(), facts: [.unavailable(why)]), false)
+        }
+        let evidence = await observe(key, plan)
+        return (evidence, !evidence.facts.contains { if case .unavailable = $0 { true } else { false } })
     }
 
     /// One question and its answer; what is not answered says so as a fact.

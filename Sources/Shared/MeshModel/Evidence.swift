@@ -64,6 +64,8 @@ package enum ProbeKind: String, Hashable, Sendable, Codable, CaseIterable, Compa
     case blankness
     /// What a hypervisor knows of the disks that it gives to its guests.
     case virtualDisks
+    /// What a hypervisor's own files say of it and of the mesh's machines on it.
+    case hypervisorFiles
     // asked by the coordinator's drivers of a cluster or of the mesh
     case cluster, provision, connectivity, talos
     /// What a hypervisor's own API says of it and of the mesh's machines on it.
@@ -79,7 +81,7 @@ package enum ProbeKind: String, Hashable, Sendable, Codable, CaseIterable, Compa
     /// True when the answer describes hardware or a kernel, and is void after a reboot.
     package var diesWithBoot: Bool {
         switch self {
-        case .host, .disks, .links, .reach, .paths, .handshakes, .clock, .kernel, .blankness, .virtualDisks, .wipe: true
+        case .host, .disks, .links, .reach, .paths, .handshakes, .clock, .kernel, .blankness, .virtualDisks, .hypervisorFiles, .wipe: true
         case .cluster, .provision, .connectivity, .talos, .hypervisor, .secrets, .contexts: false
         }
     }
@@ -149,7 +151,10 @@ package enum Fact: Hashable, Sendable, Codable {
     case contexts(ContextsFact)
     case connectivity(ConnectivityFact)
     case talos(TalosFact)
+    /// From the host's API, as the coordinator asked it. It has no wire form: no agent can speak for the API.
     case hypervisor(HypervisorFact)
+    /// From the host's own files, as its agent read them.
+    case hypervisorFiles(HypervisorFact)
     /// The probe ran and could not answer; the text says why. It never satisfies a gate.
     case unavailable(String)
 }

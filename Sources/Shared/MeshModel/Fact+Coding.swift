@@ -4,7 +4,7 @@
 extension Fact {
     private enum Kind: String, CodingKey, CaseIterable {
         case host, disk, wiper, blankness, wipe, virtualDisk, link, route, reach, path, handshake, clock, kernel, cluster, terraform,
-            provision, destruction, secrets, contexts, connectivity, talos, hypervisor, unavailable
+            provision, destruction, secrets, contexts, connectivity, talos, hypervisor, hypervisorFiles, unavailable
     }
 
     package init(from decoder: any Decoder) throws {
@@ -38,6 +38,7 @@ extension Fact {
         case .connectivity: self = .connectivity(try container.decode(ConnectivityFact.self, forKey: kind))
         case .talos: self = .talos(try container.decode(TalosFact.self, forKey: kind))
         case .hypervisor: self = .hypervisor(try container.decode(HypervisorFact.self, forKey: kind))
+        case .hypervisorFiles: self = .hypervisorFiles(try container.decode(HypervisorFact.self, forKey: kind))
         case .unavailable: self = .unavailable(try container.decode(String.self, forKey: kind))
         }
     }
@@ -67,6 +68,7 @@ extension Fact {
         case .connectivity(let fact): try container.encode(fact, forKey: .connectivity)
         case .talos(let fact): try container.encode(fact, forKey: .talos)
         case .hypervisor(let fact): try container.encode(fact, forKey: .hypervisor)
+        case .hypervisorFiles(let fact): try container.encode(fact, forKey: .hypervisorFiles)
         case .unavailable(let words): try container.encode(words, forKey: .unavailable)
         }
     }

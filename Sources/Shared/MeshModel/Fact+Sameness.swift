@@ -19,7 +19,8 @@ extension Fact {
         case (.reach(let mine), .reach(var theirs)):
             theirs.roundTrip = mine.roundTrip
             return mine == theirs
-        case (.hypervisor(let mine), .hypervisor(let theirs)): return mine.says(sameAs: theirs)
+        case (.hypervisor(let mine), .hypervisor(let theirs)), (.hypervisorFiles(let mine), .hypervisorFiles(let theirs)):
+            return mine.says(sameAs: theirs)
         case (.handshake(let mine), .handshake(let theirs)): return mine.says(sameAs: theirs)
         case (.path(let mine), .path(let theirs)): return mine.says(sameAs: theirs)
         case (.talos(let mine), .talos(let theirs)): return mine.says(sameAs: theirs)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// What a Proxmox host says through its API: its means, the guests that concern the mesh, and its networks. Of guests that have nothing to do
-/// with the plan only sums are kept.
+/// What is known of a Proxmox host, from its API or from its own files: its means, the guests that concern the mesh, and its networks. Of guests
+/// that have nothing to do with the plan only sums are kept. Which of the two spoke is the kind of the `Fact`.
 package struct HypervisorFact: Hashable, Sendable, Codable {
     /// One guest of this host that has a planned name, number, network card or disk.
     package struct Guest: Hashable, Sendable, Codable {
@@ -71,10 +71,28 @@ package struct HypervisorFact: Hashable, Sendable, Codable {
         package var vmid: Int
         package var name: String
         package var host: String
-        package init(vmid: Int, name: String, host: String) {
+        /// Planned addresses and serials that it has. Absent from the API, which is asked for the configurations of one host only.
+        package var addresses: [MACAddress]?
+        package var serials: [String]?
+        package init(vmid: Int, name: String, host: String, addresses: [MACAddress]? = nil, serials: [String]? = nil) {
             self.vmid = vmid
             self.name = name
             self.host = host
+            self.addresses = addresses
+            self.serials = serials
+        }
+    }
+    /// A volume with the number of a planned machine in its name that no configuration of a guest names.
+    package struct Orphan: Hashable, Sendable, Codable {
+        /// `STORE:NAME`: what Proxmox would remove by this name.
+        package var volume: String
+        package var vmid: Int
+        /// Absent where it could not be told.
+        package var size: ByteCount?
+        package init(volume: String, vmid: Int, size: ByteCount?) {
+            self.volume = volume
+            self.vmid = vmid
+            self.size = size
         }
     }
     /// How much there is of something, and how much of it is taken.
@@ -108,6 +126,7 @@ package struct HypervisorFact: Hashable, Sendable, Codable {
 
     /// Proxmox' own name of the host.
     package var host: String
+    /// Of Proxmox; empty from its files, which do not say.
     package var version: String
     package var cores: Int
     package var memory: Share
@@ -120,9 +139,11 @@ package struct HypervisorFact: Hashable, Sendable, Codable {
     /// Active storages by name; of disks of planned guests.
     package var stores: [String: Share]
     package var vnets: [VNet]
+    /// Absent where nobody looked, here or in some storage.
+    package var orphans: [Orphan]?
     package init(
         host: String, version: String, cores: Int, memory: Share, coresInUse: Int = 0, guests: [Guest] = [], neighbours: [Neighbour] = [],
-        unread: [String] = [], stores: [String: Share] = [:], vnets: [VNet] = []
+        unread: [String] = [], stores: [String: Share] = [:], vnets: [VNet] = [], orphans: [Orphan]? = nil
     ) {
         self.host = host
         self.version = version
@@ -134,6 +155,7 @@ package struct HypervisorFact: Hashable, Sendable, Codable {
         self.unread = unread
         self.stores = stores
         self.vnets = vnets
+        self.orphans = orphans
     }
 }
 
@@ -145,66 +167,5 @@ extension HypervisorFact {
         theirs.memory = memory
         theirs.stores = stores
         return self == theirs
-    }
-}
-
-/// The options of one line of a guest's configuration: `VALUE,key=value,...` (Proxmox: `PVE::JSONSchema` property strings).
-package struct ProxmoxProperty: Hashable, Sendable {
-    /// What stands first and has no key, such as the volume of a disk.
-    package let first: String?
-    package let options: [String: String]
-
-    package init(_ text: String) {
-        var first: String?
-        var options: [String: String] = [:]
-        for (index, part) in text.split(separator: ",", omittingEmptySubsequences: true).enumerated() {
-            let pair = part.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false).map(String.init)
-            if pair.count == 2 { options[pair[0]] = pair[1] } else if index == 0 { first = pair[0] }
-        }
-        self.first = first
-        self.options = options
-    }
-
-    /// `128G`, `512M`, `1T` or plain bytes; powers of 1024.
-    package static func bytes(_ text: String) -> ByteCount? {
-        let shifts: [Character: UInt64] = ["K": 10, "M": 20, "G": 30, "T": 40]
-        guard let last = text.last else { return nil }
-        guard let shift = shifts[last] else { return UInt64(text).flatMap { $0 < 1 << 60 ? ByteCount(bytes: $0) : nil } }
-        guard let number = UInt64(text.dropLast()), number < 1 << 20 else { return nil }
-        return ByteCount(bytes: number << shift)
-    }
-}
-
-extension HypervisorFact.Guest.Card {
-    /// From `net0: virtio=BC:24:11:00:00:01,bridge=vmbr0,tag=120`: the model is the key of the address. `nil` when there is no model.
-    package init?(slot: String, _ text: String) {
-        let property = ProxmoxProperty(text)
-        let known = ["virtio", "e1000", "e1000e", "rtl8139", "vmxnet3"]
-        let keyed = known.first { property.options[$0] != nil }
-        guard let model = keyed ?? property.options["model"] ?? property.first else { return nil }
-        self.init(
-            slot: slot, model: model, mac: (keyed.flatMap { property.options[$0] } ?? property.options["macaddr"]).flatMap(MACAddress.init),
-            bridge: property.options["bridge"], tag: property.options["tag"].flatMap { Int($0) },
-            mtu: property.options["mtu"].flatMap { Int($0) }, isDown: property.options["link_down"] == "1")
-    }
-}
-
-extension HypervisorFact.Guest.Disk {
-    /// From `virtio1: local-lvm:vm-101-disk-1,serial=wrk-1-data,size=128G`. `nil` for a CD-ROM, an empty drive and cloud-init's.
-    package init?(slot: String, _ text: String) {
-        let property = ProxmoxProperty(text)
-        guard let volume = property.first ?? property.options["file"], volume != "none", volume != "cdrom",
-            property.options["media"] != "cdrom"
-        else { return nil }
-        self.init(
-            slot: slot, volume: volume, serial: property.options["serial"], size: property.options["size"].flatMap(ProxmoxProperty.bytes))
-    }
-
-    /// Whether a key of the configuration is a disk's.
-    package static func isSlot(_ key: String) -> Bool {
-        ["virtio", "scsi", "sata", "ide"].contains { bus in
-            let number = key.dropFirst(bus.count)
-            return key.hasPrefix(bus) && (1...2).contains(number.utf8.count) && number.utf8.allSatisfy { (48...57).contains($0) }
-        }
     }
 }

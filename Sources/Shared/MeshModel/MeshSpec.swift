@@ -475,6 +475,8 @@ extension MeshSpec {
     package func askableHypervisor(of node: Node) -> NodeID? {
         hypervisors.first { $0.name == node.hypervisor && $0.hasAgent }?.name
     }
+    /// The nodes that a hypervisor carries.
+    package func nodes(on hypervisor: NodeID) -> [Node] { members.map(\.node).filter { $0.hypervisor == hypervisor } }
     package func network(_ name: String) -> Network? { networks.first { $0.name == name } }
     /// Every cluster member with its cluster, in the order of the file.
     package var members: [(cluster: Cluster, node: Node)] { clusters.flatMap { cluster in cluster.nodes.map { (cluster, $0) } } }

@@ -27,6 +27,8 @@ package struct NodeTask: Hashable, Sendable, Codable {
         case blankness([BlanknessCheck], seed: Digest)
         /// The disks of a hypervisor's guests; only those with one of these serials are looked into.
         case virtualDisks(serials: [String])
+        /// What a hypervisor's own files say of it, and of the guests that are selected.
+        case hypervisorFiles(GuestSelector)
 
         package var kind: ProbeKind {
             switch self {
@@ -40,6 +42,7 @@ package struct NodeTask: Hashable, Sendable, Codable {
             case .kernel: .kernel
             case .blankness: .blankness
             case .virtualDisks: .virtualDisks
+            case .hypervisorFiles: .hypervisorFiles
             }
         }
     }

@@ -20,6 +20,7 @@ extension Fact {
         case .wiper(let fact): self = .wiper(try WiperFact(fact, place + ".wiper"))
         case .blankness(let fact): self = .blankness(try BlanknessFact(fact, place + ".blankness"))
         case .virtualDisk(let fact): self = .virtualDisk(try VirtualDiskFact(fact, place + ".virtual_disk"))
+        case .hypervisorFiles(let fact): self = .hypervisorFiles(try HypervisorFact(fact, place + ".hypervisor_files"))
         case .unavailable(let words): self = .unavailable(try WireField.text(words, place + ".unavailable"))
         case nil: self = .unavailable("the agent sent a kind of fact that this coordinator does not know; upgrade the coordinator")
         }
@@ -40,6 +41,7 @@ extension Fact {
         case .wiper(let fact): wire.wiper = fact.wire
         case .blankness(let fact): wire.blankness = fact.wire
         case .virtualDisk(let fact): wire.virtualDisk = fact.wire
+        case .hypervisorFiles(let fact): wire.hypervisorFiles = fact.wire
         case .cluster, .terraform, .provision, .destruction, .secrets, .contexts, .connectivity, .talos, .hypervisor:
             wire.unavailable = "facts about clusters do not travel on the agent link"
         case .wipe: wire.unavailable = "the account of a wipe travels as a report"

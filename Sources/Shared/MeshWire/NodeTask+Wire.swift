@@ -20,6 +20,8 @@ extension NodeTask {
         case .arm(let arming): order = .arm(try WarrantEnvelope(arming, "task.arm"))
         case .virtualDisks(let probe):
             order = .probe(.virtualDisks(serials: try WireField.texts(probe.serials, "task.virtual_disks.serials", limit: 4096)))
+        case .hypervisorFiles(let probe):
+            order = .probe(.hypervisorFiles(try GuestSelector(probe, "task.hypervisor_files")))
         case .blankness(let blankness):
             order = .probe(
                 .blankness(
@@ -50,6 +52,7 @@ extension NodeTask {
             wire.reach.attempts = UInt32(clamping: attempts)
             wire.reach.timeoutMs = timeout.milliseconds
         case .probe(.virtualDisks(let serials)): wire.virtualDisks.serials = serials
+        case .probe(.hypervisorFiles(let selector)): wire.hypervisorFiles = selector.wire
         case .probe(.blankness(let checks, let seed)):
             wire.blankness.checks = checks.map(\.wire)
             wire.blankness.seed = Data(seed.bytes)

@@ -441,6 +441,14 @@ package nonisolated struct WireTask: Sendable {
     set {order = .handshakes(newValue)}
   }
 
+  package var hypervisorFiles: WireProbeHypervisorFiles {
+    get {
+      if case .hypervisorFiles(let v)? = order {return v}
+      return WireProbeHypervisorFiles()
+    }
+    set {order = .hypervisorFiles(newValue)}
+  }
+
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package nonisolated enum OneOf_Order: Equatable, Sendable {
@@ -458,6 +466,7 @@ package nonisolated struct WireTask: Sendable {
     case paths(WireProbePaths)
     case listen(WireListen)
     case handshakes(WireProbeHandshakes)
+    case hypervisorFiles(WireProbeHypervisorFiles)
 
   }
 
@@ -511,6 +520,25 @@ package nonisolated struct WireProbeVirtualDisks: Sendable {
 
   /// Only disks with one of these serials are looked into.
   package var serials: [String] = []
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+}
+
+/// By what the guests that concern the mesh are recognised; of all others nothing is told but sums.
+package nonisolated struct WireProbeHypervisorFiles: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  package var names: [String] = []
+
+  package var numbers: [UInt32] = []
+
+  package var serials: [String] = []
+
+  package var addresses: [String] = []
 
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
@@ -966,6 +994,14 @@ package nonisolated struct WireFact: Sendable {
     set {body = .handshake(newValue)}
   }
 
+  package var hypervisorFiles: WireHypervisorFact {
+    get {
+      if case .hypervisorFiles(let v)? = body {return v}
+      return WireHypervisorFact()
+    }
+    set {body = .hypervisorFiles(newValue)}
+  }
+
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package nonisolated enum OneOf_Body: Equatable, Sendable {
@@ -982,6 +1018,7 @@ package nonisolated struct WireFact: Sendable {
     case virtualDisk(WireVirtualDiskFact)
     case path(WirePathFact)
     case handshake(WireHandshakeFact)
+    case hypervisorFiles(WireHypervisorFact)
 
   }
 
@@ -1380,6 +1417,297 @@ package nonisolated struct WireVirtualDiskFact: Sendable {
   fileprivate var _sizeInBytes: UInt64? = nil
   fileprivate var _fingerprint: Data? = nil
   fileprivate var _unread: String? = nil
+}
+
+package nonisolated struct WireHypervisorFact: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  package var host: String = String()
+
+  package var cores: UInt32 = 0
+
+  package var memory: WireShare {
+    get {_memory ?? WireShare()}
+    set {_memory = newValue}
+  }
+  /// Returns true if `memory` has been explicitly set.
+  package var hasMemory: Bool {self._memory != nil}
+  /// Clears the value of `memory`. Subsequent reads from it will return its default value.
+  package mutating func clearMemory() {self._memory = nil}
+
+  package var coresInUse: UInt32 = 0
+
+  package var guests: [WireGuest] = []
+
+  package var neighbours: [WireNeighbour] = []
+
+  package var unread: [String] = []
+
+  package var stores: Dictionary<String,WireShare> = [:]
+
+  package var vnets: [WireVNet] = []
+
+  /// Absent when nobody looked, which is not the same as none.
+  package var orphans: WireOrphanList {
+    get {_orphans ?? WireOrphanList()}
+    set {_orphans = newValue}
+  }
+  /// Returns true if `orphans` has been explicitly set.
+  package var hasOrphans: Bool {self._orphans != nil}
+  /// Clears the value of `orphans`. Subsequent reads from it will return its default value.
+  package mutating func clearOrphans() {self._orphans = nil}
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+
+  fileprivate var _memory: WireShare? = nil
+  fileprivate var _orphans: WireOrphanList? = nil
+}
+
+package nonisolated struct WireShare: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  package var used: UInt64 = 0
+
+  package var total: UInt64 = 0
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+}
+
+package nonisolated struct WireGuest: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  package var vmid: UInt32 = 0
+
+  package var name: String = String()
+
+  package var running: Bool = false
+
+  package var cores: UInt32 {
+    get {_cores ?? 0}
+    set {_cores = newValue}
+  }
+  /// Returns true if `cores` has been explicitly set.
+  package var hasCores: Bool {self._cores != nil}
+  /// Clears the value of `cores`. Subsequent reads from it will return its default value.
+  package mutating func clearCores() {self._cores = nil}
+
+  package var memory: UInt64 {
+    get {_memory ?? 0}
+    set {_memory = newValue}
+  }
+  /// Returns true if `memory` has been explicitly set.
+  package var hasMemory: Bool {self._memory != nil}
+  /// Clears the value of `memory`. Subsequent reads from it will return its default value.
+  package mutating func clearMemory() {self._memory = nil}
+
+  package var cpu: String {
+    get {_cpu ?? String()}
+    set {_cpu = newValue}
+  }
+  /// Returns true if `cpu` has been explicitly set.
+  package var hasCpu: Bool {self._cpu != nil}
+  /// Clears the value of `cpu`. Subsequent reads from it will return its default value.
+  package mutating func clearCpu() {self._cpu = nil}
+
+  package var cards: [WireGuestCard] = []
+
+  package var disks: [WireGuestDisk] = []
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+
+  fileprivate var _cores: UInt32? = nil
+  fileprivate var _memory: UInt64? = nil
+  fileprivate var _cpu: String? = nil
+}
+
+package nonisolated struct WireGuestCard: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  package var slot: String = String()
+
+  package var model: String = String()
+
+  package var mac: String {
+    get {_mac ?? String()}
+    set {_mac = newValue}
+  }
+  /// Returns true if `mac` has been explicitly set.
+  package var hasMac: Bool {self._mac != nil}
+  /// Clears the value of `mac`. Subsequent reads from it will return its default value.
+  package mutating func clearMac() {self._mac = nil}
+
+  package var bridge: String {
+    get {_bridge ?? String()}
+    set {_bridge = newValue}
+  }
+  /// Returns true if `bridge` has been explicitly set.
+  package var hasBridge: Bool {self._bridge != nil}
+  /// Clears the value of `bridge`. Subsequent reads from it will return its default value.
+  package mutating func clearBridge() {self._bridge = nil}
+
+  package var tag: UInt32 {
+    get {_tag ?? 0}
+    set {_tag = newValue}
+  }
+  /// Returns true if `tag` has been explicitly set.
+  package var hasTag: Bool {self._tag != nil}
+  /// Clears the value of `tag`. Subsequent reads from it will return its default value.
+  package mutating func clearTag() {self._tag = nil}
+
+  package var mtu: UInt32 {
+    get {_mtu ?? 0}
+    set {_mtu = newValue}
+  }
+  /// Returns true if `mtu` has been explicitly set.
+  package var hasMtu: Bool {self._mtu != nil}
+  /// Clears the value of `mtu`. Subsequent reads from it will return its default value.
+  package mutating func clearMtu() {self._mtu = nil}
+
+  package var down: Bool = false
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+
+  fileprivate var _mac: String? = nil
+  fileprivate var _bridge: String? = nil
+  fileprivate var _tag: UInt32? = nil
+  fileprivate var _mtu: UInt32? = nil
+}
+
+package nonisolated struct WireGuestDisk: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  package var slot: String = String()
+
+  package var volume: String = String()
+
+  package var serial: String {
+    get {_serial ?? String()}
+    set {_serial = newValue}
+  }
+  /// Returns true if `serial` has been explicitly set.
+  package var hasSerial: Bool {self._serial != nil}
+  /// Clears the value of `serial`. Subsequent reads from it will return its default value.
+  package mutating func clearSerial() {self._serial = nil}
+
+  package var size: UInt64 {
+    get {_size ?? 0}
+    set {_size = newValue}
+  }
+  /// Returns true if `size` has been explicitly set.
+  package var hasSize: Bool {self._size != nil}
+  /// Clears the value of `size`. Subsequent reads from it will return its default value.
+  package mutating func clearSize() {self._size = nil}
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+
+  fileprivate var _serial: String? = nil
+  fileprivate var _size: UInt64? = nil
+}
+
+package nonisolated struct WireNeighbour: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  package var vmid: UInt32 = 0
+
+  package var name: String = String()
+
+  package var host: String = String()
+
+  package var addresses: [String] = []
+
+  package var serials: [String] = []
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+}
+
+package nonisolated struct WireVNet: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  package var name: String = String()
+
+  package var zone: String = String()
+
+  package var tag: UInt32 {
+    get {_tag ?? 0}
+    set {_tag = newValue}
+  }
+  /// Returns true if `tag` has been explicitly set.
+  package var hasTag: Bool {self._tag != nil}
+  /// Clears the value of `tag`. Subsequent reads from it will return its default value.
+  package mutating func clearTag() {self._tag = nil}
+
+  package var here: Bool = false
+
+  package var pending: Bool = false
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+
+  fileprivate var _tag: UInt32? = nil
+}
+
+package nonisolated struct WireOrphanList: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  package var orphans: [WireOrphan] = []
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+}
+
+package nonisolated struct WireOrphan: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  package var volume: String = String()
+
+  package var vmid: UInt32 = 0
+
+  package var size: UInt64 {
+    get {_size ?? 0}
+    set {_size = newValue}
+  }
+  /// Returns true if `size` has been explicitly set.
+  package var hasSize: Bool {self._size != nil}
+  /// Clears the value of `size`. Subsequent reads from it will return its default value.
+  package mutating func clearSize() {self._size = nil}
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+
+  fileprivate var _size: UInt64? = nil
 }
 
 package nonisolated struct WireLinkFact: @unchecked Sendable {
@@ -2809,7 +3137,7 @@ nonisolated extension WireProgress: SwiftProtobuf.Message, SwiftProtobuf._Messag
 
 nonisolated extension WireTask: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".Task"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}id\0\u{1}node\0\u{1}epoch\0\u{3}deadline_ms\0\u{1}host\0\u{1}disks\0\u{1}links\0\u{1}reach\0\u{1}clock\0\u{1}kernel\0\u{1}wipe\0\u{1}blankness\0\u{3}virtual_disks\0\u{1}arm\0\u{1}paths\0\u{1}listen\0\u{1}handshakes\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}id\0\u{1}node\0\u{1}epoch\0\u{3}deadline_ms\0\u{1}host\0\u{1}disks\0\u{1}links\0\u{1}reach\0\u{1}clock\0\u{1}kernel\0\u{1}wipe\0\u{1}blankness\0\u{3}virtual_disks\0\u{1}arm\0\u{1}paths\0\u{1}listen\0\u{1}handshakes\0\u{3}hypervisor_files\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -2990,6 +3318,19 @@ nonisolated extension WireTask: SwiftProtobuf.Message, SwiftProtobuf._MessageImp
           self.order = .handshakes(v)
         }
       }()
+      case 18: try {
+        var v: WireProbeHypervisorFiles?
+        var hadOneofValue = false
+        if let current = self.order {
+          hadOneofValue = true
+          if case .hypervisorFiles(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.order = .hypervisorFiles(v)
+        }
+      }()
       default: break
       }
     }
@@ -3064,6 +3405,10 @@ nonisolated extension WireTask: SwiftProtobuf.Message, SwiftProtobuf._MessageImp
     case .handshakes?: try {
       guard case .handshakes(let v)? = self.order else { preconditionFailure() }
       try visitor.visitSingularMessageField(value: v, fieldNumber: 17)
+    }()
+    case .hypervisorFiles?: try {
+      guard case .hypervisorFiles(let v)? = self.order else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 18)
     }()
     case nil: break
     }
@@ -3182,6 +3527,51 @@ nonisolated extension WireProbeVirtualDisks: SwiftProtobuf.Message, SwiftProtobu
 
   package static func ==(lhs: WireProbeVirtualDisks, rhs: WireProbeVirtualDisks) -> Bool {
     if lhs.serials != rhs.serials {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension WireProbeHypervisorFiles: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".ProbeHypervisorFiles"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}names\0\u{1}numbers\0\u{1}serials\0\u{1}addresses\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeRepeatedStringField(value: &self.names) }()
+      case 2: try { try decoder.decodeRepeatedUInt32Field(value: &self.numbers) }()
+      case 3: try { try decoder.decodeRepeatedStringField(value: &self.serials) }()
+      case 4: try { try decoder.decodeRepeatedStringField(value: &self.addresses) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.names.isEmpty {
+      try visitor.visitRepeatedStringField(value: self.names, fieldNumber: 1)
+    }
+    if !self.numbers.isEmpty {
+      try visitor.visitPackedUInt32Field(value: self.numbers, fieldNumber: 2)
+    }
+    if !self.serials.isEmpty {
+      try visitor.visitRepeatedStringField(value: self.serials, fieldNumber: 3)
+    }
+    if !self.addresses.isEmpty {
+      try visitor.visitRepeatedStringField(value: self.addresses, fieldNumber: 4)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: WireProbeHypervisorFiles, rhs: WireProbeHypervisorFiles) -> Bool {
+    if lhs.names != rhs.names {return false}
+    if lhs.numbers != rhs.numbers {return false}
+    if lhs.serials != rhs.serials {return false}
+    if lhs.addresses != rhs.addresses {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -3895,7 +4285,7 @@ nonisolated extension WireFacts: SwiftProtobuf.Message, SwiftProtobuf._MessageIm
 
 nonisolated extension WireFact: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".Fact"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}host\0\u{1}disk\0\u{1}link\0\u{1}route\0\u{1}reach\0\u{1}clock\0\u{1}kernel\0\u{1}unavailable\0\u{1}wiper\0\u{1}blankness\0\u{3}virtual_disk\0\u{1}path\0\u{1}handshake\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}host\0\u{1}disk\0\u{1}link\0\u{1}route\0\u{1}reach\0\u{1}clock\0\u{1}kernel\0\u{1}unavailable\0\u{1}wiper\0\u{1}blankness\0\u{3}virtual_disk\0\u{1}path\0\u{1}handshake\0\u{3}hypervisor_files\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -4067,6 +4457,19 @@ nonisolated extension WireFact: SwiftProtobuf.Message, SwiftProtobuf._MessageImp
           self.body = .handshake(v)
         }
       }()
+      case 14: try {
+        var v: WireHypervisorFact?
+        var hadOneofValue = false
+        if let current = self.body {
+          hadOneofValue = true
+          if case .hypervisorFiles(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.body = .hypervisorFiles(v)
+        }
+      }()
       default: break
       }
     }
@@ -4129,6 +4532,10 @@ nonisolated extension WireFact: SwiftProtobuf.Message, SwiftProtobuf._MessageImp
     case .handshake?: try {
       guard case .handshake(let v)? = self.body else { preconditionFailure() }
       try visitor.visitSingularMessageField(value: v, fieldNumber: 13)
+    }()
+    case .hypervisorFiles?: try {
+      guard case .hypervisorFiles(let v)? = self.body else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 14)
     }()
     case nil: break
     }
@@ -4747,6 +5154,480 @@ nonisolated extension WireVirtualDiskFact: SwiftProtobuf.Message, SwiftProtobuf.
     if lhs.signatures != rhs.signatures {return false}
     if lhs.blank != rhs.blank {return false}
     if lhs._unread != rhs._unread {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension WireHypervisorFact: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".HypervisorFact"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}host\0\u{1}cores\0\u{1}memory\0\u{3}cores_in_use\0\u{1}guests\0\u{1}neighbours\0\u{1}unread\0\u{1}stores\0\u{1}vnets\0\u{1}orphans\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularStringField(value: &self.host) }()
+      case 2: try { try decoder.decodeSingularUInt32Field(value: &self.cores) }()
+      case 3: try { try decoder.decodeSingularMessageField(value: &self._memory) }()
+      case 4: try { try decoder.decodeSingularUInt32Field(value: &self.coresInUse) }()
+      case 5: try { try decoder.decodeRepeatedMessageField(value: &self.guests) }()
+      case 6: try { try decoder.decodeRepeatedMessageField(value: &self.neighbours) }()
+      case 7: try { try decoder.decodeRepeatedStringField(value: &self.unread) }()
+      case 8: try { try decoder.decodeMapField(fieldType: SwiftProtobuf._ProtobufMessageMap<SwiftProtobuf.ProtobufString,WireShare>.self, value: &self.stores) }()
+      case 9: try { try decoder.decodeRepeatedMessageField(value: &self.vnets) }()
+      case 10: try { try decoder.decodeSingularMessageField(value: &self._orphans) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
+    if !self.host.isEmpty {
+      try visitor.visitSingularStringField(value: self.host, fieldNumber: 1)
+    }
+    if self.cores != 0 {
+      try visitor.visitSingularUInt32Field(value: self.cores, fieldNumber: 2)
+    }
+    try { if let v = self._memory {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 3)
+    } }()
+    if self.coresInUse != 0 {
+      try visitor.visitSingularUInt32Field(value: self.coresInUse, fieldNumber: 4)
+    }
+    if !self.guests.isEmpty {
+      try visitor.visitRepeatedMessageField(value: self.guests, fieldNumber: 5)
+    }
+    if !self.neighbours.isEmpty {
+      try visitor.visitRepeatedMessageField(value: self.neighbours, fieldNumber: 6)
+    }
+    if !self.unread.isEmpty {
+      try visitor.visitRepeatedStringField(value: self.unread, fieldNumber: 7)
+    }
+    if !self.stores.isEmpty {
+      try visitor.visitMapField(fieldType: SwiftProtobuf._ProtobufMessageMap<SwiftProtobuf.ProtobufString,WireShare>.self, value: self.stores, fieldNumber: 8)
+    }
+    if !self.vnets.isEmpty {
+      try visitor.visitRepeatedMessageField(value: self.vnets, fieldNumber: 9)
+    }
+    try { if let v = self._orphans {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 10)
+    } }()
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: WireHypervisorFact, rhs: WireHypervisorFact) -> Bool {
+    if lhs.host != rhs.host {return false}
+    if lhs.cores != rhs.cores {return false}
+    if lhs._memory != rhs._memory {return false}
+    if lhs.coresInUse != rhs.coresInUse {return false}
+    if lhs.guests != rhs.guests {return false}
+    if lhs.neighbours != rhs.neighbours {return false}
+    if lhs.unread != rhs.unread {return false}
+    if lhs.stores != rhs.stores {return false}
+    if lhs.vnets != rhs.vnets {return false}
+    if lhs._orphans != rhs._orphans {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension WireShare: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".Share"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}used\0\u{1}total\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularUInt64Field(value: &self.used) }()
+      case 2: try { try decoder.decodeSingularUInt64Field(value: &self.total) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if self.used != 0 {
+      try visitor.visitSingularUInt64Field(value: self.used, fieldNumber: 1)
+    }
+    if self.total != 0 {
+      try visitor.visitSingularUInt64Field(value: self.total, fieldNumber: 2)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: WireShare, rhs: WireShare) -> Bool {
+    if lhs.used != rhs.used {return false}
+    if lhs.total != rhs.total {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension WireGuest: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".Guest"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}vmid\0\u{1}name\0\u{1}running\0\u{1}cores\0\u{1}memory\0\u{1}cpu\0\u{1}cards\0\u{1}disks\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularUInt32Field(value: &self.vmid) }()
+      case 2: try { try decoder.decodeSingularStringField(value: &self.name) }()
+      case 3: try { try decoder.decodeSingularBoolField(value: &self.running) }()
+      case 4: try { try decoder.decodeSingularUInt32Field(value: &self._cores) }()
+      case 5: try { try decoder.decodeSingularUInt64Field(value: &self._memory) }()
+      case 6: try { try decoder.decodeSingularStringField(value: &self._cpu) }()
+      case 7: try { try decoder.decodeRepeatedMessageField(value: &self.cards) }()
+      case 8: try { try decoder.decodeRepeatedMessageField(value: &self.disks) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
+    if self.vmid != 0 {
+      try visitor.visitSingularUInt32Field(value: self.vmid, fieldNumber: 1)
+    }
+    if !self.name.isEmpty {
+      try visitor.visitSingularStringField(value: self.name, fieldNumber: 2)
+    }
+    if self.running != false {
+      try visitor.visitSingularBoolField(value: self.running, fieldNumber: 3)
+    }
+    try { if let v = self._cores {
+      try visitor.visitSingularUInt32Field(value: v, fieldNumber: 4)
+    } }()
+    try { if let v = self._memory {
+      try visitor.visitSingularUInt64Field(value: v, fieldNumber: 5)
+    } }()
+    try { if let v = self._cpu {
+      try visitor.visitSingularStringField(value: v, fieldNumber: 6)
+    } }()
+    if !self.cards.isEmpty {
+      try visitor.visitRepeatedMessageField(value: self.cards, fieldNumber: 7)
+    }
+    if !self.disks.isEmpty {
+      try visitor.visitRepeatedMessageField(value: self.disks, fieldNumber: 8)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: WireGuest, rhs: WireGuest) -> Bool {
+    if lhs.vmid != rhs.vmid {return false}
+    if lhs.name != rhs.name {return false}
+    if lhs.running != rhs.running {return false}
+    if lhs._cores != rhs._cores {return false}
+    if lhs._memory != rhs._memory {return false}
+    if lhs._cpu != rhs._cpu {return false}
+    if lhs.cards != rhs.cards {return false}
+    if lhs.disks != rhs.disks {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension WireGuestCard: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".GuestCard"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}slot\0\u{1}model\0\u{1}mac\0\u{1}bridge\0\u{1}tag\0\u{1}mtu\0\u{1}down\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularStringField(value: &self.slot) }()
+      case 2: try { try decoder.decodeSingularStringField(value: &self.model) }()
+      case 3: try { try decoder.decodeSingularStringField(value: &self._mac) }()
+      case 4: try { try decoder.decodeSingularStringField(value: &self._bridge) }()
+      case 5: try { try decoder.decodeSingularUInt32Field(value: &self._tag) }()
+      case 6: try { try decoder.decodeSingularUInt32Field(value: &self._mtu) }()
+      case 7: try { try decoder.decodeSingularBoolField(value: &self.down) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
+    if !self.slot.isEmpty {
+      try visitor.visitSingularStringField(value: self.slot, fieldNumber: 1)
+    }
+    if !self.model.isEmpty {
+      try visitor.visitSingularStringField(value: self.model, fieldNumber: 2)
+    }
+    try { if let v = self._mac {
+      try visitor.visitSingularStringField(value: v, fieldNumber: 3)
+    } }()
+    try { if let v = self._bridge {
+      try visitor.visitSingularStringField(value: v, fieldNumber: 4)
+    } }()
+    try { if let v = self._tag {
+      try visitor.visitSingularUInt32Field(value: v, fieldNumber: 5)
+    } }()
+    try { if let v = self._mtu {
+      try visitor.visitSingularUInt32Field(value: v, fieldNumber: 6)
+    } }()
+    if self.down != false {
+      try visitor.visitSingularBoolField(value: self.down, fieldNumber: 7)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: WireGuestCard, rhs: WireGuestCard) -> Bool {
+    if lhs.slot != rhs.slot {return false}
+    if lhs.model != rhs.model {return false}
+    if lhs._mac != rhs._mac {return false}
+    if lhs._bridge != rhs._bridge {return false}
+    if lhs._tag != rhs._tag {return false}
+    if lhs._mtu != rhs._mtu {return false}
+    if lhs.down != rhs.down {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension WireGuestDisk: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".GuestDisk"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}slot\0\u{1}volume\0\u{1}serial\0\u{1}size\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularStringField(value: &self.slot) }()
+      case 2: try { try decoder.decodeSingularStringField(value: &self.volume) }()
+      case 3: try { try decoder.decodeSingularStringField(value: &self._serial) }()
+      case 4: try { try decoder.decodeSingularUInt64Field(value: &self._size) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
+    if !self.slot.isEmpty {
+      try visitor.visitSingularStringField(value: self.slot, fieldNumber: 1)
+    }
+    if !self.volume.isEmpty {
+      try visitor.visitSingularStringField(value: self.volume, fieldNumber: 2)
+    }
+    try { if let v = self._serial {
+      try visitor.visitSingularStringField(value: v, fieldNumber: 3)
+    } }()
+    try { if let v = self._size {
+      try visitor.visitSingularUInt64Field(value: v, fieldNumber: 4)
+    } }()
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: WireGuestDisk, rhs: WireGuestDisk) -> Bool {
+    if lhs.slot != rhs.slot {return false}
+    if lhs.volume != rhs.volume {return false}
+    if lhs._serial != rhs._serial {return false}
+    if lhs._size != rhs._size {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension WireNeighbour: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".Neighbour"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}vmid\0\u{1}name\0\u{1}host\0\u{1}addresses\0\u{1}serials\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularUInt32Field(value: &self.vmid) }()
+      case 2: try { try decoder.decodeSingularStringField(value: &self.name) }()
+      case 3: try { try decoder.decodeSingularStringField(value: &self.host) }()
+      case 4: try { try decoder.decodeRepeatedStringField(value: &self.addresses) }()
+      case 5: try { try decoder.decodeRepeatedStringField(value: &self.serials) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if self.vmid != 0 {
+      try visitor.visitSingularUInt32Field(value: self.vmid, fieldNumber: 1)
+    }
+    if !self.name.isEmpty {
+      try visitor.visitSingularStringField(value: self.name, fieldNumber: 2)
+    }
+    if !self.host.isEmpty {
+      try visitor.visitSingularStringField(value: self.host, fieldNumber: 3)
+    }
+    if !self.addresses.isEmpty {
+      try visitor.visitRepeatedStringField(value: self.addresses, fieldNumber: 4)
+    }
+    if !self.serials.isEmpty {
+      try visitor.visitRepeatedStringField(value: self.serials, fieldNumber: 5)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: WireNeighbour, rhs: WireNeighbour) -> Bool {
+    if lhs.vmid != rhs.vmid {return false}
+    if lhs.name != rhs.name {return false}
+    if lhs.host != rhs.host {return false}
+    if lhs.addresses != rhs.addresses {return false}
+    if lhs.serials != rhs.serials {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension WireVNet: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".VNet"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}name\0\u{1}zone\0\u{1}tag\0\u{1}here\0\u{1}pending\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularStringField(value: &self.name) }()
+      case 2: try { try decoder.decodeSingularStringField(value: &self.zone) }()
+      case 3: try { try decoder.decodeSingularUInt32Field(value: &self._tag) }()
+      case 4: try { try decoder.decodeSingularBoolField(value: &self.here) }()
+      case 5: try { try decoder.decodeSingularBoolField(value: &self.pending) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
+    if !self.name.isEmpty {
+      try visitor.visitSingularStringField(value: self.name, fieldNumber: 1)
+    }
+    if !self.zone.isEmpty {
+      try visitor.visitSingularStringField(value: self.zone, fieldNumber: 2)
+    }
+    try { if let v = self._tag {
+      try visitor.visitSingularUInt32Field(value: v, fieldNumber: 3)
+    } }()
+    if self.here != false {
+      try visitor.visitSingularBoolField(value: self.here, fieldNumber: 4)
+    }
+    if self.pending != false {
+      try visitor.visitSingularBoolField(value: self.pending, fieldNumber: 5)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: WireVNet, rhs: WireVNet) -> Bool {
+    if lhs.name != rhs.name {return false}
+    if lhs.zone != rhs.zone {return false}
+    if lhs._tag != rhs._tag {return false}
+    if lhs.here != rhs.here {return false}
+    if lhs.pending != rhs.pending {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension WireOrphanList: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".OrphanList"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}orphans\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeRepeatedMessageField(value: &self.orphans) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.orphans.isEmpty {
+      try visitor.visitRepeatedMessageField(value: self.orphans, fieldNumber: 1)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: WireOrphanList, rhs: WireOrphanList) -> Bool {
+    if lhs.orphans != rhs.orphans {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension WireOrphan: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".Orphan"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}volume\0\u{1}vmid\0\u{1}size\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularStringField(value: &self.volume) }()
+      case 2: try { try decoder.decodeSingularUInt32Field(value: &self.vmid) }()
+      case 3: try { try decoder.decodeSingularUInt64Field(value: &self._size) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
+    if !self.volume.isEmpty {
+      try visitor.visitSingularStringField(value: self.volume, fieldNumber: 1)
+    }
+    if self.vmid != 0 {
+      try visitor.visitSingularUInt32Field(value: self.vmid, fieldNumber: 2)
+    }
+    try { if let v = self._size {
+      try visitor.visitSingularUInt64Field(value: v, fieldNumber: 3)
+    } }()
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: WireOrphan, rhs: WireOrphan) -> Bool {
+    if lhs.volume != rhs.volume {return false}
+    if lhs.vmid != rhs.vmid {return false}
+    if lhs._size != rhs._size {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

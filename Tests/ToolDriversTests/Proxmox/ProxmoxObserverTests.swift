@@ -43,18 +43,25 @@ private final class ProxmoxStandIn: HTTPClient {
           {"vmid":111,"node":"pve2","name":"cp-e-1","status":"running","type":"qemu","maxcpu":2},
           {"vmid":500,"node":"pve2","name":"other","status":"running","type":"qemu","maxcpu":2}]}
         """,
-        "/nodes/pve1/qemu/101/config": #"""
+        "/nodes/pve1/qemu/101/config?current=1": #"""
         {"data":{"name":"wrk-e-1","cores":4,"sockets":1,"memory":"4096","cpu":"x86-64-v2-AES","agent":"1","digest":"ab","boot":"order=virtio0",
           "net0":"virtio=BC:24:11:00:00:01,bridge=vmbr0,tag=1500,firewall=1","virtio0":"local-lvm:vm-101-disk-0,iothread=1,size=32G",
           "virtio1":"local-lvm:vm-101-disk-1,discard=on,serial=wrk-e-1-data,size=12G","ide2":"none,media=cdrom"}}
         """#,
-        "/nodes/pve1/qemu/102/config":
+        "/nodes/pve1/qemu/102/config?current=1":
             #"{"data":{"name":"windows","net0":"e1000=BC:24:11:00:00:99,bridge=vmbr0","scsi0":"local:1,size=9G"}}"#,
-        "/nodes/pve1/qemu/103/config": #"{"data":{"name":"thief","scsi1":"ceph:vm-103-disk-1,serial=wrk-e-1-data,size=12G"}}"#,
+        "/nodes/pve1/qemu/103/config?current=1": #"{"data":{"name":"thief","scsi1":"ceph:vm-103-disk-1,serial=wrk-e-1-data,size=12G"}}"#,
         "/nodes/pve1/storage": """
-        {"data":[{"storage":"local-lvm","type":"lvmthin","active":1,"enabled":1,"used":900,"total":1000},
+        {"data":[{"storage":"local-lvm","type":"lvmthin","content":"rootdir,images","active":1,"enabled":1,"used":900,"total":1000},
           {"storage":"ceph","type":"rbd","active":1,"used":1,"total":1000},{"storage":"off","active":0,"used":1,"total":1}]}
         """,
+        "/nodes/pve1/storage/local-lvm/content?content=images": """
+        {"data":[{"volid":"local-lvm:vm-101-disk-0","vmid":101,"size":34359738368,"format":"raw"},
+          {"volid":"local-lvm:vm-101-disk-1","vmid":101,"size":12884901888},{"volid":"local-lvm:vm-101-disk-7","vmid":101,"size":4096},
+          {"volid":"local-lvm:vm-102-disk-9","vmid":102,"size":4096},{"volid":"local-lvm:base-9000-disk-0","vmid":9000,"size":1}]}
+        """,
+        "/access/permissions": #"{"data":{"/vms":{"VM.Audit":1,"VM.Config.Disk":1},"/storage":{"Datastore.Audit":1}}}"#,
+        "/nodes/pve1/qemu/101/snapshot": #"{"data":[{"name":"current","running":1}]}"#,
         "/cluster/sdn/zones":
             #"{"data":[{"zone":"lab","type":"vlan","bridge":"vmbr0","nodes":"pve2,pve3"},{"zone":"all","type":"simple"}]}"#,
         "/cluster/sdn/vnets?pending=1":
@@ -75,6 +82,8 @@ struct ProxmoxObserverTests {
             name: try SmallMesh.need(NodeID("pve-1")), address: try SmallMesh.need(IPAddress("10.20.0.5")),
             api: .init(server: "https://10.20.0.5:8006", node: node, authority: authority, token: reference))
         spec.hypervisors = [host]
+        // It stands on another host of the Proxmox cluster.
+        spec.clusters[0].nodes[0].vmid = 111
         let text = token ?? self.token
         var tools = Toolbox(
             runner: ProcessCommandRunner(), http: server, files: LinuxFileStore(), now: SystemClock.now, searchPath: [], kubeconfig: "",
@@ -111,6 +120,7 @@ struct ProxmoxObserverTests {
                 .init(name: "v1500", zone: "lab", tag: 1500, isHere: false, isPending: false),
                 .init(name: "v9", zone: "all", tag: 9, isHere: true, isPending: true),
             ])
+        #expect(fact.orphans == [.init(volume: "local-lvm:vm-101-disk-7", vmid: 101, size: ByteCount(bytes: 4096))])
         let requests = server.asked.withLock { $0 }
         #expect(requests.allSatisfy { $0.method == .get && $0.headers.contains(HTTPHeader("Authorization", "PVEAPIToken=" + token)) })
         // What changes within a percent is no news.
@@ -121,10 +131,60 @@ struct ProxmoxObserverTests {
         #expect(!evidence(later).says(sameAs: evidence(fact)))
     }
 
+    @Test("a serial with %XX is what the guest sees, and what waits for the next start is not what runs")
+    func running() async throws {
+        let server = ProxmoxStandIn(ProxmoxStandIn.whole)
+        let path = "/nodes/pve1/qemu/101/config"
+        server.answers.withLock {
+            $0[path + "?current=1"] = (
+                200, #"{"data":{"name":"wrk-e-1","memory":"2048","virtio1":"local-lvm:vm-101-disk-1,serial=wrk%2De-1%2Cdata,size=12G"}}"#
+            )
+            $0[path] = (200, #"{"data":{"name":"wrk-e-1","memory":"9999"}}"#)
+        }
+        let guest = try #require(try await look(server).guests.first)
+        #expect(guest.memory == .gibibytes(2) && guest.disks.map(\.serial) == ["wrk-e-1,data"])
+    }
+
+    @Test("a volume that a snapshot may name, one of a machine elsewhere, and one that nobody may list are no orphans")
+    func orphans() async throws {
+        let volume = #"{"volid":"local-lvm:vm-111-disk-0","vmid":111,"size":1}"#
+        func orphans(_ change: (inout [String: (Int, String)]) -> Void) async throws -> [String]? {
+            let server = ProxmoxStandIn(ProxmoxStandIn.whole)
+            server.answers.withLock { change(&$0) }
+            return try await look(server).orphans?.map(\.volume)
+        }
+        #expect(try await orphans { _ in } == ["local-lvm:vm-101-disk-7"])
+        let snapshot = #"{"data":[{"name":"before"},{"name":"current"}]}"#
+        #expect(try await orphans { $0["/nodes/pve1/qemu/101/snapshot"] = (200, snapshot) } == [])
+        #expect(try await orphans { $0["/nodes/pve1/qemu/101/snapshot"] = (403, "{}") } == [])
+        let auditor = #"{"data":{"/vms":{"VM.Audit":1},"/storage":{"Datastore.Audit":1}}}"#
+        #expect(try await orphans { $0["/access/permissions"] = (200, auditor) } == nil, "it would be shown an empty list")
+        #expect(try await orphans { $0["/access/permissions"] = (501, "{}") } == nil)
+        let list = "/nodes/pve1/storage/local-lvm/content?content=images"
+        #expect(try await orphans { $0[list] = (403, "{}") } == nil)
+        #expect(try await orphans { $0[list] = (200, #"{"data":[\#(volume)]}"#) } == [])
+    }
+
+    @Test("numbers that no host has overflow nothing")
+    func absurd() async throws {
+        let server = ProxmoxStandIn(ProxmoxStandIn.whole)
+        server.answers.withLock {
+            $0["/nodes/pve1/qemu/101/config?current=1"] = (
+                200,
+                #"{"data":{"name":"wrk-e-1","cores":9223372036854775807,"sockets":"9223372036854775807","memory":"-5","net0":"virtio,tag=-1"}}"#
+            )
+            $0["/nodes"] = (200, #"{"data":[{"node":"pve1","maxcpu":9223372036854775807,"mem":-1,"maxmem":9223372036854775807}]}"#)
+        }
+        let fact = try await look(server)
+        #expect(fact.guests.first?.memory == nil && fact.guests.first?.cards.first?.tag == nil && fact.memory.percent == 0)
+    }
+
     @Test("without SDN, and with a guest that may not be read, the rest is seen")
     func partly() async throws {
         let server = ProxmoxStandIn(ProxmoxStandIn.whole.filter { !$0.key.contains("sdn") })
-        server.answers.withLock { $0["/nodes/pve1/qemu/102/config"] = (403, #"{"data":null,"message":"Permission check failed"}"#) }
+        server.answers.withLock {
+            $0["/nodes/pve1/qemu/102/config?current=1"] = (403, #"{"data":null,"message":"Permission check failed"}"#)
+        }
         let fact = try await look(server)
         #expect(fact.vnets.isEmpty && fact.guests.count == 2)
         #expect(fact.unread.count == 1 && fact.unread[0].hasPrefix("102 windows: ") && fact.unread[0].contains("PVEAuditor"))
@@ -164,16 +224,18 @@ struct ProxmoxObserverTests {
         #expect(Card(slot: "net1", "model=virtio,macaddr=BC:24:11:00:00:02,mtu=1")?.mac == MACAddress("bc:24:11:00:00:02"))
         #expect(Card(slot: "net0", "")?.model == nil)
         #expect(Card(slot: "net0", "virtio=not-a-mac,tag=x,mtu=-")?.mac == nil)
-        #expect(Disk(slot: "ide2", "none,media=cdrom") == nil && Disk(slot: "ide2", "local:iso/a.iso,media=cdrom") == nil)
-        #expect(Disk(slot: "scsi0", "file=local:1,size=99999999999999999T")?.size == nil)
-        #expect(Disk(slot: "scsi0", "/dev/sdb,serial=s")?.store == nil)
-        #expect(!Disk.isSlot("scsihw") && !Disk.isSlot("virtio") && !Disk.isSlot("virtio123") && Disk.isSlot("sata5"))
+        #expect(ProxmoxDrive(slot: "ide2", "none,media=cdrom") == nil && ProxmoxDrive(slot: "ide2", "local:iso/a.iso,media=cdrom") == nil)
+        #expect(ProxmoxDrive(slot: "scsi0", "file=local:1,size=99999999999999999T")?.size == nil)
+        #expect(ProxmoxDrive(slot: "scsi0", "/dev/sdb,serial=s").map(Disk.init)?.store == nil)
+        #expect(
+            !ProxmoxDrive.isSlot("scsihw") && !ProxmoxDrive.isSlot("virtio") && !ProxmoxDrive.isSlot("virtio123")
+                && ProxmoxDrive.isSlot("sata5"))
         var generator = SplitMix(seed: 7)
         let alphabet = Array("virtio=,:;tagBC24%\u{0}\u{ff}-9.")
         for _ in 0..<2000 {
             let text = String((0..<Int.random(in: 0..<40, using: &generator)).map { _ in alphabet.randomElement(using: &generator) ?? "x" })
             _ = Card(slot: "net0", text)
-            _ = Disk(slot: "scsi0", text)
+            _ = ProxmoxDrive(slot: "scsi0", text).map(Disk.init)
         }
     }
 }

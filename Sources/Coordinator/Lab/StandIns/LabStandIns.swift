@@ -42,7 +42,8 @@ package enum LabStandIns {
         }
     }
 
-    /// What `main` asks before anything else: plays a tool when called by its name, or an API server for `lab stand-in-api ...`, and gives
+    /// What `main` asks before anything else: plays a tool when called by its name, or an API server for `lab stand-in-api ...` and
+    /// `lab stand-in-proxmox ...`, and gives
     /// the exit code; `nil` when the command line is something else.
     package static func runIfAsked(_ commandLine: [String], environment: [String: String], directory: String) async -> Int32? {
         guard let argv0 = commandLine.first else { return nil }
@@ -51,8 +52,15 @@ package enum LabStandIns {
                 print(text, to: stream == .standardOutput ? STDOUT_FILENO : STDERR_FILENO)
             }
         }
-        guard commandLine.count > 2, commandLine[1] == "lab", commandLine[2] == "stand-in-api" else { return nil }
+        guard commandLine.count > 2, commandLine[1] == "lab", ["stand-in-api", "stand-in-proxmox"].contains(commandLine[2]) else {
+            return nil
+        }
         do {
+            if commandLine[2] == "stand-in-proxmox" {
+                let options = try LabOptions(Array(commandLine.dropFirst(3)), known: ["--root", "--identity"])
+                try await LabStandInProxmox.run(root: options.value("--root"), directory: options.value("--identity"))
+                return 0
+            }
             let options = try LabOptions(Array(commandLine.dropFirst(3)), known: ["--world", "--cluster"])
             try await LabStandInAPI.run(cluster: options.value("--cluster"), worldDirectory: options.value("--world"))
             return 0

@@ -12,12 +12,14 @@ struct ProxmoxClient: Sendable {
     private let token: Secret
     private let roots: HTTPTLS.Roots
 
-    private static let deadline = Duration.seconds(15)
+    private let deadline: Duration
     /// A host has some hundred guests at most; their list is about 500 bytes each.
     private static let longestAnswer = 8 << 20
     private static let tokenForm = "USER@REALM!TOKENID=SECRET"
 
-    init(_ api: MeshSpec.Hypervisor.API, of host: NodeID, tools: Toolbox) throws {
+    /// - Parameter deadline: of each request.
+    init(_ api: MeshSpec.Hypervisor.API, of host: NodeID, tools: Toolbox, deadline: Duration = .seconds(15)) throws {
+        self.deadline = deadline
         let text = try tools.secret(api.token, key: "api.token of \(host)")
         let halves = text.split(separator: "=", maxSplits: 1).map(String.init)
         guard halves.count == 2, halves[0].contains("@"), halves[0].contains("!"), !halves[1].isEmpty,
@@ -42,7 +44,7 @@ struct ProxmoxClient: Sendable {
             HTTPRequest(
                 .get, server + "/api2/json" + path,
                 headers: [HTTPHeader("Authorization", "PVEAPIToken=" + token.revealed()), HTTPHeader("Accept", "application/json")],
-                deadline: Self.deadline, responseLimit: Self.longestAnswer, tls: HTTPTLS(roots: roots, identity: nil)))
+                deadline: deadline, responseLimit: Self.longestAnswer, tls: HTTPTLS(roots: roots, identity: nil)))
         let json = JSON.decode(response.body)
         switch response.status {
         case 200:

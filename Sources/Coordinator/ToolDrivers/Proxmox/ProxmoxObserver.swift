@@ -22,15 +22,24 @@ struct ProxmoxObserver: Sendable {
         }
         let machines = try await client.get("/cluster/resources?type=vm").list.compactMap(Machine.init)
         var fact = HypervisorFact(
-            host: node, version: try await version["version"]?.string ?? "", cores: own["maxcpu"]?.count ?? 0,
+            host: node, version: try await version["version"]?.string ?? "", cores: min(own["maxcpu"]?.count ?? 0, 1 << 20),
             memory: .init(used: own["mem"]?.size ?? ByteCount(bytes: 0), total: own["maxmem"]?.size ?? ByteCount(bytes: 0)))
         let here = machines.filter { $0.host == node }
-        fact.coresInUse = here.filter(\.isRunning).reduce(0) { $0 + $1.cores }
-        let plan = Planned(spec)
-        fact.neighbours = machines.filter { $0.host != node && plan.concerns($0) }
+        fact.coresInUse = here.filter(\.isRunning).reduce(0) { min($0 + $1.cores, 1 << 30) }
+        let plan = GuestSelector(spec.members.map(\.node))
+        fact.neighbours = machines.filter { $0.host != node && plan.concerns(vmid: $0.vmid, name: $0.name) }
             .map { .init(vmid: $0.vmid, name: $0.name, host: $0.host) }
-        (fact.guests, fact.unread) = try await guests(here.filter { !$0.isTemplate && $0.isVirtual }, path, plan)
-        fact.stores = try await stores(path, Set(fact.guests.flatMap { $0.disks.compactMap(\.store) }))
+        let described: [Described]
+        (described, fact.unread) = try await guests(here.filter { !$0.isTemplate && $0.isVirtual }, path, plan)
+        fact.guests = described.map(\.guest)
+        let storages = try await client.get(path + "/storage").list.filter { $0["active"]?.count == 1 }
+        fact.stores = stores(storages, Set(fact.guests.flatMap { $0.disks.compactMap(\.store) }))
+        let search = VolumeSearch(client: client, path: path)
+        let numbers = Set(plan.numbers + fact.guests.filter { plan.names.contains($0.name) }.map(\.vmid))
+        fact.orphans = try await search.orphans(
+            among: try await search.volumes(of: numbers, in: storages),
+            homes: Dictionary(machines.map { ($0.vmid, $0.host == node) }, uniquingKeysWith: { first, _ in first }),
+            settings: Dictionary(described.map { ($0.guest.vmid, $0.settings) }, uniquingKeysWith: { first, _ in first }))
         fact.vnets = try await vnets(node)
         return fact
     }
@@ -52,92 +61,60 @@ struct ProxmoxObserver: Sendable {
             self.vmid = vmid
             self.host = host
             name = item["name"]?.string?.shown ?? ""
-            cores = item["maxcpu"]?.count ?? 0
+            cores = min(item["maxcpu"]?.count ?? 0, 1 << 20)
             isRunning = item["status"]?.string == "running"
             isTemplate = item["template"]?.count == 1
             isVirtual = item["type"]?.string == "qemu"
         }
     }
 
-    /// By what a guest is recognised as one that concerns the plan.
-    private struct Planned: Sendable {
-        var names: Set<String>
-        var numbers: Set<Int>
-        var serials: Set<String>
-        var addresses: Set<MACAddress>
-
-        init(_ spec: MeshSpec) {
-            let nodes = spec.members.map(\.node)
-            names = Set(nodes.map(\.name.text))
-            numbers = Set(nodes.compactMap(\.vmid))
-            serials = Set(nodes.flatMap { $0.disks.compactMap(\.serial) })
-            addresses = Set(nodes.flatMap { $0.interfaces.compactMap(\.mac) })
-        }
-
-        func concerns(_ machine: Machine) -> Bool { names.contains(machine.name) || numbers.contains(machine.vmid) }
-
-        func concerns(_ guest: HypervisorFact.Guest) -> Bool {
-            names.contains(guest.name) || numbers.contains(guest.vmid) || guest.disks.contains { $0.serial.map(serials.contains) ?? false }
-                || guest.cards.contains { $0.mac.map(addresses.contains) ?? false }
-        }
+    /// What one configuration says.
+    private struct Described: Sendable {
+        var guest: HypervisorFact.Guest
+        var settings: [String: String]
     }
 
-    /// Every configuration of the host is read: a network card or a disk of the plan's may be in any of them.
+    /// Every configuration of the host is read: a network card or a disk of the plan's may be in any of them. Of each that which runs
+    /// (`current=1`): without it Proxmox tells how the machine will be after its next start.
     private func guests(
-        _ machines: [Machine], _ path: String, _ plan: Planned
-    ) async throws -> (guests: [HypervisorFact.Guest], unread: [String]) {
-        var guests: [HypervisorFact.Guest] = []
+        _ machines: [Machine], _ path: String, _ plan: GuestSelector
+    ) async throws -> (guests: [Described], unread: [String]) {
+        var guests: [Described] = []
         var unread: [String] = []
-        try await withThrowingTaskGroup(of: (Machine, HypervisorFact.Guest?, String?).self) { group in
+        try await withThrowingTaskGroup(of: (Described?, String?).self) { group in
             var waiting = machines.sorted { $0.vmid < $1.vmid }[...]
             func ask() {
                 guard let machine = waiting.popFirst() else { return }
                 group.addTask {
                     do {
-                        return (machine, Self.guest(machine, try await client.get("\(path)/qemu/\(machine.vmid)/config")), nil)
+                        let config = try await client.get("\(path)/qemu/\(machine.vmid)/config?current=1")
+                        let settings = config.map.compactMapValues(\.words)
+                        let guest = HypervisorFact.Guest(
+                            vmid: machine.vmid, settings: settings, isRunning: machine.isRunning, otherwiseCalled: machine.name)
+                        return (Described(guest: guest, settings: settings), nil)
                     } catch let error as ProxmoxError {
                         // A guest that goes at this very moment, or that the token may not see, hides no other.
-                        return (machine, nil, "\(machine.vmid) \(machine.name): \(error)")
+                        return (nil, "\(machine.vmid) \(machine.name): \(error)")
                     }
                 }
             }
             for _ in 0..<Self.atOnce { ask() }
-            while let (_, guest, problem) = try await group.next() {
-                if let guest, plan.concerns(guest) { guests.append(guest) }
+            while let (described, problem) = try await group.next() {
+                if let described, plan.concerns(described.guest) { guests.append(described) }
                 if let problem { unread.append(problem) }
                 ask()
             }
         }
-        return (guests.sorted { $0.vmid < $1.vmid }, unread.sorted())
-    }
-
-    private static func guest(_ machine: Machine, _ config: HelmValue) -> HypervisorFact.Guest {
-        var guest = HypervisorFact.Guest(
-            vmid: machine.vmid, name: config["name"]?.string?.shown ?? machine.name, isRunning: machine.isRunning,
-            cores: (config["cores"]?.count ?? 1) * (config["sockets"]?.count ?? 1),
-            // In MiB; a property string since Proxmox 8.1.
-            memory: config["memory"]?.words.flatMap { Int(ProxmoxProperty($0).first ?? ProxmoxProperty($0).options["current"] ?? "") }
-                .flatMap { $0 >= 0 && $0 < 1 << 40 ? ByteCount(bytes: UInt64($0) << 20) : nil },
-            cpu: config["cpu"]?.string.map { ProxmoxProperty($0) }.flatMap { $0.first ?? $0.options["cputype"] }?.shown)
-        for (key, value) in config.stringMap.sorted(by: { $0.key < $1.key }) {
-            if key.hasPrefix("net"), Int(key.dropFirst(3)) != nil, let card = HypervisorFact.Guest.Card(slot: key, value.shown) {
-                guest.cards.append(card)
-            } else if HypervisorFact.Guest.Disk.isSlot(key), let disk = HypervisorFact.Guest.Disk(slot: key, value.shown) {
-                guest.disks.append(disk)
-            }
-        }
-        return guest
+        return (guests.sorted { $0.guest.vmid < $1.guest.vmid }, unread.sorted())
     }
 
     // MARK: storage and networks
 
-    private func stores(_ path: String, _ names: Set<String>) async throws -> [String: HypervisorFact.Share] {
+    private func stores(_ storages: [HelmValue], _ names: Set<String>) -> [String: HypervisorFact.Share] {
         var stores: [String: HypervisorFact.Share] = [:]
-        for item in try await client.get(path + "/storage").list where item["active"]?.count == 1 {
+        for item in storages {
             guard let name = item["storage"]?.string, names.contains(name), let used = item["used"]?.size, let total = item["total"]?.size
-            else {
-                continue
-            }
+            else { continue }
             stores[name] = .init(used: used, total: total)
         }
         return stores
@@ -163,9 +140,10 @@ struct ProxmoxObserver: Sendable {
 }
 
 extension HelmValue {
-    /// A whole number that is not negative; Proxmox writes some as text.
-    fileprivate var count: Int? { integer.flatMap { $0 >= 0 ? $0 : nil } }
-    fileprivate var size: ByteCount? { count.map { ByteCount(bytes: UInt64($0)) } }
+    /// A whole number that is neither negative nor beyond all disks, so that sums of it never overflow; Proxmox writes some as text.
+    var count: Int? { integer.flatMap { (0...1 << 53).contains($0) ? $0 : nil } }
+    /// The same, in bytes.
+    var size: ByteCount? { count.map { ByteCount(bytes: UInt64($0)) } }
     /// A number or a text, as text.
-    fileprivate var words: String? { string ?? integer.map(String.init) }
+    var words: String? { string ?? integer.map(String.init) }
 }
