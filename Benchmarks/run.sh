@@ -4,7 +4,7 @@
 # Builds for release and measures; prints the tables of RESULTS.md. Without names it runs everything but `facts` (which needs
 # openssh-server and pdsh) and `build`.
 #
-#   Benchmarks/run.sh [plan] [tree] [steps] [watch] [intake] [journal] [fleet] [agent] [disks] [sizes] [facts] [build]
+#   Benchmarks/run.sh [plan] [matrix] [tree] [steps] [watch] [intake] [journal] [fleet] [agent] [disks] [sizes] [facts] [build]
 #
 #   BENCH_BIN=DIR        programs that are built already, in place of a build of our own
 #   BENCH_DIR=DIR        where the journal and disk images lie; a directory on a real disk (not tmpfs) with 7 GiB of room
@@ -17,12 +17,12 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 parts=("$@")
-[ ${#parts[@]} -gt 0 ] || parts=(plan tree steps watch intake journal fleet agent disks sizes)
+[ ${#parts[@]} -gt 0 ] || parts=(plan matrix tree steps watch intake journal fleet agent disks sizes)
 for part in "${parts[@]}"; do
     case "$part" in
-    plan | tree | steps | watch | intake | journal | fleet | agent | disks | sizes | facts | build) ;;
+    plan | matrix | tree | steps | watch | intake | journal | fleet | agent | disks | sizes | facts | build) ;;
     *)
-        echo "run.sh: there is no part \"$part\"; known are plan, tree, steps, watch, intake, journal, fleet, agent, disks, sizes, facts, build" >&2
+        echo "run.sh: there is no part \"$part\"; known are plan, matrix, tree, steps, watch, intake, journal, fleet, agent, disks, sizes, facts, build" >&2
         exit 64
         ;;
     esac
@@ -73,6 +73,16 @@ if wants plan; then
     printf '\n### plan\n\n'
     head_of clusters nodes "file kB" steps "read ms" "lint ms" "plan ms" "all ms" range "Yams alone ms" "all / Yams" "peak RSS MB" load
     for clusters in 2 16 64 255; do "$bench" plan "$clusters" 20; done
+fi
+
+if wants matrix; then
+    printf '\n### matrix (the run is simulated, the choice of who tries whom is measured)\n\n'
+    head_of clusters nodes ways "asks per node" "asked per node" "choice ms" range "memory MB" "last way measured s" \
+        "most datagrams to a node in 0.1 s" load
+    "$bench" matrix 2 500
+    "$bench" matrix 10 100
+    "$bench" matrix 100 10
+    "$bench" matrix 250 20
 fi
 
 if wants tree; then

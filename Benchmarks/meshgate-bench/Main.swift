@@ -7,6 +7,7 @@ import Glibc
 struct Bench {
     static let usage = """
         meshgate-bench plan CLUSTERS NODES            read, lint and plan a mesh; peak memory of this process
+        meshgate-bench matrix CLUSTERS NODES          who tries whom: choice, cover, and a simulation of all probers at once
         meshgate-bench tree LINES PEER-MS             lint a tree of about so many lines; what a peer took is only printed
         meshgate-bench tree-write LINES DIRECTORY     that tree, for the peer
         meshgate-bench intake CLUSTERS NODES          evidence through the run's one loop while a run of that size is going
@@ -28,6 +29,7 @@ struct Bench {
         do {
             switch (words.first, words.count) {
             case ("plan", 3): try PlanBench(clusters: number(words[1]), nodes: number(words[2])).run()
+            case ("matrix", 3): try MatrixBench(clusters: number(words[1]), nodes: number(words[2])).run()
             case ("tree", 3): try TreeBench(lines: number(words[1])).run(peer: words[2])
             case ("tree-write", 3): try TreeBench(lines: number(words[1])).write(to: words[2])
             case ("intake", 3): try await IntakeBench(clusters: number(words[1]), nodes: number(words[2])).run()
