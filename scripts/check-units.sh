@@ -12,7 +12,7 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 failed=0
 # In tenths. The coordinator starts tools that need more than the agent may have.
-declare -A most=([meshgate]=20 [meshgate-agent]=15 [meshgate-wiper]=15 [meshgate-prober]=20)
+declare -A most=([meshgate]=20 [meshgate-agent]=15 [meshgate-wiper]=15 [meshgate-prober]=20 [meshgate-tracer]=20)
 for unit in *.service; do
     # The programs and their pages need not be installed here.
     sed -e 's|^ExecStart=[^ ]*|ExecStart=/bin/true|' -e '/^Documentation=/d' "$unit" >"$work/$unit"

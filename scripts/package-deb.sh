@@ -72,7 +72,7 @@ build meshgate 1
 
 install -D -m 0644 packaging/etc/agent.conf "$work/meshgate-agent/etc/meshgate/agent.conf"
 install -D -m 0644 packaging/etc/allowed_signers "$work/meshgate-agent/etc/meshgate/allowed_signers"
-for unit in meshgate-agent meshgate-wiper meshgate-prober; do
+for unit in meshgate-agent meshgate-wiper meshgate-prober meshgate-tracer; do
     install -D -m 0644 "packaging/systemd/$unit.service" "$work/meshgate-agent/lib/systemd/system/$unit.service"
 done
 build meshgate-agent 8

@@ -23,10 +23,10 @@ root=$containers/meshgate-agent
 
 install -d "$work/rootfs/usr/local/etc/containers"
 sed "s|@VERSION@|$version|" packaging/talos-extension/manifest.yaml >"$work/manifest.yaml"
-for service in meshgate-agent meshgate-wiper meshgate-prober; do
+for service in meshgate-agent meshgate-wiper meshgate-prober meshgate-tracer; do
     install -m 0644 "packaging/talos-extension/$service.yaml" "$work/rootfs/usr/local/etc/containers/"
     # Where things are mounted, and the names under which the loader is looked for.
-    install -d "$containers/$service"/{dev,etc/meshgate,proc,run/meshgate-agent,run/meshgate-wiper,run/meshgate-prober,sys,tmp,usr,var/lib}
+    install -d "$containers/$service"/{dev,etc/meshgate,proc,run/meshgate-agent,run/meshgate-wiper,run/meshgate-prober,run/meshgate-tracer,sys,tmp,usr,var/lib}
     install -d "$containers/$service/var/lib/meshgate-${service#meshgate-}"
     ln -s usr/lib "$containers/$service/lib"
     ln -s usr/lib64 "$containers/$service/lib64"

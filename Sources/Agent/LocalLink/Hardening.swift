@@ -17,6 +17,10 @@ package enum Hardening {
         package init(rawValue: UInt64) { self.rawValue = rawValue }
         /// Sending and receiving raw packets and frames.
         package static let netRaw = Capabilities(rawValue: 1 << 13)
+        /// Reading what the kernel and other processes do, by its own counters and by eBPF programs.
+        package static let perfmon = Capabilities(rawValue: 1 << 38)
+        /// Bringing eBPF programs into the kernel.
+        package static let bpf = Capabilities(rawValue: 1 << 39)
     }
 
     /// Gives up every capability but `kept` of this thread and of all that it starts: to be called before there is another thread. Where a

@@ -70,11 +70,7 @@ package final class LocalSocket: Sendable {
 
     /// The next message; `nil` at the end of the stream. Waits at most `patience`, for the whole of it.
     package func receive<Message: Decodable>(_ type: Message.Type, patience: Duration) throws -> Message? {
-        let deadline = ContinuousClock.now + patience
-        guard let header = try bytes(4, deadline, patience, endIsFine: true) else { return nil }
-        let length = header.reduce(0) { $0 << 8 | Int($1) }
-        guard length <= Self.limit else { throw LocalLinkError.frameTooLong(role: role, bytes: length, limit: Self.limit) }
-        guard let body = try bytes(length, deadline, patience, endIsFine: false) else { return nil }
+        guard let body = try receiveBytes(patience: patience) else { return nil }
         do {
             return try JSONDecoder().decode(type, from: Data(body))
         } catch {
@@ -82,9 +78,22 @@ package final class LocalSocket: Sendable {
         }
     }
 
+    /// The next message as it came, for those that are no JSON; `nil` at the end of the stream.
+    package func receiveBytes(patience: Duration) throws -> [UInt8]? {
+        let deadline = ContinuousClock.now + patience
+        guard let header = try bytes(4, deadline, patience, endIsFine: true) else { return nil }
+        let length = header.reduce(0) { $0 << 8 | Int($1) }
+        guard length <= Self.limit else { throw LocalLinkError.frameTooLong(role: role, bytes: length, limit: Self.limit) }
+        return try bytes(length, deadline, patience, endIsFine: false)
+    }
+
     /// All of the message within `patience`, or an error.
     package func send(_ message: some Encodable, patience: Duration = .seconds(10)) throws {
-        let body = Array(try JSONEncoder().encode(message))
+        try send(bytes: Array(try JSONEncoder().encode(message)), patience: patience)
+    }
+
+    /// The same for what is no JSON.
+    package func send(bytes body: [UInt8], patience: Duration = .seconds(10)) throws {
         guard body.count <= Self.limit else { throw LocalLinkError.frameTooLong(role: role, bytes: body.count, limit: Self.limit) }
         let frame = withUnsafeBytes(of: UInt32(body.count).bigEndian, Array.init) + body
         let deadline = ContinuousClock.now + patience

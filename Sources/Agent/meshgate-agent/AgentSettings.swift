@@ -12,6 +12,7 @@ enum SettingKey: String, CaseIterable {
     case wiperSocket = "wiper-socket"
     case wiperState = "wiper-state"
     case proberSocket = "prober-socket"
+    case tracerSocket = "tracer-socket"
     case nodeKey = "node-key"
     case agentUser = "agent-user"
     case wipeRate = "wipe-rate"
@@ -41,9 +42,10 @@ struct AgentSettings: Equatable {
     var wiperSocket = "/run/meshgate-wiper/wiper.sock"
     var wiperState = "/var/lib/meshgate-wiper"
     var proberSocket = "/run/meshgate-prober/prober.sock"
+    var tracerSocket = "/run/meshgate-tracer/tracer.sock"
     /// Where `run` writes the digest of its key and the wiper reads it: a warrant is bound to that key.
     var nodeKey = "/run/meshgate-agent/node-key"
-    /// Whom wiper and prober listen to besides their own users.
+    /// Whom wiper, prober and tracer listen to besides their own users.
     var agentUser: String?
     /// How considerate wipes are towards others on this host.
     var manners = WipeManners()
@@ -76,6 +78,7 @@ struct AgentSettings: Equatable {
         wiperSocket = path(.wiperSocket) ?? wiperSocket
         wiperState = path(.wiperState) ?? wiperState
         proberSocket = path(.proberSocket) ?? proberSocket
+        tracerSocket = path(.tracerSocket) ?? tracerSocket
         nodeKey = path(.nodeKey) ?? nodeKey
         agentUser = take(.agentUser, wanted: "a user's name or number") { $0.isEmpty || $0.utf8.contains(0) ? nil : $0 }
         let priorities = WipeManners.Priority.allCases.map(\.rawValue).joined(separator: ", ")

@@ -22,12 +22,13 @@ struct MeshgateAgent: AsyncParsableCommand {
               meshgate-agent probe kernel --output json
               meshgate-agent wiper serve
               meshgate-agent prober serve
+              meshgate-agent tracer serve
 
             SETTINGS
               A flag wins over MESHGATE_AGENT_... in the environment, and that over
               \(AgentSettings.defaultFile), which has lines of `key = value`.
               Keys: coordinator, node, state, join-token-file, log-level, node-key,
-              wiper-socket, prober-socket, agent-user, and for the wiper also wiper-state,
+              wiper-socket, prober-socket, tracer-socket, agent-user, and for the wiper also wiper-state,
               signers, wipe-rate, wipe-priority, wipes-at-once, largest-wipe.
 
             \(AgentFailure.table)
@@ -36,7 +37,7 @@ struct MeshgateAgent: AsyncParsableCommand {
               meshgate-agent --generate-completion-script bash   (or zsh, fish)
             """,
         version: version,
-        subcommands: [RunCommand.self, JoinCommand.self, WiperCommand.self, ProberCommand.self, ProbeCommand.self])
+        subcommands: [RunCommand.self, JoinCommand.self, WiperCommand.self, ProberCommand.self, TracerCommand.self, ProbeCommand.self])
 
     static func main() async {
         do {

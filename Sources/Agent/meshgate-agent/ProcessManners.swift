@@ -8,7 +8,7 @@ enum ProcessManners {
     /// Private files, no death by a closed pipe, no core dump, no new privileges, and a crash that starts no other program beside our keys
     /// (the Swift runtime's backtracer) unless somebody set SWIFT_BACKTRACE.
     ///
-    /// Wiper and prober give up their capabilities too, all or all but one, and at once: they are a thread's own, and there is only this
+    /// Wiper, prober and tracer give up their capabilities too, all or all but their own, and at once: they are a thread's own, and there is only this
     /// thread yet.
     static func adopt(_ arguments: [String]) throws {
         umask(0o077)
@@ -20,6 +20,7 @@ enum ProcessManners {
             try Hardening.apply()
             if arguments.starts(with: ["wiper", "serve"]), Hardening.effectiveCapabilities() != [] { try Hardening.keepOnly([]) }
             if arguments.starts(with: ["prober", "serve"]) { try Hardening.keepOnly(.netRaw) }
+            if arguments.starts(with: ["tracer", "serve"]) { try Hardening.keepOnly([.bpf, .perfmon]) }
         } catch {
             throw AgentFailure(.internalError, "\(error)")
         }

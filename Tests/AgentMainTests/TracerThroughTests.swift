@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Foundation
+import Testing
+
+@testable import meshgate_agent
+
+/// The tracer as a process of its own, with what it may do and what it tells.
+@Suite(.enabled(if: getuid() == 0, "needs root: the tracer brings programs into the kernel")) struct TracerThroughTests {
+    @Test("the tracer keeps two capabilities, on every thread, and says what it watches") func process() async throws {
+        let scratch = try Scratch()
+        let socket = scratch.path + "/tracer.sock"
+        let tracer = try AgentProgram("tracer", "serve", "--tracer-socket", socket, "--kind", "exec,drop")
+        var status = try await AgentProgram("tracer", "status", "--tracer-socket", socket).ending()
+        let began = ContinuousClock.now
+        while !status.output.contains("watches s"), ContinuousClock.now - began < .seconds(30) {
+            status = try await AgentProgram("tracer", "status", "--tracer-socket", socket).ending()
+        }
+        for thread in try FileManager.default.contentsOfDirectory(atPath: "/proc/\(tracer.pid)/task") {
+            let own = try String(contentsOfFile: "/proc/\(tracer.pid)/task/\(thread)/status", encoding: .utf8)
+            #expect(own.contains("CapEff:\t000000c000000000"), "CAP_PERFMON is 38, CAP_BPF 39")
+            #expect(own.contains("NoNewPrivs:\t1"))
+        }
+        #expect(status.code == 0 && status.output.contains("watches sched_process_exec, kfree_skb"), "\(status)")
+        #expect(status.output.contains("NO AGENT takes what is seen"))
+        tracer.terminate()
+        #expect(await tracer.ending().code == 0)
+        let gone = try await AgentProgram("tracer", "status", "--tracer-socket", socket).ending()
+        #expect(gone.code == 69)
+    }
+
+    @Test("a watch by hand shows a program that starts, as lines of JSON with a summary behind them") func watch() async throws {
+        let mark = UUID().uuidString
+        async let watched = AgentProgram("probe", "trace", "--seconds", "4", "--kind", "exec", "--output", "ndjson").ending()
+        // Started again and again, as nothing says when the watch has begun.
+        let began = ContinuousClock.now
+        while ContinuousClock.now - began < .seconds(3) { _ = try await AgentProgram("--version", mark).ending() }
+        let ending = try await watched
+        #expect(ending.code == 0)
+        let lines = try ending.output.split(separator: "\n").map {
+            try #require(try JSONSerialization.jsonObject(with: Data($0.utf8)) as? [String: Any])
+        }
+        #expect(lines.contains { ($0["arguments"] as? [String])?.contains(mark) == true && $0["kind"] as? String == "process_exec" })
+        #expect(lines.last?["kind"] as? String == "summary")
+    }
+
+    @Test("a kind that there is not is refused with those that there are") func unknownKind() async throws {
+        let ending = try await AgentProgram("probe", "trace", "--kind", "exec,files").ending()
+        #expect(ending.code == 64 && ending.errors.contains("there is no kind \"files\"; known are exec, exit, tcp"), "\(ending)")
+    }
+}

@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Foundation
+import LocalLink
+import Synchronization
+import Telemetry
+import Testing
+
+@testable import HostTrace
+
+/// An intake that remembers.
+final class KeptEvents: TelemetryIntake {
+    private let state = Mutex<(events: [TelemetryEvent], sources: Set<TelemetrySource>, lost: [LossReason: UInt64])>(([], [], [:]))
+    private let came = DispatchSemaphore(value: 0)
+    func offer(_ events: [TelemetryEvent], from source: TelemetrySource) {
+        state.withLock {
+            $0.events += events
+            $0.sources.insert(source)
+        }
+        came.signal()
+    }
+    func lost(_ count: UInt64, _ reason: LossReason, from source: TelemetrySource) {
+        state.withLock { $0.lost[reason, default: 0] += count }
+    }
+    var events: [TelemetryEvent] { state.withLock { $0.events } }
+    var sources: Set<TelemetrySource> { state.withLock { $0.sources } }
+    var lost: [LossReason: UInt64] { state.withLock { $0.lost } }
+    /// Waits until `wanted` of what came is true; false when it does not become so.
+    func wait(until wanted: ([TelemetryEvent]) -> Bool) -> Bool {
+        while !wanted(events) {
+            guard came.wait(timeout: .now() + 10) == .success else { return false }
+        }
+        return true
+    }
+}
+
+@Suite struct RelayQueueTests {
+    private func event(_ number: Int, body: Int = 10) -> TelemetryEvent {
+        TelemetryEvent(
+            time: EventTime(nanoseconds: Int64(number)), kind: .processExec,
+            body: EventBody(.json, Array("{\"x\":\"\(String(repeating: "y", count: body))\"}".utf8)))
+    }
+
+    @Test("events come out in order, and a parcel stays until it is taken") func order() throws {
+        let queue = RelayQueue()
+        queue.put([event(1), event(2)], from: .tracer)
+        let first = try #require(queue.next())
+        #expect(try PackedEvents.events(in: first.events.bytes).map(\.time.nanoseconds) == [1, 2])
+        queue.put([event(3)], from: .tracer)
+        #expect(queue.next()?.number == first.number && queue.next()?.events.count == 2, "what was handed out changes no more")
+        queue.took(first.number + 5)
+        #expect(queue.next()?.number == first.number)
+        queue.took(first.number)
+        #expect(try PackedEvents.events(in: try #require(queue.next()).events.bytes).map(\.time.nanoseconds) == [3])
+        queue.took(2)
+        #expect(queue.next() == nil && queue.waiting == 0)
+    }
+
+    @Test("what finds no room is counted, and sources are kept apart") func overflow() throws {
+        let queue = RelayQueue(limit: 10_000)
+        queue.put((1...100).map { event($0, body: 500) }, from: .tracer)
+        queue.put([event(101)], from: .host)
+        queue.lost(7, .ringFull, from: .tracer)
+        var (kept, lost) = (0, [TelemetrySource: [LossReason: UInt64]]())
+        while let parcel = queue.next() {
+            kept += try PackedEvents.events(in: parcel.events.bytes).count
+            for (reason, count) in parcel.lost { lost[parcel.source, default: [:]][reason, default: 0] += count }
+            queue.took(parcel.number)
+        }
+        #expect((15...25).contains(kept))
+        #expect(lost == [.tracer: [.relayFull: UInt64(100 - kept), .ringFull: 7], .host: [.relayFull: 1]])
+        queue.put([event(102)], from: .tracer)
+        #expect(queue.next()?.events.count == 1, "there is room again")
+    }
+
+    @Test("no parcel is longer than a frame, even of the longest events") func frames() throws {
+        let queue = RelayQueue()
+        queue.put((1...40).map { event($0, body: EventLimits.body - 20) }, from: .tracer)
+        while let parcel = queue.next() {
+            #expect(parcel.events.sizeInBytes <= LocalSocket.limit)
+            queue.took(parcel.number)
+        }
+    }
+}
+
+@Suite(.serialized) struct TracerServerTests {
+    private func serving(_ topics: Set<TraceTopic>, _ body: (TracerClient, String) async throws -> Void) async throws {
+        let path = NSTemporaryDirectory() + "tracer-\(UUID().uuidString.prefix(8)).sock"
+        let server = try TracerServer(
+            .init(socketPath: path, socketGroup: nil, allowedUsers: [geteuid()], topics: topics, version: "test"))
+        async let served: Void = server.run()
+        do {
+            try await body(TracerClient(socketPath: path), path)
+        } catch {
+            server.stop()
+            throw error
+        }
+        server.stop()
+        try await served
+    }
+
+    @Test(
+        "what the tracer sees arrives once, from before the agent came, and after it came again",
+        .enabled(if: Kernel.takesPrograms, Kernel.reason))
+    func through() async throws {
+        try await serving([.exec]) { client, _ in
+            var status = try await client.status()
+            while status.running.isEmpty { status = try await client.status() }
+            #expect(status.running == ["sched_process_exec"] && status.refused.isEmpty && !status.isFollowed)
+            let marks = (0..<3).map { _ in UUID().uuidString }
+            let kept = KeptEvents()
+            func count(_ mark: String) -> Int {
+                kept.events.count { $0.body.map { String(decoding: $0.bytes, as: UTF8.self).contains(mark) } ?? false }
+            }
+            try run("/bin/true", marks[0])
+            for round in 1...2 {
+                let stop = StopSignal()
+                let over = DispatchSemaphore(value: 0)
+                Thread {
+                    // The tracer notices within a round that the one before is gone.
+                    while !stop.isSet { try? client.follow(into: kept, until: stop) }
+                    over.signal()
+                }.start()
+                #expect(kept.wait { _ in count(marks[round - 1]) == 1 })
+                try run("/bin/true", marks[round])
+                #expect(kept.wait { _ in count(marks[round]) == 1 })
+                stop.set()
+                try run("/bin/true")
+                over.wait()
+            }
+            #expect(marks.map(count) == [1, 1, 1])
+            #expect(kept.events.allSatisfy { $0.kind == .processExec || $0.kind == .hostFigures })
+            #expect(kept.events.contains { $0.attributes.binary == "/bin/true" })
+            #expect(kept.lost.isEmpty)
+        }
+    }
+
+    @Test(
+        "a second follower is told that there is one, and a stranger's words end its connection only",
+        .enabled(if: Kernel.takesPrograms, Kernel.reason))
+    func others() async throws {
+        try await serving([.oom]) { client, path in
+            let (stop, over) = (StopSignal(), DispatchSemaphore(value: 0))
+            Thread {
+                try? client.follow(into: KeptEvents(), until: stop)
+                over.signal()
+            }.start()
+            while try await !client.status().isFollowed {}
+            #expect { try client.follow(into: KeptEvents(), until: StopSignal()) } throws: {
+                "\($0)".contains("another process has the events already")
+            }
+            for bytes in [[0x7b], [], Array("{\"follow\":1}".utf8), [UInt8](repeating: 0xff, count: 1000)] as [[UInt8]] {
+                let socket = try LocalSocket.connect(path, to: "tracer")
+                try socket.send(bytes: bytes)
+                #expect(try socket.receiveBytes(patience: .seconds(5)) == nil)
+            }
+            #expect(try await client.status().isFollowed)
+            stop.set()
+        }
+    }
+}
