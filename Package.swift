@@ -87,6 +87,7 @@ let package = Package(
         room(
             "HostTrace", in: "Agent", ["MeshModel", "Telemetry", "MeshSystem", "LocalLink", "CHostTrace", "CBpf"], exclude: ["bpf"],
             plugins: ["BPFObject"]),
+        room("Tetragon", in: "Agent", ["MeshModel", "Telemetry", "MeshSystem"]),
         room("DiskWipe", in: "Agent", ["MeshModel", "AgentCore", "LocalLink", "MeshTrust", "MeshSystem", "CLinux", "CBlkid"]),
         room(
             "AgentLink", in: "Agent",
@@ -94,7 +95,8 @@ let package = Package(
         program(
             "meshgate-agent", in: "Agent",
             [
-                "MeshModel", "HostProbe", "HostTrace", "DiskWipe", "AgentLink", "LocalLink", "MeshTrust", "MeshSystem", arguments, logging,
+                "MeshModel", "Telemetry", "HostProbe", "HostTrace", "Tetragon", "DiskWipe", "AgentLink", "LocalLink", "MeshTrust",
+                "MeshSystem", arguments, logging,
                 lifecycle,
                 signals,
             ]),
@@ -210,7 +212,8 @@ let package = Package(
                 "MeshTesting", "StandInTesting", "ServerTesting",
             ]),
         tests("LabTests", ["Lab", "MeshModel", "MeshSystem", "MeshTrust", "MeshConfig", "Linting", "Planning", "Gating"]),
-        tests("HostTraceTests", ["HostTrace", "CHostTrace", "MeshModel", "Telemetry"]),
+        tests("TetragonTests", ["Tetragon", "Telemetry"], resources: [.copy("Fixtures")]),
+        tests("HostTraceTests", ["HostTrace", "CHostTrace", "LocalLink", "MeshModel", "Telemetry"]),
         tests("HostProbeTests", ["HostProbe", "LocalLink", "MeshModel", "MeshTrust", "MeshSystem", "CLinux"]),
         tests(
             "AgentMainTests",

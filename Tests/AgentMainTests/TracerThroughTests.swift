@@ -31,11 +31,18 @@ import Testing
 
     @Test("a watch by hand shows a program that starts, as lines of JSON with a summary behind them") func watch() async throws {
         let mark = UUID().uuidString
-        async let watched = AgentProgram("probe", "trace", "--seconds", "4", "--kind", "exec", "--output", "ndjson").ending()
-        // Started again and again, as nothing says when the watch has begun.
+        let watch = try AgentProgram("probe", "trace", "--seconds", "60", "--kind", "exec", "--output", "ndjson")
+        let files = "/proc/\(watch.pid)/fd"
+        func runs() -> Bool {
+            ((try? FileManager.default.contentsOfDirectory(atPath: files)) ?? []).contains {
+                (try? FileManager.default.destinationOfSymbolicLink(atPath: files + "/" + $0))?.contains("bpf_link") == true
+            }
+        }
         let began = ContinuousClock.now
-        while ContinuousClock.now - began < .seconds(3) { _ = try await AgentProgram("--version", mark).ending() }
-        let ending = try await watched
+        while !runs(), ContinuousClock.now - began < .seconds(30) { await Task.yield() }
+        _ = try await AgentProgram("--version", mark).ending()
+        watch.terminate()
+        let ending = await watch.ending()
         #expect(ending.code == 0)
         let lines = try ending.output.split(separator: "\n").map {
             try #require(try JSONSerialization.jsonObject(with: Data($0.utf8)) as? [String: Any])

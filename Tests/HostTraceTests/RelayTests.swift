@@ -43,10 +43,10 @@ final class KeptEvents: TelemetryIntake {
 
     @Test("events come out in order, and a parcel stays until it is taken") func order() throws {
         let queue = RelayQueue()
-        queue.put([event(1), event(2)], from: .tracer)
+        queue.offer([event(1), event(2)], from: .tracer)
         let first = try #require(queue.next())
         #expect(try PackedEvents.events(in: first.events.bytes).map(\.time.nanoseconds) == [1, 2])
-        queue.put([event(3)], from: .tracer)
+        queue.offer([event(3)], from: .tracer)
         #expect(queue.next()?.number == first.number && queue.next()?.events.count == 2, "what was handed out changes no more")
         queue.took(first.number + 5)
         #expect(queue.next()?.number == first.number)
@@ -58,8 +58,8 @@ final class KeptEvents: TelemetryIntake {
 
     @Test("what finds no room is counted, and sources are kept apart") func overflow() throws {
         let queue = RelayQueue(limit: 10_000)
-        queue.put((1...100).map { event($0, body: 500) }, from: .tracer)
-        queue.put([event(101)], from: .host)
+        queue.offer((1...100).map { event($0, body: 500) }, from: .tracer)
+        queue.offer([event(101)], from: .host)
         queue.lost(7, .ringFull, from: .tracer)
         var (kept, lost) = (0, [TelemetrySource: [LossReason: UInt64]]())
         while let parcel = queue.next() {
@@ -69,13 +69,13 @@ final class KeptEvents: TelemetryIntake {
         }
         #expect((15...25).contains(kept))
         #expect(lost == [.tracer: [.relayFull: UInt64(100 - kept), .ringFull: 7], .host: [.relayFull: 1]])
-        queue.put([event(102)], from: .tracer)
+        queue.offer([event(102)], from: .tracer)
         #expect(queue.next()?.events.count == 1, "there is room again")
     }
 
     @Test("no parcel is longer than a frame, even of the longest events") func frames() throws {
         let queue = RelayQueue()
-        queue.put((1...40).map { event($0, body: EventLimits.body - 20) }, from: .tracer)
+        queue.offer((1...40).map { event($0, body: EventLimits.body - 20) }, from: .tracer)
         while let parcel = queue.next() {
             #expect(parcel.events.sizeInBytes <= LocalSocket.limit)
             queue.took(parcel.number)

@@ -46,6 +46,16 @@ package final class HostTracer {
     /// What was counted since the programs were loaded.
     package func figures() throws(HostTraceError) -> TraceFigures { try TraceFigures(loader, cpus: cpus) }
 
+    /// When this boot began, in nanoseconds since 1970.
+    package static func bootTime() -> Int64 { wallOffset() }
+
+    /// Wall time in nanoseconds since 1970.
+    static func wallNow() -> Int64 {
+        var wall = timespec()
+        clock_gettime(CLOCK_REALTIME, &wall)
+        return Int64(wall.tv_sec) * 1_000_000_000 + Int64(wall.tv_nsec)
+    }
+
     /// What to add to the boot clock for wall time, in nanoseconds; looked up at each round, as the wall clock is set and slewed.
     static func wallOffset() -> Int64 {
         var wall = timespec()

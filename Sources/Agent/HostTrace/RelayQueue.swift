@@ -5,7 +5,7 @@ package import Telemetry
 
 /// Events on their way from the tracer to the agent's network process: bounded, in order, and each kept until the other side has taken it.
 /// What finds no room is counted and told with what comes next.
-package final class RelayQueue: Sendable {
+package final class RelayQueue: TelemetryIntake {
     /// Some events of one source, packed, and what was lost besides.
     package struct Parcel: Sendable {
         package let number: UInt64
@@ -45,9 +45,13 @@ package final class RelayQueue: Sendable {
 
     /// Bytes of events that wait.
     package var waiting: Int { state.withLock { $0.bytes } }
+    /// Whether half of the room is free: for sources that can wait.
+    package var hasRoom: Bool { waiting < limit / 2 }
+    /// Whether all that was offered was taken.
+    package var isEmpty: Bool { state.withLock { $0.parcels.isEmpty } }
 
     /// Takes events; those that find no room are counted as lost.
-    package func put(_ events: [TelemetryEvent], from source: TelemetrySource) {
+    package func offer(_ events: [TelemetryEvent], from source: TelemetrySource) {
         state.withLock { state in
             for event in events {
                 let parcel = state.open(for: source)

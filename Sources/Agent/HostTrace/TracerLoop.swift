@@ -118,7 +118,7 @@ package final class TracerLoop: Sendable {
 
     private func put(_ events: [TelemetryEvent], _ source: TelemetrySource) {
         guard !events.isEmpty else { return }
-        queue.put(events, from: source)
+        queue.offer(events, from: source)
         seen.withLock { $0.events &+= UInt64(events.count) }
     }
 
@@ -141,9 +141,5 @@ package final class TracerLoop: Sendable {
             source)
     }
 
-    private static func now() -> EventTime {
-        var wall = timespec()
-        clock_gettime(CLOCK_REALTIME, &wall)
-        return EventTime(nanoseconds: Int64(wall.tv_sec) * 1_000_000_000 + Int64(wall.tv_nsec))
-    }
+    private static func now() -> EventTime { EventTime(nanoseconds: HostTracer.wallNow()) }
 }

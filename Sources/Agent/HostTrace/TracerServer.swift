@@ -36,7 +36,8 @@ package final class TracerServer: Sendable {
     private static let heartbeat = Duration.seconds(5)
 
     private let server: LocalServer<TracerResponse>
-    private let queue = RelayQueue()
+    /// What waits for the agent; other sources of this process put theirs here, too.
+    package let queue = RelayQueue()
     private let loop: TracerLoop
     private let isFollowed = Mutex(false)
     private let log: Log

@@ -13,6 +13,7 @@ enum SettingKey: String, CaseIterable {
     case wiperState = "wiper-state"
     case proberSocket = "prober-socket"
     case tracerSocket = "tracer-socket"
+    case tetragonLog = "tetragon-log"
     case nodeKey = "node-key"
     case agentUser = "agent-user"
     case wipeRate = "wipe-rate"
@@ -43,6 +44,8 @@ struct AgentSettings: Equatable {
     var wiperState = "/var/lib/meshgate-wiper"
     var proberSocket = "/run/meshgate-prober/prober.sock"
     var tracerSocket = "/run/meshgate-tracer/tracer.sock"
+    /// Where Tetragon writes its events; the usual places unless given.
+    var tetragonLog: String?
     /// Where `run` writes the digest of its key and the wiper reads it: a warrant is bound to that key.
     var nodeKey = "/run/meshgate-agent/node-key"
     /// Whom wiper, prober and tracer listen to besides their own users.
@@ -79,6 +82,7 @@ struct AgentSettings: Equatable {
         wiperState = path(.wiperState) ?? wiperState
         proberSocket = path(.proberSocket) ?? proberSocket
         tracerSocket = path(.tracerSocket) ?? tracerSocket
+        tetragonLog = path(.tetragonLog)
         nodeKey = path(.nodeKey) ?? nodeKey
         agentUser = take(.agentUser, wanted: "a user's name or number") { $0.isEmpty || $0.utf8.contains(0) ? nil : $0 }
         let priorities = WipeManners.Priority.allCases.map(\.rawValue).joined(separator: ", ")

@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package import Telemetry
+
+/// Turns Tetragon's lines into events for the feed, each once, also when a line is read again.
+package struct TetragonReader {
+    /// Lines that say only what Tetragon left out, or that are no events, and how many events are lost with them.
+    package struct Losses: Hashable, Sendable {
+        package var rateLimited: UInt64 = 0
+        package var malformed: UInt64 = 0
+        /// The same line came before; nothing is lost.
+        package var repeated: UInt64 = 0
+        /// From before this boot, as an earlier agent has told already.
+        package var old: UInt64 = 0
+    }
+
+    package private(set) var losses = Losses()
+    private var window: RecentKeys
+    private let since: EventTime
+
+    /// Events from before `since` are left out: the beginning of this boot where nobody knows how far the log was read before.
+    package init(since: EventTime = EventTime(nanoseconds: .min), window: Int = 65_536) {
+        self.since = since
+        self.window = RecentKeys(most: window)
+    }
+
+    /// The event of one line; `nil` when there is none to tell, see `losses`. `now` stands in for a time that cannot be read.
+    package mutating func event(_ line: [UInt8], now: EventTime) -> TelemetryEvent? {
+        if line.allSatisfy({ $0 == 0x20 || $0 == 0x0d }) { return nil }
+        guard let read = TetragonLine(line) else {
+            losses.malformed += 1
+            return nil
+        }
+        if let leftOut = read.leftOut {
+            losses.rateLimited = losses.rateLimited.addingReportingOverflow(leftOut).overflow ? .max : losses.rateLimited + leftOut
+            return nil
+        }
+        let time = read.time ?? now
+        guard time >= since else {
+            losses.old += 1
+            return nil
+        }
+        // What is written again is the same to the byte; two events of one process at one instant are not.
+        var hasher = Hasher()
+        line.withUnsafeBytes { hasher.combine(bytes: $0) }
+        guard window.insert(hasher.finalize()) else {
+            losses.repeated += 1
+            return nil
+        }
+        return TelemetryEvent(time: time, kind: read.kind, attributes: read.attributes, body: EventBody(.json, line))
+    }
+}
+
+/// The last so many keys that came, the oldest forgotten first.
+struct RecentKeys {
+    private let most: Int
+    private var keys: Set<Int> = []
+    private var order: [Int] = []
+    private var oldest = 0
+
+    init(most: Int) { self.most = max(1, most) }
+
+    /// False when the key is among them already.
+    mutating func insert(_ key: Int) -> Bool {
+        guard keys.insert(key).inserted else { return false }
+        if order.count < most {
+            order.append(key)
+        } else {
+            keys.remove(order[oldest])
+            order[oldest] = key
+            oldest = (oldest + 1) % most
+        }
+        return true
+    }
+}

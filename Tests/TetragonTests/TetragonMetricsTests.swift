@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Testing
+
+@testable import Tetragon
+
+@Suite struct TetragonMetricsTests {
+    private let page = """
+        # HELP tetragon_bpf_missed_events_total Number of Tetragon perf events that are failed to be sent from the kernel.
+        # TYPE tetragon_bpf_missed_events_total counter
+        tetragon_bpf_missed_events_total{error="ENOSPC",msg_op="23"} 12
+        tetragon_bpf_missed_events_total{error="EB}\\"USY",msg_op="5"} 3 1700000000000
+        tetragon_build_info{commit="abc",go_version="go1.25",version="v1.7.0"} 1
+        tetragon_notify_overflowed_events_total 1.5e+03
+        tetragon_observer_ringbuf_events_lost_total NaN
+        tetragon_observer_ringbuf_queue_events_lost_total -1
+        tetragon_events_last_exported_timestamp 1.7e+09
+        tetragon_events_total{type="PROCESS_EXEC"} 99
+        go_goroutines 12
+        """
+
+    @Test("samples are added up over their labels, and what is no counter is left out") func read() {
+        let metrics = TetragonMetrics(Array(page.utf8))
+        #expect(metrics.version == "v1.7.0")
+        #expect(
+            metrics.values == [
+                "tetragon_bpf_missed_events_total": 15, "tetragon_notify_overflowed_events_total": 1500,
+                "tetragon_events_last_exported_timestamp": 1_700_000_000,
+            ])
+    }
+
+    @Test("losses are what came on top since the last scrape, and a new Tetragon begins again") func losses() {
+        func page(_ count: UInt64) -> TetragonMetrics { TetragonMetrics(Array("tetragon_notify_overflowed_events_total \(count)\n".utf8)) }
+        var losses = TetragonLosses()
+        #expect([100, 100, 130, 7, 9].map { losses.lost(page($0)) } == [0, 0, 30, 7, 2])
+        #expect(losses.lost(TetragonMetrics([])) == 0 && losses.lost(page(5)) == 5)
+    }
+
+    @Test("any page can be read") func fuzz() {
+        var random = Seeded(state: 3)
+        let pieces = [
+            "tetragon_bpf_missed_events_total", "{", "}", "\"", "\\", " ", "\n", "1e400", "9e18", "-0", "=", "version=\"",
+            "tetragon_build_info", "é", "\0", "0x1p3",
+        ]
+        for _ in 0..<4000 {
+            let text = (0..<Int.random(in: 0..<40, using: &random)).map { _ in pieces.randomElement(using: &random) ?? "" }.joined()
+            _ = TetragonMetrics(Array(text.utf8))
+        }
+        #expect(TetragonMetrics(Array(repeating: UInt8(ascii: "t"), count: 1 << 20)).values.isEmpty)
+    }
+}
