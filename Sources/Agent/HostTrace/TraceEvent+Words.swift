@@ -107,6 +107,11 @@ extension TraceEvent {
 }
 
 extension Duration {
+    /// Whole nanoseconds; 292 years are the most.
+    package var nanoseconds: Int64 {
+        let (product, overflow) = components.seconds.multipliedReportingOverflow(by: 1_000_000_000)
+        return overflow ? (components.seconds < 0 ? .min : .max) : product + components.attoseconds / 1_000_000_000
+    }
     /// Whole microseconds.
     package var microseconds: Int64 { components.seconds * 1_000_000 + components.attoseconds / 1_000_000_000_000 }
 }

@@ -12,7 +12,8 @@ import MeshTrust
 struct ProbeCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "probe", abstract: "Show facts of this host, without a coordinator.",
-        discussion: FactsCommand.examples, subcommands: [FactsCommand.self, TraceCommand.self], defaultSubcommand: FactsCommand.self)
+        discussion: FactsCommand.examples, subcommands: [FactsCommand.self, TraceCommand.self, ProgramsCommand.self],
+        defaultSubcommand: FactsCommand.self)
 }
 
 /// `meshgate-agent probe KIND`: the facts of this host, as the coordinator would get them, once.
@@ -27,6 +28,7 @@ struct FactsCommand: AsyncParsableCommand {
           meshgate-agent probe virtual-disks OSD-E-1 OSD-E-2       (on a Proxmox host)
           meshgate-agent probe guests wrk-e-1 wrk-e-2              (on a Proxmox host)
           meshgate-agent probe trace --seconds 30                  (what happens on this host, live)
+          meshgate-agent probe programs                            (every eBPF program here, and what it costs)
 
         KINDS are host, disks, virtual-disks, guests, links, reach, paths, tls, clock and kernel; `meshgate-agent probe facts --help` has their
         options.
