@@ -47,6 +47,26 @@ struct WiperSocketTests {
         }
     }
 
+    @Test(
+        "what a Proxmox host has written down is answered to the one who asked, and of others' machines nothing; elsewhere it is said why not"
+    )
+    func hypervisorFiles() async throws {
+        let directory = try ProxmoxDirectory()
+        try await serving({ $0.hypervisorRoot = directory.path }) { configuration in
+            let client = WiperClient(socketPath: configuration.socketPath)
+            let facts = try await client.hypervisorFiles(GuestSelector(names: ["wrk-e-1"]))
+            guard case .hypervisorFiles(let host)? = facts.first, facts.count == 1 else { return #expect(Bool(false), "\(facts)") }
+            #expect(host.guests.map(\.vmid) == [101] && host.neighbours.isEmpty)
+        }
+        withExtendedLifetime(directory) {}
+        try await serving({ $0.hypervisorRoot = "/nonexistent" }) { configuration in
+            let error = await #expect(throws: LocalLinkError.self) {
+                try await WiperClient(socketPath: configuration.socketPath).hypervisorFiles(GuestSelector())
+            }
+            #expect("\(error.map(String.init(describing:)) ?? "")".contains("is this a Proxmox host?"))
+        }
+    }
+
     @Test("an order for another node, and one without a warrant, are refused")
     func refusals() async throws {
         try await serving { configuration in
