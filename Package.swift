@@ -195,7 +195,7 @@ let package = Package(
                 .product(name: "GRDB", package: "GRDB.swift"),
             ],
             path: "Tests/JournalSQLiteTests", exclude: ["Golden"], swiftSettings: strict),
-        tests("FeedExportTests", ["MeshModel", "Gating", "Planning", "Running", "FeedExport"]),
+        tests("FeedExportTests", ["MeshModel", "Gating", "Planning", "Running", "FeedExport", "MeshTesting"]),
         tests(
             "OperatorAPITests",
             [

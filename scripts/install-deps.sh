@@ -13,7 +13,7 @@ group() {
     build) echo libcurl4-openssl-dev libssl-dev zlib1g-dev libblkid-dev libbpf-dev libsqlite3-dev pkg-config git ca-certificates \
         libc6-dev libstdc++-12-dev ;;
     # Real tools that tests run against our code: file systems, volumes, namespaces, keys, faults.
-    test) echo btrfs-progs ceph-osd coreutils cryptsetup-bin dosfstools e2fsprogs etcd-server fdisk gdisk gzip hostname iproute2 iputils-ping \
+    test) echo btrfs-progs ceph-osd chromium coreutils cryptsetup-bin dosfstools e2fsprogs etcd-server fdisk gdisk gzip hostname iproute2 iputils-ping \
         libfaketime lvm2 mdadm mount nftables openssh-client openssl procps prometheus python3 python3-venv strace util-linux xfsprogs ;;
     # QEMU, what boots in it, and the tools that play there; kernels come packed with lz4 or zstd, their modules with xz.
     vm) echo busybox-static cpio e2fsprogs gdisk kmod lvm2 lz4 mdadm openssh-client qemu-system-x86 xz-utils zstd ;;

@@ -68,6 +68,9 @@ build() {
 install -D -m 0644 packaging/etc/default.meshgate "$work/meshgate/etc/default/meshgate"
 install -D -m 0644 packaging/systemd/meshgate.service "$work/meshgate/lib/systemd/system/meshgate.service"
 install -D -m 0644 docs/guide/mesh.example.yaml "$work/meshgate/usr/share/doc/meshgate/examples/mesh.example.yaml"
+for file in prometheus/meshgate.rules.yml grafana/meshgate.json; do
+    install -D -m 0644 "packaging/$file" "$work/meshgate/usr/share/doc/meshgate/examples/${file#*/}"
+done
 build meshgate 1
 
 install -D -m 0644 packaging/etc/agent.conf "$work/meshgate-agent/etc/meshgate/agent.conf"

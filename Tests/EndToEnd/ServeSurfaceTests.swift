@@ -82,6 +82,31 @@ struct ServeSurfaceTests {
         #expect(try await stage.get("/nothing").status == 404)
     }
 
+    @Test(
+        "the dashboard comes alive in a browser, wide and narrow, and breaks none of its own rules",
+        .enabled(if: access("/usr/bin/chromium", X_OK) == 0, "package chromium is not installed"), arguments: ["1280,900", "390,844"])
+    func dashboard(size: String) async throws {
+        let stage = try await ServeStage()
+        _ = try await stage.ask("apply", "-f", stage.mesh, "--wait", "no")
+        let base = try await stage.address("listening for metrics")
+        let seen = try await ProcessCommandRunner().run(
+            Invocation(
+                "/usr/bin/chromium",
+                [
+                    "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--user-data-dir=\(stage.place.path)/browser-\(size)",
+                    "--window-size=\(size)", "--enable-logging=stderr", "--timeout=8000", "--dump-dom", "http://\(base)/",
+                ], deadline: .seconds(90)))
+        let page = seen.outputText
+        #expect(seen.succeeded, "\(seen.errorText.suffix(2000))")
+        #expect(page.contains("Live: events appear as they happen."), "\(page.suffix(2000))\(seen.errorText.suffix(2000))")
+        for part in ["summary", "obstacles", "picture", "plan", "disks", "machines", "runs", "events"] {
+            #expect(page.contains("id=\"\(part)\""), "\(part)")
+        }
+        #expect(page.contains("<p id=\"note\" role=\"status\"></p>"))
+        let console = seen.errorText.split(separator: "\n").filter { $0.contains("CONSOLE") }
+        #expect(console.isEmpty, "\(console)")
+    }
+
     @Test("metrics pass promtool", .enabled(if: access("/usr/bin/promtool", X_OK) == 0))
     func metrics() async throws {
         let stage = try await ServeStage()

@@ -28,9 +28,14 @@ struct ReadOnlyTests {
             let metrics = try await send(.get, "/metrics", port: port)
             #expect(metrics.status == 200 && metrics.header("content-type") == "text/plain; version=0.0.4; charset=utf-8")
             #expect(try await send(.get, "/healthz", port: port).text == "ok\n")
-            let page = try await send(.get, "/", port: port)
-            #expect(page.text == "<!doctype html>")
-            #expect(page.header("content-security-policy")?.hasPrefix("default-src 'none'") == true)
+            let page = try await send(.get, "/?state=held", port: port)
+            #expect(page.text == "<!doctype html>held")
+            let policy = try #require(page.header("content-security-policy"))
+            #expect(policy.hasPrefix("default-src 'none'") && policy.contains("script-src 'self'") && !policy.contains("unsafe"))
+            let style = try await send(.get, "/dashboard.css", port: port)
+            #expect(style.text == "body {}" && style.header("content-type") == "text/css; charset=utf-8")
+            let script = try await send(.get, "/dashboard.js", port: port)
+            #expect(script.text == "\"use strict\";" && script.header("content-type") == "text/javascript; charset=utf-8")
         }
     }
 

@@ -155,7 +155,9 @@ struct SurfaceLab {
         let server = OperatorServer(
             configuration, backend: backend,
             sources: OperatorSources(
-                digest: { Digest.zero(for: $0) }, plan: { nil }, events: { try backend.stream($0) }, dashboard: { "<!doctype html>" }),
+                digest: { Digest.zero(for: $0) }, plan: { nil }, events: { try backend.stream($0) },
+                dashboard: Dashboard(
+                    page: { query in "<!doctype html>" + (query("state") ?? "") }, stylesheet: "body {}", script: "\"use strict\";")),
             log: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }, opened: { told.yield($0) })
         let group = ServiceGroup(
             configuration: .init(services: [server], logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }))

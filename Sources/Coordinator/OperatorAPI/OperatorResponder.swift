@@ -82,10 +82,11 @@ struct OperatorResponder: Sendable {
     private func reply(_ route: OperatorRoute, _ asked: Asked) async throws -> Response {
         switch route {
         case .dashboard:
-            guard let page = await sources.dashboard() else { throw SurfaceError(404, "noDashboard", "there is no dashboard here") }
-            var response = Self.text(page, type: "text/html; charset=utf-8")
+            var response = Self.text(try await dashboard.page(asked.query), type: "text/html; charset=utf-8")
             response.headers[.contentSecurityPolicy] = Self.pagePolicy
             return response
+        case .stylesheet: return Self.text(try dashboard.stylesheet, type: "text/css; charset=utf-8")
+        case .script: return Self.text(try dashboard.script, type: "text/javascript; charset=utf-8")
         case .health:
             let (healthy, text) = await backend.health()
             return Self.text(text + "\n", type: "text/plain; charset=utf-8", status: healthy ? 200 : 503)
@@ -118,6 +119,13 @@ struct OperatorResponder: Sendable {
         case .overrides: return try Self.json(await backend.override(try asked.decode(), by: asked.caller))
         case .evidence: return try Self.json(await backend.evidence(about: asked.query("subject")))
         case .events: throw SurfaceError(500, "internal", "events are streamed")
+        }
+    }
+
+    private var dashboard: Dashboard {
+        get throws {
+            guard let dashboard = sources.dashboard else { throw SurfaceError(404, "noDashboard", "there is no dashboard here") }
+            return dashboard
         }
     }
 
@@ -172,9 +180,9 @@ struct OperatorResponder: Sendable {
 
     // MARK: bodies
 
-    /// The page brings its own style and script, asks only us, and is shown in no other page.
+    /// The page takes style and script from us only, and none from within itself; it asks only us, and is shown in no other page.
     private static let pagePolicy =
-        "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; connect-src 'self'; frame-ancestors 'none'"
+        "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 
     private static func body(_ request: Request, limit: Int) async throws -> [UInt8] {
         let announced = request.headers[.contentLength].flatMap { Int($0) } ?? 0

@@ -2,7 +2,8 @@
 
 /// Every route of the admin surface. docs/openapi.yaml describes exactly these; a test compares the two.
 package enum OperatorRoute: String, Hashable, Sendable, CaseIterable {
-    case dashboard, health, metrics, status, plan, apply, stop, explain, nodes, invite, revoke, arming, arm, check, wipes, losses, preview,
+    case dashboard, stylesheet, script, health, metrics, status, plan, apply, stop, explain, nodes, invite, revoke, arming, arm, check,
+        wipes, losses, preview,
         warrants,
         overrides, evidence, events
 
@@ -11,7 +12,9 @@ package enum OperatorRoute: String, Hashable, Sendable, CaseIterable {
     /// Viewers may use what only reads.
     package var method: Method {
         switch self {
-        case .dashboard, .health, .metrics, .status, .plan, .explain, .nodes, .arming, .wipes, .losses, .evidence, .events: .get
+        case .dashboard, .stylesheet, .script, .health, .metrics, .status, .plan, .explain, .nodes, .arming, .wipes, .losses, .evidence,
+            .events:
+            .get
         case .apply, .stop, .invite, .revoke, .arm, .check, .preview, .warrants, .overrides: .post
         }
     }
@@ -19,6 +22,8 @@ package enum OperatorRoute: String, Hashable, Sendable, CaseIterable {
     package var path: String {
         switch self {
         case .dashboard: "/"
+        case .stylesheet: "/dashboard.css"
+        case .script: "/dashboard.js"
         case .health: "/healthz"
         case .metrics: "/metrics"
         case .status, .plan, .apply, .stop, .explain, .nodes, .wipes, .losses, .warrants, .overrides, .evidence, .events: "/v1/" + rawValue

@@ -107,17 +107,30 @@ package struct OperatorSources: Sendable {
     package var plan: @Sendable () async -> Plan?
     /// Opens the event feed for one follower. A `BackendRefusal` is answered as such.
     package var events: @Sendable (EventRequest) async throws -> EventStream
-    /// The page for browsers; absent for none.
-    package var dashboard: @Sendable () async -> String?
+    /// Absent for none.
+    package var dashboard: Dashboard?
 
     package init(
         digest: @escaping @Sendable (Plan.Body) throws -> Digest, plan: @escaping @Sendable () async -> Plan?,
-        events: @escaping @Sendable (EventRequest) async throws -> EventStream, dashboard: @escaping @Sendable () async -> String? = { nil }
+        events: @escaping @Sendable (EventRequest) async throws -> EventStream, dashboard: Dashboard? = nil
     ) {
         self.digest = digest
         self.plan = plan
         self.events = events
         self.dashboard = dashboard
+    }
+}
+
+/// The page for browsers, with what it loads from us.
+package struct Dashboard: Sendable {
+    /// Writes the page; asked with the parameters of its address, by name.
+    package var page: @Sendable (_ query: @Sendable (String) -> String?) async throws -> String
+    package var stylesheet: String
+    package var script: String
+    package init(page: @escaping @Sendable (@Sendable (String) -> String?) async throws -> String, stylesheet: String, script: String) {
+        self.page = page
+        self.stylesheet = stylesheet
+        self.script = script
     }
 }
 

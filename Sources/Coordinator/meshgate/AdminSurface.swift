@@ -18,7 +18,7 @@ struct AdminSurface {
     let services: [any Service]
 
     static func open(
-        _ settings: Coordinator.Settings, trust: Trust, controller: RunController, gateway: FleetGateway, feed: EventFeed,
+        _ settings: Coordinator.Settings, trust: Trust, controller: RunController, gateway: FleetGateway, feed: EventFeed, past: RecentPast,
         progress: ProgressBoard, answers: AnswerDesk, echoes: EchoDesk, observe: @escaping @Sendable (EvidenceKey, Plan) async -> Evidence,
         now: @escaping NowSource, startedAt: Timestamp, log: Logger
     ) throws -> AdminSurface {
@@ -34,7 +34,8 @@ struct AdminSurface {
             configuration(settings, trust: trust, controller: controller, now: now), backend: backend,
             sources: OperatorSources(
                 digest: { body in Digest.sha256(try CanonicalJSON.encode(body)) }, plan: { controller.snapshot.run?.plan },
-                events: { try events($0, feed) }, dashboard: { DashboardPage.html }),
+                events: { try events($0, feed) },
+                dashboard: DashboardDesk(backend: backend, past: past, now: now).dashboard),
             log: log, opened: { listeners.opened($0, log) })
         return AdminSurface(services: [server, FeedCloser(feed: feed)])
     }

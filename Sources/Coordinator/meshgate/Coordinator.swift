@@ -63,7 +63,8 @@ struct Coordinator: Sendable {
         let boot = try SystemClock.bootID()
         let journal = try SQLiteJournal.open(path: settings.state.journal, digester: sha256)
         let feed = EventFeed(head: journal.head.sequence) { try await journal.records(after: $0, limit: $1) }
-        let machine = try await replay(journal, feed, log)
+        let past = RecentPast()
+        let machine = try await replay(journal, feed, past, log)
         let trust = try Trust.open(settings, files: files, now: now)
         // Which certificates are revoked is known to the journal alone: with a fresh one, whoever was put out would be let in again.
         guard journal.head.sequence > 0 || trust.roll.nodes.isEmpty else {
@@ -119,7 +120,11 @@ struct Coordinator: Sendable {
             }, log: log)
         let controller = RunController(
             machine: machine, head: journal.head, journal: journal, hands: hands, now: now,
-            seed: { try Digest(KernelEntropy().bytes(32)) ?? .zero }, committed: { feed.publish($0) })
+            seed: { try Digest(KernelEntropy().bytes(32)) ?? .zero },
+            committed: { records in
+                past.take(records)
+                feed.publish(records)
+            })
         hub.set(controller)
 
         let gateway = FleetGateway(
@@ -132,7 +137,7 @@ struct Coordinator: Sendable {
         hub.set(gateway)
         let started = now().wall
         let surface = try AdminSurface.open(
-            settings, trust: trust, controller: controller, gateway: gateway, feed: feed, progress: progress, answers: answers,
+            settings, trust: trust, controller: controller, gateway: gateway, feed: feed, past: past, progress: progress, answers: answers,
             echoes: echoes, observe: { await driver.observe($0, plan: $1) }, now: now, startedAt: started, log: log)
         return Coordinator(
             settings: settings, controller: controller,
@@ -142,10 +147,11 @@ struct Coordinator: Sendable {
             ] + surface.services, lock: lock, journal: journal)
     }
 
-    private static func replay(_ journal: SQLiteJournal, _ feed: EventFeed, _ log: Logger) async throws -> RunMachine {
+    private static func replay(_ journal: SQLiteJournal, _ feed: EventFeed, _ past: RecentPast, _ log: Logger) async throws -> RunMachine {
         let state = Mutex(RunMachine())
         try await journal.replay { record in
             feed.remember(record)
+            past.take([record])
             state.withLock { $0.apply(record.entry, at: record.at) }
         }
         if journal.tornBytes > 0 {
