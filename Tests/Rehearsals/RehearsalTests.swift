@@ -25,7 +25,8 @@ struct RehearsalTests {
 
     @Test("play as their golden transcripts say", arguments: try RehearsalTests.scripts)
     func golden(name: String) throws {
-        let spec = name.hasPrefix("terraform-") ? try SmallMesh.withObjectStore() : try SmallMesh.spec()
+        var spec = name.hasPrefix("terraform-") ? try SmallMesh.withObjectStore() : try SmallMesh.spec()
+        if name.hasPrefix("migration-") { spec.policy.migratesCA = true }
         let plan = Planner.plan(spec) { _ in .zero }
         let play = try Script(parsing: try read(name)).play(plan)
         let text = play.transcript.joined(separator: "\n") + "\n"

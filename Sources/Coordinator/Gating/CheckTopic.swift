@@ -18,6 +18,7 @@ package enum CheckTopic: String, Hashable, Sendable, Codable, CaseIterable {
         if case .clocksTogether = requirement { return nil }
         // What its cluster trusts is told beside.
         if case .handshakes(let node, _, _, _) = requirement { return self == .net ? node : nil }
+        if case .serversRenewed = requirement { return nil }
         let needs = requirement.needs
         guard case .node(let node)? = needs.first?.subject, needs.allSatisfy({ $0.probe.topic == self }) else { return nil }
         return node

@@ -172,6 +172,8 @@ extension Judge {
                 return say.deny(
                     .cluster(name), .mismatch, "the Cilium CA of \(name) (\(own.short)) is not that of \(like) (\(other.short))",
                     "certificates already issued would not chain. Where Cilium is not installed, delete kube-system/cilium-ca of \(name) and apply. "
+                        + "Else write `policy: { mesh: { migrateCA: true } }` into mesh.yaml and apply: all clusters are brought to one CA in rounds, each proven "
+                        + "before the next. By hand"
                         + "Else, one round over all clusters after the other: (1) `cilium upgrade --reuse-values` with tls.caBundle.enabled=true "
                         + "and tls.caBundle.content=both CAs, until every pod of Cilium, Hubble and clustermesh-apiserver has restarted; "
                         + "(2) put the CA of \(like) into kube-system/cilium-ca of \(name), keeping Helm's marks, then upgrade and run the CronJob "

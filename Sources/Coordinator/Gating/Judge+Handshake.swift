@@ -24,9 +24,12 @@ package struct BalancedServer: Hashable, Sendable, Codable {
 extension Judge {
     /// G-CM-07.
     func handshakes(
-        _ node: NodeID, _ own: ClusterName, _ targets: [HandshakeTarget], _ balanced: [BalancedServer], _ found: Found, _ say: Findings
+        _ node: NodeID, _ own: ClusterName, _ targets: [HandshakeTarget], _ balanced: [BalancedServer], _ found: Found, _ say: Findings,
+        dropping: Bool = false
     ) -> Verdict {
-        guard let trust = found.cluster(own)?.cilium?.trust else { return say.nothing(about: "whom Cilium trusts", .cluster(own)) }
+        guard var trust = found.cluster(own)?.cilium?.trust else { return say.nothing(about: "whom Cilium trusts", .cluster(own)) }
+        // What is about to be trusted no more does not count.
+        if dropping { trust.bundle = nil }
         guard !trust.anchors.isEmpty else {
             return say.hold(.cluster(own), .absent, "\(own) has no Cilium CA that could be read", "the plan's cilium-ca step seeds it")
         }

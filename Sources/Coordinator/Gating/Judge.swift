@@ -168,6 +168,12 @@ package struct Judge: Sendable {
         case .clusterIDs(let names, let ids): return clusterIDs(names, ids, found, say)
         case .meshCAFree(let name, let like): return meshCA(name, like, mayBeAbsent: true, found, say)
         case .meshCAShared(let name, let like): return meshCA(name, like, mayBeAbsent: false, found, say)
+        case .authoritiesTrusted(let name, let names): return authoritiesTrusted(name, names, found, say)
+        case .authorityExchanged(let name, let names): return authorityExchanged(name, names, found, say)
+        case .leavesRenewed(let name): return leavesRenewed(name, found, say)
+        case .authoritiesDropped(let name): return authoritiesDropped(name, found, say)
+        case .serversRenewed(let node, let own, let targets, let balanced):
+            return serversRenewed(node, own, targets, balanced, found, say)
         case .clustermeshReady(let name, let port): return clustermeshReady(name, port, found, say)
         case .handshakes(let node, let own, let targets, let balanced): return handshakes(node, own, targets, balanced, found, say)
         case .clustermeshConnected(let name, let remotes): return clustermeshConnected(name, remotes, found, say)

@@ -71,6 +71,16 @@ package enum Requirement: Hashable, Sendable, Codable {
     /// No CA yet, or the very one that `like` has: anything else would have to be migrated.
     case meshCAFree(ClusterName, like: ClusterName)
     case meshCAShared(ClusterName, like: ClusterName)
+    /// Every pod of Cilium trusts every CA that is in use in these clusters, and the mesh's one.
+    case authoritiesTrusted(ClusterName, of: [ClusterName])
+    /// The CA is the mesh's one, or the one that all have.
+    case authorityExchanged(ClusterName, of: [ClusterName])
+    /// Every certificate comes from the cluster's CA, and no pod began with an older one.
+    case leavesRenewed(ClusterName)
+    /// No pod trusts another CA than the cluster's.
+    case authoritiesDropped(ClusterName)
+    /// As `handshakes`, of servers that are there, and by the cluster's own CA alone.
+    case serversRenewed(NodeID, of: ClusterName, [HandshakeTarget], balanced: [BalancedServer])
     case clustermeshReady(ClusterName, nodePort: Int?)
     /// `domain`: under which the others address the server.
     case meshCertificates(ClusterName, domain: String)
@@ -183,6 +193,11 @@ package enum Requirement: Hashable, Sendable, Codable {
     private enum ClusterIDsCodingKeys: String, CodingKey { case _0 = "clusters", ids }
     private enum MeshCAFreeCodingKeys: String, CodingKey { case _0 = "cluster", like }
     private enum MeshCASharedCodingKeys: String, CodingKey { case _0 = "cluster", like }
+    private enum AuthoritiesTrustedCodingKeys: String, CodingKey { case _0 = "cluster", of }
+    private enum AuthorityExchangedCodingKeys: String, CodingKey { case _0 = "cluster", of }
+    private enum LeavesRenewedCodingKeys: String, CodingKey { case _0 = "cluster" }
+    private enum AuthoritiesDroppedCodingKeys: String, CodingKey { case _0 = "cluster" }
+    private enum ServersRenewedCodingKeys: String, CodingKey { case _0 = "node", of, _2 = "targets", balanced }
     private enum ClustermeshReadyCodingKeys: String, CodingKey { case _0 = "cluster", nodePort }
     private enum HandshakesCodingKeys: String, CodingKey { case _0 = "node", of, _2 = "targets", balanced }
     private enum ClustermeshConnectedCodingKeys: String, CodingKey { case _0 = "cluster", remotes }
@@ -286,12 +301,13 @@ package enum Requirement: Hashable, Sendable, Codable {
         case .bgpEstablished: .bgpSessions
         case .datapathParity: .datapathParity
         case .clusterIDs: .clusterIDs
-        case .meshCAFree, .meshCAShared: .meshCA
+        case .meshCAFree, .meshCAShared, .authorityExchanged: .meshCA
+        case .authoritiesTrusted, .authoritiesDropped: .meshTrust
         case .clustermeshReady: .clustermeshReady
-        case .meshCertificates: .meshCertificates
+        case .meshCertificates, .leavesRenewed: .meshCertificates
         case .meshEndpoints: .meshEndpoints
         case .meshSynced: .meshSynced
-        case .handshakes: .meshHandshake
+        case .handshakes, .serversRenewed: .meshHandshake
         case .clustermeshConnected, .meshConnected, .meshSteady: .clustermeshConnected
         case .connectivity: .connectivity
         case .terraformReady: .terraformReady
@@ -337,7 +353,8 @@ package enum Requirement: Hashable, Sendable, Codable {
         case .agentReady, .bootStable, .clockWithin, .clocksTogether, .kernelFit, .link, .address, .defaultRoute, .room, .reaches,
             .answered, .carries, .healthReaches, .untranslated, .diskIdentity, .diskUnused, .diskBlank,
             .diskWitness, .osdRetired, .blankProven, .wiperArmed, .warranted, .clustersDistinct, .kubeProxyAbsent, .ciliumHealthy,
-            .meshCAFree, .handshakes, .clustermeshConnected, .meshConnected, .connectivity, .terraformReady, .stateLocked, .provisionSafe,
+            .meshCAFree, .authoritiesTrusted, .authorityExchanged, .leavesRenewed, .authoritiesDropped, .serversRenewed, .handshakes,
+            .clustermeshConnected, .meshConnected, .connectivity, .terraformReady, .stateLocked, .provisionSafe,
             .cephHealthy,
             .teardownWarranted, .lossesWarranted, .credentialsFit, .secretsReadable, .secretsGone, .noOrphans, .gone, .hostClean, .osdsAway,
             .commandLineFits, .upgradeTurn, .bgpEstablished, .meshCertificates,
@@ -359,7 +376,7 @@ package enum Requirement: Hashable, Sendable, Codable {
             .clustersDistinct, .nodesRegistered, .kubeProxyAbsent, .gatewayBundle, .ciliumHealthy, .ciliumConfig, .ciliumResources,
             .commandLineFits, .versionSkew, .upgradeTurn, .kubeProxyCoherent, .bgpEstablished, .datapathParity, .clusterIDs, .meshCAFree,
             .meshCAShared, .clustermeshReady, .meshCertificates, .meshEndpoints, .meshSynced, .meshSteady, .handshakes,
-            .clustermeshConnected,
+            .authoritiesTrusted, .authorityExchanged, .leavesRenewed, .authoritiesDropped, .serversRenewed, .clustermeshConnected,
             .meshConnected, .connectivity, .terraformReady, .stateLocked, .provisionSafe, .provisioned, .serviceDeployed, .serviceWorks,
             .serviceUnclaimed, .egressListed, .podSecurity, .servingCertificates, .cephHealthy, .talosRelease, .machinesRunning,
             .etcdBootstrapped, .awaitingBootstrap, .etcdHealthy, .kubePrism, .talosManifests, .teardownWarranted, .lossesWarranted,
@@ -416,7 +433,8 @@ package enum Requirement: Hashable, Sendable, Codable {
         case .gone(let remnant, nil): remnant.seenBy
         case .gone(_, .some): [EvidenceKey(.mesh, .provision)]
         case .clustersDistinct(let names), .datapathParity(let names), .clusterIDs(let names, _), .meshConnected(let names),
-            .versionSkew(let names), .meshEndpoints(let names), .meshSynced(let names), .meshSteady(let names, _):
+            .versionSkew(let names), .meshEndpoints(let names), .meshSynced(let names), .meshSteady(let names, _),
+            .authoritiesTrusted(_, let names), .authorityExchanged(_, let names):
             names.map { EvidenceKey(.cluster($0), .cluster) }
         case .nodesRegistered(let name, _, _), .kubeProxyAbsent(let name), .gatewayBundle(let name, _), .ciliumHealthy(let name, _, _),
             .ciliumConfig(let name, _), .ciliumResources(let name, _), .clustermeshReady(let name, _), .clustermeshConnected(let name, _),
@@ -424,8 +442,12 @@ package enum Requirement: Hashable, Sendable, Codable {
             .podSecurity(let name, _, _),
             .servingCertificates(let name), .cephHealthy(let name, _), .credentialsFit(let name), .commandLineFits(let name, _),
             .upgradeTurn(let name, _, _),
-            .kubeProxyCoherent(let name, _), .bgpEstablished(let name, _), .meshCertificates(let name, _):
+            .kubeProxyCoherent(let name, _), .bgpEstablished(let name, _), .meshCertificates(let name, _), .leavesRenewed(let name),
+            .authoritiesDropped(let name):
             [EvidenceKey(.cluster(name), .cluster)]
+        case .serversRenewed(let node, let own, let targets, let balanced):
+            [EvidenceKey(.node(node), .handshakes)]
+                + Set([own] + targets.map(\.cluster) + balanced.map(\.cluster)).sorted().map { EvidenceKey(.cluster($0), .cluster) }
         case .handshakes(let node, let own, _, let balanced):
             [EvidenceKey(.node(node), .handshakes), EvidenceKey(.cluster(own), .cluster)]
                 + balanced.map { EvidenceKey(.cluster($0.cluster), .cluster) }

@@ -41,6 +41,8 @@ struct LabWorldState: Hashable, Sendable {
         var object = object
         for key in ["uid", "resourceVersion", "creationTimestamp", "generation", "managedFields"] { object["metadata", key] = nil }
         object["status", "observedGeneration"] = nil
+        // When a pod began is chance.
+        if path.resource == "pods" { object["status"] = nil }
         // Keys and certificates are made anew; that they are there is what counts.
         if path.resource == "secrets" { object["data"] = .list((object["data"]?.entries ?? [:]).keys.sorted().map { .string($0) }) }
         if let list = object["data", "objects"]?.text.flatMap({ StandInJSON.decode(Array($0.utf8)) })?.elements {

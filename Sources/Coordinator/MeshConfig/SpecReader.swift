@@ -167,7 +167,9 @@ struct SpecReader {
         if let wipes = section.section("wipes", "\"wipes\"", keys: ["witnesses", "readBack", "sample"]) { policy.wipes = readWipes(wipes) }
         policy.evidenceMaxAge = evidence?.optional("maxAge", .age) ?? policy.evidenceMaxAge
         policy.warrantSignatures = warrants?.optional("signatures", .integer(1...2)) ?? policy.warrantSignatures
-        policy.steadyFor = section.section("mesh", "\"mesh\"", keys: ["steadyFor"])?.optional("steadyFor", .steady)
+        let mesh = section.section("mesh", "\"mesh\"", keys: ["steadyFor", "migrateCA"])
+        policy.steadyFor = mesh?.optional("steadyFor", .steady)
+        policy.migratesCA = mesh?.optional("migrateCA", .bool)
         if let watch = section.section("watch", "\"watch\"", keys: ["holdOnRegression", "afterRun"]) {
             policy.watch = MeshSpec.Watch(
                 holdOnRegression: watch.optional("holdOnRegression", .bool) ?? false, afterRun: watch.optional("afterRun", .bool) ?? false)

@@ -204,7 +204,10 @@ extension YAMLWriter {
         if let wipes = spec.policy.wipes {
             line(2, "wipes: \(flow([("witnesses", wipes.witnesses), ("readBack", wipes.readBack), ("sample", wipes.sample)]))")
         }
-        if let steady = spec.policy.steadyFor { line(2, "mesh: \(flow([("steadyFor", steady)]))") }
+        let mesh: [(String, (any CustomStringConvertible)?)] = [
+            ("steadyFor", spec.policy.steadyFor), ("migrateCA", spec.policy.migratesCA),
+        ]
+        if mesh.contains(where: { $0.1 != nil }) { line(2, "mesh: \(flow(mesh))") }
         if let watch = spec.policy.watch {
             line(2, "watch: { holdOnRegression: \(watch.holdOnRegression), afterRun: \(watch.afterRun) }")
         }

@@ -110,6 +110,12 @@ package enum Action: Hashable, Sendable, Codable {
     case upgradeTalos(ClusterName)
     case installGatewayAPI(ClusterName, SemanticVersion)
     case seedMeshCA(ClusterName)
+    /// The rounds of a change of CAs: trust all, issue by the one, trust the one alone.
+    case trustAuthorities(ClusterName)
+    case reissueCertificates(ClusterName)
+    case dropAuthorities(ClusterName)
+    /// Nothing is done but wait until the API servers of these clusters show what they were issued.
+    case awaitServers([ClusterName])
     case installCilium(ClusterName)
     /// Pools, policies and BGP.
     case applyCiliumResources(ClusterName)
@@ -135,6 +141,10 @@ package enum Action: Hashable, Sendable, Codable {
     private enum UpgradeTalosCodingKeys: String, CodingKey { case _0 = "cluster" }
     private enum InstallGatewayAPICodingKeys: String, CodingKey { case _0 = "cluster", _1 = "version" }
     private enum SeedMeshCACodingKeys: String, CodingKey { case _0 = "cluster" }
+    private enum TrustAuthoritiesCodingKeys: String, CodingKey { case _0 = "cluster" }
+    private enum ReissueCertificatesCodingKeys: String, CodingKey { case _0 = "cluster" }
+    private enum DropAuthoritiesCodingKeys: String, CodingKey { case _0 = "cluster" }
+    private enum AwaitServersCodingKeys: String, CodingKey { case _0 = "clusters" }
     private enum InstallCiliumCodingKeys: String, CodingKey { case _0 = "cluster" }
     private enum ApplyCiliumResourcesCodingKeys: String, CodingKey { case _0 = "cluster" }
     private enum WipeCodingKeys: String, CodingKey { case _0 = "node", _1 = "disk", _2 = "method", through }
@@ -151,12 +161,14 @@ package enum Action: Hashable, Sendable, Codable {
         case .provision: "terraform"
         case .bootstrapTalos, .awaitTalos, .upgradeTalos: "talosctl"
         case .awaitNodes, .installGatewayAPI, .seedMeshCA, .applyCiliumResources: "kubernetes"
-        case .installCilium, .enableClustermesh, .connectClustermesh, .testConnectivity: "cilium"
+        case .installCilium, .trustAuthorities, .reissueCertificates, .dropAuthorities, .enableClustermesh, .connectClustermesh,
+            .testConnectivity:
+            "cilium"
         case .wipe(_, _, _, let route): route == .talosAPI ? "talosctl" : "agent"
         case .installService: "helm/kubectl/ansible"
         case .storeSecrets: "doppler"
         case .proveService: "kubectl"
-        case .look: "look"
+        case .look, .awaitServers: "look"
         case .undo(let remnant): remnant.driver
         }
     }

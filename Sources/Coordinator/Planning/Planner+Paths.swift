@@ -18,7 +18,20 @@ extension Planner {
 
     /// Before clusters are connected: what shows the nodes a certificate that their cluster does not trust is never connected to.
     func handshakeGate(_ node: Int, in cluster: Int) -> [Requirement] {
-        let own = spec.clusters[cluster]
+        let (own, (targets, balanced)) = (spec.clusters[cluster], servers(for: node, in: cluster))
+        guard !(targets.isEmpty && balanced.isEmpty) else { return [] }
+        return [.handshakes(own.nodes[node].name, of: own.name, targets, balanced: balanced)]
+    }
+
+    /// Before a CA is dropped: nobody shows a certificate of it any more.
+    func renewedGate(_ node: Int, in cluster: Int) -> [Requirement] {
+        let (own, (targets, balanced)) = (spec.clusters[cluster], servers(for: node, in: cluster))
+        guard !(targets.isEmpty && balanced.isEmpty) else { return [] }
+        return [.serversRenewed(own.nodes[node].name, of: own.name, targets, balanced: balanced)]
+    }
+
+    /// The API servers of other clusters that a node speaks to.
+    func servers(for node: Int, in cluster: Int) -> (targets: [HandshakeTarget], balanced: [BalancedServer]) {
         var targets: [HandshakeTarget] = []
         var balanced: [BalancedServer] = []
         for place in sample.peers(of: .init(cluster: cluster, node: node)) {
@@ -32,8 +45,7 @@ extension Planner {
                 if !balanced.contains(server) { balanced.append(server) }
             }
         }
-        guard !(targets.isEmpty && balanced.isEmpty) else { return [] }
-        return [.handshakes(own.nodes[node].name, of: own.name, targets, balanced: balanced)]
+        return (targets, balanced)
     }
 
     /// Before Cilium stands on them. Its own port is free then, and a way that is too narrow, lossy or translated shows here and not as pods

@@ -173,6 +173,8 @@ private struct Teardown {
             } else {
                 .machines(directory: directory, phase: phase)
             }
+        // What they change goes with Cilium and its CA.
+        case .trustAuthorities, .reissueCertificates, .dropAuthorities, .awaitServers: nil
         case .storeSecrets, .bootstrapTalos, .awaitTalos, .awaitNodes, .upgradeTalos, .wipe, .testConnectivity, .proveService, .look, .undo:
             nil
         }

@@ -38,16 +38,13 @@ package struct Planner: Sendable {
     private func steps() -> [Step] {
         var steps: [Step] = []
         steps += provisionSteps()
-        for cluster in spec.clusters {
-            steps += bootstrapSteps(cluster)
-            steps.append(nodesStep(cluster))
-            steps += upgradeSteps(cluster)
-            steps += gatewaySteps(cluster)
-            steps.append(caStep(cluster))
-            steps.append(ciliumStep(cluster))
-            steps += resourceSteps(cluster)
-            steps += wipeSteps(cluster)
-            if isMesh { steps.append(clustermeshStep(cluster)) }
+        if migrates {
+            // Nobody goes before all others have come as far.
+            steps += spec.clusters.flatMap(groundSteps)
+            steps += migrationSteps()
+            steps += spec.clusters.flatMap(ciliumSteps)
+        } else {
+            for cluster in spec.clusters { steps += groundSteps(cluster) + [caStep(cluster)] + ciliumSteps(cluster) }
         }
         if isMesh {
             steps.append(meshStep())
@@ -56,6 +53,14 @@ package struct Planner: Sendable {
         steps += serviceSteps()
         steps += secretsSteps()
         return steps
+    }
+
+    private func groundSteps(_ cluster: MeshSpec.Cluster) -> [Step] {
+        bootstrapSteps(cluster) + [nodesStep(cluster)] + upgradeSteps(cluster) + gatewaySteps(cluster)
+    }
+
+    private func ciliumSteps(_ cluster: MeshSpec.Cluster) -> [Step] {
+        [ciliumStep(cluster)] + resourceSteps(cluster) + wipeSteps(cluster) + (isMesh ? [clustermeshStep(cluster)] : [])
     }
 
     // MARK: the ground
@@ -136,7 +141,7 @@ package struct Planner: Sendable {
     }
 
     private func ciliumStep(_ cluster: MeshSpec.Cluster) -> Step {
-        var after = [StepID(cluster.name.text, "cilium-ca")]
+        var after = [authorityStepID(cluster)]
         if spec.versions.gatewayAPI != nil { after.append(StepID(cluster.name.text, "gateway-api")) }
         var gates: [Requirement] = cluster.nodes.filter(\.hasAgent).flatMap { node in hostGates(node, cluster) }
         // Where nodes had registered before, nobody has looked at their machines yet.

@@ -25,6 +25,22 @@ extension RehearsedWorld {
         case .storeSecrets(let names): secrets.formUnion(names)
         case .installGatewayAPI(let name, let version): clusters[name]?.gateway = version
         case .seedMeshCA(let name): clusters[name]?.authority = "mesh"
+        case .trustAuthorities(let name):
+            guard clusters[name]?.cilium == true else { break }
+            let wanted = Set(clusters.values.compactMap(\.authority)).union(["mesh"])
+            guard clusters[name]?.bundle?.isSuperset(of: wanted) != true else { break }
+            let all = wanted.union(clusters[name]?.bundle ?? [])
+            clusters[name]?.bundle = all
+            leaveBehind(.beganBefore, on: name)
+        case .reissueCertificates(let name):
+            guard let state = clusters[name], state.issuer != nil, state.issuer != state.authority else { break }
+            clusters[name]?.issuer = state.authority
+            leaveBehind(.olderCertificate, on: name)
+        case .awaitServers: break
+        case .dropAuthorities(let name):
+            guard clusters[name]?.bundle != nil else { break }
+            clusters[name]?.bundle = nil
+            leaveBehind(.otherSource, on: name)
         case .installCilium(let name):
             clusters[name]?.cilium = true
             clusters[name]?.ciliumRelease = nil
@@ -49,6 +65,12 @@ extension RehearsedWorld {
             undo(remnant)
         }
         return .succeeded("exit code 0")
+    }
+
+    /// Pods that are not restarted with the others.
+    private mutating func leaveBehind(_ why: CiliumTrust.Straggler.Why, on name: ClusterName) {
+        let stuck = clusters[name]?.stuck ?? [:]
+        clusters[name]?.stuck = stuck.mapValues { $0.union([why]) }
     }
 
     private mutating func undo(_ remnant: Remnant) {

@@ -87,7 +87,14 @@ extension RehearsedWorld {
     }
 
     private func trust(_ state: ClusterState) -> CiliumTrust {
-        CiliumTrust(own: state.authority.map(Self.anchor))
+        var trust = CiliumTrust(own: state.authority.map(Self.anchor), mesh: Self.anchor("mesh"))
+        trust.bundle = state.bundle.map { .init(anchors: $0.sorted().map(Self.anchor)) }
+        guard state.cilium else { return trust }
+        if let issuer = state.issuer { trust.issuers["clustermesh-apiserver-server-cert"] = [Self.anchor(issuer).fingerprint] }
+        trust.stragglers = state.stuck.sorted { $0.key < $1.key }.flatMap { pod, late in
+            late.sorted { $0.rawValue < $1.rawValue }.map { CiliumTrust.Straggler(pod: pod, why: $0) }
+        }
+        return trust
     }
 
     private static let commandLine = CiliumFact.CommandLine(version: SemanticVersion(0, 19, 7), madeFor: SemanticVersion(1, 19, 5))

@@ -35,6 +35,10 @@ package struct RehearsedWorld: Hashable, Sendable {
         /// By which authority the certificates of the API server were issued, once it is enabled; and another that it shows all the same.
         package var issuer: String?
         package var shows: String?
+        /// The authorities of `tls.caBundle`; absent where there is none.
+        package var bundle: Set<String>?
+        /// Pods that nothing restarts but the script, and for what they are late by now.
+        package var stuck: [String: Set<CiliumTrust.Straggler.Why>] = [:]
         package var cilium = false
         /// Another release than the planned one.
         package var ciliumRelease: SemanticVersion?

@@ -27,6 +27,7 @@ package struct Script: Sendable {
         at TIME link NODE down|up | route NODE missing|second|planned
         at TIME disk NODE SERIAL holds WORDS... | disk NODE SERIAL busy|free
         at TIME authority CLUSTER WORD|none | api CLUSTER down|up | server CLUSTER shows WORD|its-own
+        at TIME standing CLUSTER WORD | pod CLUSTER NAME sticks|restarts
         at TIME driver STEP lies|fails|hangs
         """
 
@@ -134,6 +135,16 @@ package struct Script: Sendable {
         case ("authority", 3):
             let name = try cluster(words[1])
             play.world.clusters[name]?.authority = words[2] == "none" ? nil : words[2]
+        case ("standing", 3):
+            // With Cilium, its API server, and a CA of this name.
+            let name = try cluster(words[1])
+            play.world.clusters[name]?.cilium = true
+            play.world.clusters[name]?.apiserver = true
+            play.world.clusters[name]?.authority = words[2]
+            play.world.clusters[name]?.issuer = words[2]
+        case ("pod", 4):
+            let name = try cluster(words[1])
+            play.world.clusters[name]?.stuck[words[2]] = words[3] == "sticks" ? [] : nil
         case ("server", 4) where words[2] == "shows":
             let name = try cluster(words[1])
             play.world.clusters[name]?.shows = words[3] == "its-own" ? nil : words[3]

@@ -155,7 +155,7 @@ struct ProbeSubjects {
         case .answered(let node, let wanted), .carries(let node, let wanted), .healthReaches(let node, let wanted),
             .untranslated(let node, _, let wanted):
             ways[node, default: []].formUnion(wanted)
-        case .handshakes(let node, let own, let wanted, let balanced):
+        case .handshakes(let node, let own, let wanted, let balanced), .serversRenewed(let node, let own, let wanted, let balanced):
             servers[node, default: []].formUnion(wanted + balanced.compactMap { $0.target(evidence.cluster($0.cluster)) })
             if anchors[node] == nil { anchors[node] = evidence.anchors(first: own) }
         case .guestUnique(let machine, let host, _), .guestAsPlanned(let machine, let host, _):

@@ -13,8 +13,10 @@ struct ClusterObserver: Sendable {
     ///   - services: those of the plan that are meant for this cluster.
     ///   - plan: the build whose proofs count.
     ///   - leaving: the node that is about to leave it.
+    ///   - watchesTrust: which pods may still trust what was trusted before is looked for, too.
     func observe(
-        _ cluster: MeshSpec.Cluster, cilium release: SemanticVersion, services: [MeshSpec.Service], plan: Digest, leaving: NodeID? = nil
+        _ cluster: MeshSpec.Cluster, cilium release: SemanticVersion, services: [MeshSpec.Service], plan: Digest, leaving: NodeID? = nil,
+        watchesTrust: Bool = false
     ) async throws -> ClusterFact {
         let client = try tools.client(for: cluster)
         var fact = ClusterFact(name: cluster.name)
@@ -22,7 +24,7 @@ struct ClusterObserver: Sendable {
         let config = try await client.get("/api/v1/namespaces/kube-system/configmaps/cilium-config")?["data"]?.stringMap
         fact.ciliumConfig = config
         // The CLI takes seconds to ask every agent; the API server is read meanwhile.
-        async let cilium = lookAtCilium(cluster, release: release, isInstalled: config != nil, client)
+        async let cilium = lookAtCilium(cluster, release: release, isInstalled: config != nil, watchesTrust: watchesTrust, client)
         fact.systemUID = try await client.get("/api/v1/namespaces/kube-system")?["metadata", "uid"]?.string
         if fact.systemUID != nil { try ContextsDriver.remember(client.access, of: cluster.name, tools) }
         fact.credentials = client.access.seen(as: fact, kubeconfig: tools.kubeconfig)
@@ -61,7 +63,7 @@ struct ClusterObserver: Sendable {
     }
 
     private func lookAtCilium(
-        _ cluster: MeshSpec.Cluster, release: SemanticVersion, isInstalled: Bool, _ client: KubernetesClient
+        _ cluster: MeshSpec.Cluster, release: SemanticVersion, isInstalled: Bool, watchesTrust: Bool, _ client: KubernetesClient
     ) async throws -> CiliumView {
         var view = CiliumView()
         let observer = CiliumObserver(tools: tools, client: client, cluster: cluster)
@@ -78,7 +80,7 @@ struct ClusterObserver: Sendable {
         }
         let status = try await asked
         view.errors = status.flatMap(CiliumDriver.statusErrors)
-        view.besides = try await observer.observe(status: status, isInstalled: true)
+        view.besides = try await observer.observe(status: status, isInstalled: true, watchesTrust: watchesTrust)
         view.clustermesh = try await clustermesh
         return view
     }

@@ -63,6 +63,14 @@ package struct StepDriver: Sendable {
         case .installGatewayAPI(let name, let version):
             return try await GatewayAPIDriver(tools: tools).apply(version, on: cluster(name))
         case .seedMeshCA(let name): return try await seedCA(cluster(name))
+        case .trustAuthorities(let name):
+            return try await AuthorityMigration(tools: tools, cluster: cluster(name))
+                .trust(plan.spec.clusters, step: step.id, deadline: deadline)
+        case .reissueCertificates(let name):
+            return try await AuthorityMigration(tools: tools, cluster: cluster(name)).reissue(step: step.id, deadline: deadline)
+        case .awaitServers: return .succeeded("nothing to do but wait for the API servers")
+        case .dropAuthorities(let name):
+            return try await AuthorityMigration(tools: tools, cluster: cluster(name)).drop(step: step.id, deadline: deadline)
         case .installCilium(let name):
             return try await cilium.install(cluster(name), spec: plan.spec, step: step.id, deadline: deadline)
         case .applyCiliumResources(let name):
@@ -181,7 +189,7 @@ package struct StepDriver: Sendable {
                 .cluster(
                     try await ClusterObserver(tools: tools).observe(
                         cluster, cilium: plan.spec.versions.cilium, services: plan.spec.services.filter { $0.clusters.contains(name) },
-                        plan: plan.buildDigest, leaving: leaving))
+                        plan: plan.buildDigest, leaving: leaving, watchesTrust: plan.spec.policy.migratesCA == true))
             ]
         case (.hypervisor, .node(let name)):
             guard let host = plan.spec.hypervisors.first(where: { $0.name == name }), let api = host.api else { return [] }

@@ -38,6 +38,8 @@ package struct CiliumTrust: Hashable, Sendable, Codable {
         package enum Why: String, Hashable, Sendable, Codable {
             /// It began before what it is to trust was written: nobody can see from outside whether it has read it since.
             case beganBefore
+            /// It began before its own certificate was issued anew.
+            case olderCertificate
             /// Its volumes take the CA from elsewhere.
             case otherSource
             /// It does not run, or is about to end.

@@ -72,6 +72,8 @@ struct StandInChart: Sendable {
                     images: ["cilium-operator": "quay.io/cilium/operator-generic:\(tag)"], replicas: min(2, max(1, nodes)))
             ),
         ]
+        list[1].1["spec", "template", "spec", "volumes"] = volumes(["clustermesh-apiserver-remote-cert", "hubble-server-certs"])
+        if let bundle { list.append(bundle) }
         if usesAPIServer { list += apiServer(namespace, tag) }
         for part in ["ui", "relay"] where values["hubble", part, "enabled"]?.truth == true {
             let name = "hubble-" + part
@@ -82,6 +84,25 @@ struct StandInChart: Sendable {
         list.append((.secret(namespace, "cilium-clustermesh"), remoteSecret("cilium-clustermesh")))
         list.append((.secret(namespace, "cilium-kvstoremesh"), remoteSecret("cilium-kvstoremesh")))
         return list
+    }
+
+    /// What takes the place of the CA that comes with each certificate.
+    private var bundle: (StandInPath, HelmValue)? {
+        guard values["tls", "caBundle", "enabled"]?.truth == true else { return nil }
+        return (
+            .configMap("kube-system", "cilium-root-ca.crt"),
+            ["apiVersion": "v1", "kind": "ConfigMap", "data": ["ca.crt": values["tls", "caBundle", "content"] ?? ""]]
+        )
+    }
+
+    /// Each certificate with the CA to judge others by, which is its own or the bundle.
+    private func volumes(_ secrets: [String]) -> HelmValue {
+        .list(
+            secrets.map { secret in
+                var sources: [HelmValue] = [["secret": ["name": .string(secret)]]]
+                if bundle != nil { sources.append(["configMap": ["name": "cilium-root-ca.crt"]]) }
+                return ["name": .string(secret), "projected": ["sources": .list(sources)]]
+            })
     }
 
     private func apiServer(_ namespace: String, _ tag: String) -> [(StandInPath, HelmValue)] {
@@ -101,6 +122,9 @@ struct StandInChart: Sendable {
                     images: ["etcd": image, "apiserver": image, "kvstoremesh": image])
             ),
         ]
+        list[1].1["spec", "template", "spec", "volumes"] = volumes([
+            "clustermesh-apiserver-server-cert", "clustermesh-apiserver-admin-cert",
+        ])
         // With the method cronJob the certificates come from a Job, which takes a pod; with helm they come with the release.
         if values["clustermesh", "apiserver", "tls", "auto", "method"]?.text == "cronJob" {
             let job = "clustermesh-apiserver-generate-certs"

@@ -101,6 +101,9 @@ extension StandInCilium {
                     try await client.apply(owned, at: path, manager: "helm")
                 }
             }
+            if !chart.objects.contains(where: { $0.path.name == "cilium-root-ca.crt" }) {
+                try await client.delete(.configMap(Self.namespace, "cilium-root-ca.crt"))
+            }
             try await registerKinds(client)
             // The chart signs anew at every operation.
             let ca = try await client.get(.secret(Self.namespace, "cilium-ca"))

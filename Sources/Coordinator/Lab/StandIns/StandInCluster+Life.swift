@@ -24,6 +24,7 @@ extension StandInCluster {
             try store.save(new, at: path)
         }
         try issueMeshCertificates()
+        try keepPods(faults)
         try markClustermesh(faults)
     }
 

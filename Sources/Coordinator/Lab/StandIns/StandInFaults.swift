@@ -31,6 +31,8 @@ package struct StandInFaults: Hashable, Sendable, Codable {
     package var kubeProxy = false
     /// The clustermesh API server shows a certificate of a CA that was there before.
     package var showsStaleCertificate = false
+    /// Pods of kube-system that a change of their workload does not restart.
+    package var leftOut: [String] = []
     /// Megabytes of chatter that every tool prints first.
     package var chatter = 0
     /// Policies are there and nobody heeds them.
@@ -69,6 +71,7 @@ package struct StandInFaults: Hashable, Sendable, Codable {
         connectivityFailures = try value(.connectivityFailures, connectivityFailures)
         foreignCA = try value(.foreignCA, foreignCA)
         kubeProxy = try value(.kubeProxy, kubeProxy)
+        leftOut = try value(.leftOut, leftOut)
         showsStaleCertificate = try value(.showsStaleCertificate, showsStaleCertificate)
         ignoresPolicies = try value(.ignoresPolicies, ignoresPolicies)
         hangsWhilePending = try value(.hangsWhilePending, hangsWhilePending)

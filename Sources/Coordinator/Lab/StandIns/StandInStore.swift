@@ -45,6 +45,7 @@ struct StandInStore: Sendable {
             new["metadata", "generation"] = .count(old?["spec"] == new["spec"] ? max(1, generation) : generation + 1)
         }
         if new == old { return new }
+        if path.resource == "secrets" || path.resource == "configmaps", old?["data"] != new["data"] { new.noteChange() }
         version += 1
         new["metadata", "resourceVersion"] = .string(String(version))
         let file = directory + "/" + path.text + ".json"
@@ -90,6 +91,16 @@ struct StandInStore: Sendable {
             start += length
         }
         return groups.joined(separator: "-")
+    }
+}
+
+extension HelmValue {
+    /// As an API server notes it of every field's manager; only the time is looked at. Finer than Kubernetes tells it: nothing could be told apart in a
+    /// cluster as quick as this one.
+    fileprivate mutating func noteChange() {
+        let others = (self["metadata", "managedFields"]?.elements ?? []).filter { $0["manager"] != "stand-in" }
+        let entry: HelmValue = ["manager": "stand-in", "operation": "Update", "time": .string(SystemClock.now().wall.description)]
+        self["metadata", "managedFields"] = .list(others + [entry])
     }
 }
 

@@ -14,7 +14,7 @@ struct CiliumObserver: Sendable {
     let cluster: MeshSpec.Cluster
 
     /// - Parameter status: the answer of `cilium status -o json`; `nil` where Cilium is not there or gave none.
-    func observe(status: HelmValue?, isInstalled: Bool) async throws -> CiliumFact {
+    func observe(status: HelmValue?, isInstalled: Bool, watchesTrust: Bool = false) async throws -> CiliumFact {
         var fact = CiliumFact()
         fact.commandLine = try await CiliumCommandLine(tools: tools).look()
         fact.kubeProxy = try await kubeProxy()
@@ -27,7 +27,7 @@ struct CiliumObserver: Sendable {
         let values = try await HelmReleases(client: client).values(of: "cilium", in: "kube-system")
         let shown = try await certificates()
         fact.leaves = try await leaves(shown)
-        fact.trust = try await observer.observe(values: values, leaves: shown)
+        fact.trust = try await observer.observe(values: values, leaves: shown, watchesPods: watchesTrust)
         fact.endpoints = endpoints(values)
         if cluster.cilium.bgp != nil { fact.sessions = try await sessions() }
         return fact
@@ -63,7 +63,7 @@ struct CiliumObserver: Sendable {
     private static let path = "/api/v1/namespaces/kube-system/secrets/"
 
     /// In PEM, by Secret.
-    private func certificates() async throws -> [String: String] {
+    func certificates() async throws -> [String: String] {
         var found: [String: String] = [:]
         for name in Self.secrets { found[name] = try await text("tls.crt", of: client.get(Self.path + name)) }
         return found

@@ -21,19 +21,41 @@ struct MeshCertificates: Sendable {
         let spent = try await CiliumObserver(tools: tools, client: client, cluster: cluster).leaves().filter { name, leaf in
             name.hasPrefix("clustermesh-apiserver-") && (!leaf.chains || leaf.notAfter - now < Self.leastLeft)
         }
-        guard !spent.isEmpty, let spec = try await client.get(Self.template)?["spec", "jobTemplate", "spec"] else { return nil }
+        guard !spent.isEmpty, try await run(Self.template, as: "clustermesh-apiserver-generate-certs", "clustermesh-apiserver-certs") else {
+            return nil
+        }
+        return "\(spent.count) certificates are issued anew"
+    }
+
+    /// The same for Hubble's, where a CronJob issues them, too; with the method `helm` they come with every upgrade.
+    func renewHubble() async throws -> String? {
+        let client = try tools.client(for: cluster)
+        let spent = try await CiliumObserver(tools: tools, client: client, cluster: cluster).leaves().filter { name, leaf in
+            name.hasPrefix("hubble-") && !leaf.chains
+        }
+        guard !spent.isEmpty, try await run(Self.hubble, as: "hubble-generate-certs", "hubble-certs") else { return nil }
+        return "\(spent.count) certificates of Hubble's are issued anew"
+    }
+
+    private static let hubble = "/apis/batch/v1/namespaces/kube-system/cronjobs/hubble-generate-certs"
+
+    /// Runs a CronJob once; false where there is none.
+    private func run(_ template: String, as label: String, _ name: String) async throws -> Bool {
+        let client = try tools.client(for: cluster)
+        guard let spec = try await client.get(template)?["spec", "jobTemplate", "spec"] else { return false }
+        let now = tools.now().wall
         // Kubernetes removes it by its time to live where the chart sets one, and it is of no harm where not.
         let job: HelmValue = .map([
             "apiVersion": .string("batch/v1"), "kind": .string("Job"),
             "metadata": .map([
-                "name": .string("clustermesh-apiserver-certs-\(now.seconds)"), "namespace": .string("kube-system"),
+                "name": .string("\(name)-\(now.seconds)"), "namespace": .string("kube-system"),
                 "labels": .map([
-                    "k8s-app": .string("clustermesh-apiserver-generate-certs"), "app.kubernetes.io/managed-by": .string("meshgate"),
+                    "k8s-app": .string(label), "app.kubernetes.io/managed-by": .string("meshgate"),
                 ]),
             ]),
             "spec": spec,
         ])
         try await client.create(job, in: Self.jobs)
-        return "\(spent.count) certificates are issued anew"
+        return true
     }
 }

@@ -13,7 +13,8 @@ struct TrustObserver: Sendable {
     /// - Parameters:
     ///   - values: those of Cilium's release; `nil` where it is not installed.
     ///   - leaves: the certificates in use, in PEM, by Secret.
-    func observe(values: HelmValue?, leaves: [String: String]) async throws -> CiliumTrust {
+    ///   - watchesPods: whether pods that may be late are looked for.
+    func observe(values: HelmValue?, leaves: [String: String], watchesPods: Bool = false) async throws -> CiliumTrust {
         var trust = CiliumTrust()
         trust.own = try await pem("ca.crt", of: "secrets/cilium-ca").flatMap { TrustAnchor.all(in: $0).first }
         trust.mesh = try tools.meshCertificate().flatMap { TrustAnchor.all(in: $0).first }
@@ -27,21 +28,26 @@ struct TrustObserver: Sendable {
             }
             trust.issuers[secret] = issuers
         }
+        if watchesPods { trust.stragglers = try await TrustingPods(client: client, bundle: Self.place(of: values)).stragglers() }
         return trust
     }
 
     /// Where the chart keeps it, unless the values say otherwise.
     private func bundle(_ values: HelmValue?) async throws -> CiliumTrust.Bundle? {
+        guard let place = Self.place(of: values) else { return nil }
+        let key = values?["tls", "caBundle", "key"]?.string ?? "ca.crt"
+        // A bundle that is configured and cannot be read trusts nobody.
+        guard let object = try await client.get("/api/v1/namespaces/kube-system/" + place) else { return CiliumTrust.Bundle(anchors: []) }
+        let text = object["data"]?[key]?.string ?? ""
+        let pem = place.hasPrefix("secrets/") ? JSON.unbase64(text).map { String(decoding: $0, as: UTF8.self) } ?? "" : text
+        return CiliumTrust.Bundle(anchors: TrustAnchor.all(in: pem), written: Self.written(object))
+    }
+
+    /// `configmaps/NAME` or `secrets/NAME`; `nil` where there is no bundle.
+    private static func place(of values: HelmValue?) -> String? {
         let settings = values?["tls", "caBundle"]
         guard settings?["enabled"]?.bool == true else { return nil }
-        let kind = settings?["useSecret"]?.bool == true ? "secrets" : "configmaps"
-        let key = settings?["key"]?.string ?? "ca.crt"
-        let path = "/api/v1/namespaces/kube-system/\(kind)/\(settings?["name"]?.string ?? "cilium-root-ca.crt")"
-        // A bundle that is configured and cannot be read trusts nobody.
-        guard let object = try await client.get(path) else { return CiliumTrust.Bundle(anchors: []) }
-        let text = object["data"]?[key]?.string ?? ""
-        let pem = kind == "secrets" ? JSON.unbase64(text).map { String(decoding: $0, as: UTF8.self) } ?? "" : text
-        return CiliumTrust.Bundle(anchors: TrustAnchor.all(in: pem), written: Self.written(object))
+        return (settings?["useSecret"]?.bool == true ? "secrets/" : "configmaps/") + (settings?["name"]?.string ?? "cilium-root-ca.crt")
     }
 
     /// The last time that anybody changed it.
