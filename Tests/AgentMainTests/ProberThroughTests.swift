@@ -71,6 +71,39 @@ struct ProberThroughTests {
     }
 
     @Test(
+        "told to list the packet filter, it keeps the right to that as well, and the chains of the host are told",
+        .enabled(if: geteuid() == 0, "needs root, to have rights to keep"))
+    func packetFilter() async throws {
+        let scratch = try Scratch()
+        let socket = scratch.path + "/p.sock"
+        let prober = try AgentProgram("prober", "serve", "--packet-filter", "--prober-socket", socket)
+        while access(socket, F_OK) != 0 { await Task.yield() }
+        let status = try String(contentsOfFile: "/proc/\(prober.pid)/status", encoding: .utf8)
+        for set in ["CapEff", "CapPrm", "CapBnd"] { #expect(status.contains("\(set):\t0000000000003000\n"), "\(set)") }
+        let answer = try await AgentProgram("prober", "status", "--prober-socket", socket).ending()
+        #expect(answer.code == 0)
+        prober.terminate()
+        #expect(await prober.ending().code == 0)
+    }
+
+    @Test("by hand, a VLAN is asked of the prober, and a link that can send no frames is named")
+    func vlanByHand() async throws {
+        let scratch = try Scratch()
+        let socket = scratch.path + "/p.sock"
+        let prober = try AgentProgram("prober", "serve", "--prober-socket", socket)
+        while access(socket, F_OK) != 0 { await Task.yield() }
+        let table = try await AgentProgram("probe", "vlan", "lo", "110", "--target", "192.0.2.1", "--prober-socket", socket).ending()
+        #expect(table.code == 69 && table.output.contains("router 192.0.2.1"), "\(table)")
+        #expect(table.output.contains("no Ethernet link") || table.output.contains("CAP_NET_RAW"))
+        for wrong in [["eth0"], ["eth0", "4095"], ["eth0", "110", "--target", "fd00::1"]] {
+            let refused = try await AgentProgram(["probe", "vlan"] + wrong).ending()
+            #expect(refused.code == 64, "\(wrong)")
+        }
+        prober.terminate()
+        #expect(await prober.ending().code == 0)
+    }
+
+    @Test(
         "started with every right, it keeps the one to send raw packets",
         .enabled(if: geteuid() == 0, "needs root, to have rights to give up"))
     func rights() async throws {

@@ -72,6 +72,35 @@ struct EchoBookTests {
         #expect(await desk.completed(.kernel, epoch: Generation(3), now: moment(7)) == .kernel)
     }
 
+    @Test("frames are answered by token as well: one for each node, port and VLAN, and none is asked of a router")
+    func frames() async throws {
+        let told = Mutex<[NodeTask]>([])
+        let desk = EchoDesk(
+            dispatch: { task in
+                told.withLock { $0.append(task) }
+                return .sent
+            }, log: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
+        let bridge = TrunkPort(name: "vmbr0", isBridge: true)
+        let peer = try SmallMesh.need(NodeID("pve-2"))
+        let targets = [
+            VLANTarget(port: bridge, vlan: 110, end: .node(peer, at: bridge)),
+            VLANTarget(port: bridge, vlan: 120, end: .node(peer, at: bridge)),
+            VLANTarget(port: bridge, vlan: 110, end: .router(try SmallMesh.need(IPAddress("10.20.10.1")))),
+        ]
+        guard case .vlans(targets, let tokens) = await desk.completed(.vlans(targets, tokens: [:]), epoch: Generation(3), now: moment(5))
+        else { return #expect(Bool(false)) }
+        #expect(Set(tokens.keys) == Set(targets.prefix(2)) && tokens[targets[0]] != tokens[targets[1]])
+        let orders = told.withLock { $0 }
+        #expect(orders.count == 2 && orders.allSatisfy { $0.node == peer })
+        guard case .listenFrames(let window)? = orders.first?.order else { return #expect(Bool(false)) }
+        #expect(window.token == tokens[targets[0]] && window.port == bridge && window.vlan == 110 && window.lasts <= EchoWindow.longest)
+        // A second one who asks shares the windows.
+        guard case .vlans(_, let same) = await desk.completed(.vlans(targets, tokens: [:]), epoch: Generation(3), now: moment(9)) else {
+            return #expect(Bool(false))
+        }
+        #expect(same == tokens && told.withLock { $0.count } == 2)
+    }
+
     @Test("the ids of questions and of what goes with them lead back to their purpose, and other ids to none")
     func ids() throws {
         for purpose in [ProbeTask.Purpose.listen] + ProbeKind.allCases.map(ProbeTask.Purpose.probe) {

@@ -56,6 +56,18 @@ import Testing
         #expect(facts.first { $0.name == "lo" }?.mac == nil)
     }
 
+    @Test("addresses that end within a week are told; those that stay, or last longer, are not") func lapsing() throws {
+        let lab = try NetworkLab()
+        for (address, seconds) in [("10.77.1.1", 3600), ("10.77.1.2", 604_800), ("10.77.1.3", 700_000)] {
+            try shell("ip -n \(lab.here) addr add \(address)/24 dev pair0 valid_lft \(seconds) preferred_lft \(seconds)")
+        }
+        let facts = links(try lab.inside(lab.here) { [prober] in try prober.networkFacts() })
+        let pair = try #require(facts.first { $0.name == "pair0" })
+        #expect(pair.addresses.contains("10.77.1.3/24"))
+        #expect(pair.lapsing == ["10.77.1.1/24", "10.77.1.2/24"])
+        #expect(facts.first { $0.name == "lo" }?.lapsing == [])
+    }
+
     @Test("a pulled cable is up without carrier, a link that is down is down") func carrier() throws {
         let lab = try NetworkLab()
         try shell("ip -n \(lab.there) link set pair0 down")

@@ -54,6 +54,40 @@ import Testing
         #expect(names([("mangle", "KUBE-KUBELET-CANARY"), ("filter", "KUBE-FIREWALL"), ("nat", "CILIUM_POST_nat")]).isEmpty)
     }
 
+    @Test("the old iptables has no tables without its module, also for one who may not read the list of them") func legacy() async throws {
+        // What is a directory cannot be read, not even by root.
+        var files = [
+            "proc/net/ip_tables_names/x": "", "proc/net/ip6_tables_names/x": "", "proc/modules": "nf_tables 1 0 - Live 0x0\n",
+            "boot/config-6.18.0-talos": "CONFIG_IP_NF_NAT=m\nCONFIG_IP6_NF_NAT=m\n",
+        ]
+        func doubts(_ files: [String: String]) async throws -> [String] {
+            try await platform(files).unseen.filter { $0.contains("tables-legacy") }
+        }
+        #expect(try await doubts(files).isEmpty)
+        files["proc/modules"] = "iptable_nat 1 0 - Live 0x0\n"
+        #expect(try await doubts(files).count == 1)
+        files["proc/modules"] = nil
+        #expect(try await doubts(files).count == 2, "a kernel without modules may have them built in")
+        files["proc/modules"] = "nf_tables 1 0 - Live 0x0\n"
+        files["boot/config-6.18.0-talos"] = "CONFIG_IP_NF_NAT=y\nCONFIG_IP6_NF_NAT=m\n"
+        #expect(try await doubts(files).count == 1)
+        files["boot/config-6.18.0-talos"] = nil
+        #expect(try await doubts(files).count == 2, "nobody knows what is built in")
+    }
+
+    @Test("chains that another process lists complete a platform, and not where the old iptables is in doubt") func completing() {
+        func platform(_ unseen: [String], _ chains: [String]? = nil) -> PlatformFact {
+            PlatformFact(memoryInBytes: 1, processors: 1, parameters: [:], cniFiles: [], serviceChains: chains, unseen: unseen)
+        }
+        let blind = platform(["chains of nftables: CAP_NET_ADMIN", "eBPF programs: CAP_SYS_ADMIN"])
+        let whole = ServiceChains.completing(blind, ["KUBE-SERVICES"])
+        #expect(whole.serviceChains == ["KUBE-SERVICES"] && whole.unseen == ["eBPF programs: CAP_SYS_ADMIN"])
+        let doubtful = platform(["whether iptables-legacy is in use: for root alone", "chains of nftables: CAP_NET_ADMIN"])
+        #expect(ServiceChains.completing(doubtful, []) == doubtful)
+        let known = platform([], ["KUBE-SERVICES"])
+        #expect(ServiceChains.completing(known, []) == known)
+    }
+
     @Test("garbage where the kernel writes text is no crash and no claim") func garbage() async throws {
         var random = SeededGenerator(state: 20_261_128)
         for _ in 0..<200 {

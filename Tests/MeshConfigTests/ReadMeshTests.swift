@@ -59,6 +59,38 @@ struct ReadMeshTests {
         }
     }
 
+    @Test("what is asked of a cluster's hosts is read, and read back equal; other words are faults, each at its place")
+    func hosts() throws {
+        func text(_ hosts: String) throws -> String {
+            try fixture("mesh.yaml").replacing(
+                "      kubeProxy: false\n", with: "      kubeProxy: false\n      hosts: \(hosts)\n", maxReplacements: 1)
+        }
+        let full = """
+            { processor: x86-64-v3, packetFilter: true, names: [quay.io], timeServers: [10.20.10.1, time.cloudflare.com], \
+            registries: [quay.io, "mirror.example:5000", "[fd00::7]:443"] }
+            """
+        let spec = try readMesh(text: text(full), file: "mesh.yaml").spec
+        let hosts = try #require(spec.clusters.compactMap(\.hosts).first)
+        #expect(hosts.processorLevel == 3 && hosts.packetFilter)
+        #expect(
+            hosts.outside.map(\.description) == [
+                "the name quay.io", "time server 10.20.10.1", "time server time.cloudflare.com", "registry quay.io:443",
+                "registry mirror.example:5000", "registry fd00::7:443",
+            ])
+        #expect(try readMesh(text: renderSpec(spec), file: "again").spec == spec)
+        #expect(try readMesh(text: text("{}"), file: "mesh.yaml").spec.clusters.compactMap(\.hosts) == [MeshSpec.Hosts()])
+        for (bad, words) in [
+            ("{ processor: v3 }", "x86-64-v2, x86-64-v3 or x86-64-v4"), ("{ processor: x86-64-v1 }", "x86-64-v2"),
+            ("{ packetFilter: sometimes }", "true or false"), ("{ names: [\"https://quay.io\"] }", "a host such as"),
+            ("{ registries: [\"quay.io/v2\"] }", "a registry such as"), ("{ registries: [\"quay.io:0\"] }", "a registry such as"),
+            ("{ registries: [\"quay.io:65536\"] }", "a registry such as"), ("{ names: [quay.io, quay.io] }", "twice"),
+            ("{ registries: [quay.io, \"quay.io:443\"] }", "twice"), ("{ ntp: [10.0.0.1] }", "ntp"),
+        ] {
+            let faults = faults(in: try text(bad))
+            #expect(faults.count == 1 && faults[0].contains(words), "\(bad): \(faults)")
+        }
+    }
+
     private static let phased = """
           provision:
             terraform:

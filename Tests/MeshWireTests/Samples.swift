@@ -61,7 +61,8 @@ enum Samples {
             .link(
                 LinkFact(
                     name: "eth0", index: 2, kind: "physical", mac: MACAddress("bc:24:11:00:15:21"), mtu: 1500, up: true,
-                    carrier: true, addresses: ["192.168.15.21/24"], master: "vmbr0", driver: "virtio_net", speed: 10_000,
+                    carrier: true, addresses: ["192.168.15.21/24"], lapsing: ["192.168.15.21/24"], master: "vmbr0", driver: "virtio_net",
+                    speed: 10_000,
                     vlans: [.init(first: 1, last: 1, isUntagged: true, isNative: true), .init(first: 110, last: 120)])),
             .route(
                 RouteFact(destination: CIDR("10.244.0.0/16"), gateway: IPAddress("192.168.15.1"), interface: "eth0")),
@@ -84,6 +85,15 @@ enum Samples {
                         names: ["*.mesh.cilium.io"], namesLeftOut: 2, notBefore: now, notAfter: now + .seconds(60), servesServers: true),
                     trusted: [try digest(4)], provesName: true, took: TimeSpan(.milliseconds(7)))),
             .handshake(HandshakeFact(target: try servers()[1], outcome: .notTLS, problem: "it says \"HTTP/1.1 400\"")),
+            .vlan(
+                VLANFact(
+                    target: try vlans()[0], link: "eno1", isTrunk: true, peer: MACAddress("bc:24:11:00:15:21"), sent: 3, answered: 2,
+                    there: [2000, 110], back: [110], untagged: [], roundTrip: 210)),
+            .outside(
+                OutsideFact(target: try outside()[2], result: .refused, address: IPAddress("192.0.2.7"), detail: "Connection refused")),
+            .outside(OutsideFact(target: try outside()[0], result: .answered)),
+            .vlan(VLANFact(target: try vlans()[1], isTrunk: false, problem: "there is no bridge vmbr0")),
+            .vlan(VLANFact(target: try vlans()[1], exempt: "vmbr0 has no port to the outside: this host routes for its machines")),
             .clock(ClockFact(asked: now, received: now + .milliseconds(4), replied: now + .milliseconds(5), synchronised: true)),
             .kernel(
                 KernelFact(
@@ -101,7 +111,14 @@ enum Samples {
                     loadedModules: [],
                     platform: PlatformFact(
                         memoryInBytes: 16 << 30, processors: 8, processorModel: "EPYC", processorLevel: 3,
-                        parameters: ["net.ipv4.ip_forward": "1"], cniFiles: ["05-cilium.conflist"], serviceChains: [], unseen: []))),
+                        parameters: ["net.ipv4.ip_forward": "1"], cniFiles: ["05-cilium.conflist"], serviceChains: [],
+                        programs: [
+                            BPFProgram(
+                                id: 41, kind: "sched_cls", name: "cil_from_netdev", tag: "a04f5eef06a7f555",
+                                attachments: [.init(kind: "tcx ingress", place: "ens18", isLink: true), .init(kind: "cgroup")],
+                                owners: [.init(pid: 1207, command: "cilium-agent")], runs: 12, runTimeInNanoseconds: 3400),
+                            BPFProgram(id: 42, kind: "kind 99", name: "", tag: ""),
+                        ], unseen: []))),
             .kernel(
                 KernelFact(
                     release: "6.18.1", options: [:], optionsFrom: nil, btf: true, bpffs: true, cgroup2: true, lockdown: nil,
@@ -158,6 +175,20 @@ enum Samples {
             try report(.disks, .facts(try facts())), try report(.reach, .facts([])), try report(nil, .wiped(wipe)),
             try report(nil, .failed("the device vanished")),
         ] + (try TaskRefusal.Code.allCases.map { try report(.host, .refused(TaskRefusal($0, "because"))) })
+    }
+
+    static func outside() throws -> [OutsideTarget] {
+        let host = try #require(HostName("mirror.example"))
+        return [OutsideTarget(.name, host), OutsideTarget(.time, host), OutsideTarget(.registry, host, port: 5000)]
+    }
+
+    static func vlans() throws -> [VLANTarget] {
+        let bridge = TrunkPort(name: "vmbr0", isBridge: true)
+        let link = TrunkPort(name: "ens19", mac: MACAddress("bc:24:11:00:15:21"))
+        return [
+            VLANTarget(port: link, vlan: 110, end: .node(try node(), at: bridge)),
+            VLANTarget(port: bridge, vlan: 4094, end: .router(try #require(IPAddress("10.20.10.1")))),
+        ]
     }
 
     static func ways() throws -> [PathTarget] {
@@ -220,6 +251,9 @@ enum Samples {
             .probe(.virtualDisks(serials: ["a", "b"])), .probe(.hypervisorFiles(try selector())),
             .probe(.handshakes(try servers(), anchors: ["-----BEGIN CERTIFICATE-----"])),
             .probe(.paths(try ways(), tokens: [try ways()[0].node: try digest(8)])),
+            .probe(.vlans(try vlans(), tokens: [try vlans()[0]: try digest(8)])),
+            .probe(.outside(try outside())),
+            .listenFrames(FrameWindow(token: try digest(8), port: try vlans()[0].port, vlan: 110, lasts: TimeSpan(.seconds(8)))),
             .listen(EchoWindow(token: try digest(8), address: try ways()[0].address, port: 8472, lasts: TimeSpan(.seconds(6)))),
             .wipe(WarrantEnvelope(text: "MESHGATE-WIPE-WARRANT/2\n", signatures: ["-----BEGIN SSH SIGNATURE-----\n"])),
             .arm(WarrantEnvelope(text: "MESHGATE-WIPER-ARMING/1\n", signatures: ["-----BEGIN SSH SIGNATURE-----\n"])),

@@ -33,6 +33,84 @@ struct PlannerTests {
         #expect(try SmallMesh.need(plan.steps.first { $0.id.text == "east/nodes" }).after.map(\.text) == ["east/bootstrap"])
     }
 
+    /// Three hypervisors with trunks for the first network, and a machine of metal on it with a VLAN of its own.
+    private func trunked() throws -> MeshSpec {
+        var spec = try SmallMesh.spec()
+        let hosts = try ["pve-1", "pve-2", "pve-3"].enumerated().map { index, name in
+            MeshSpec.Hypervisor(
+                name: try SmallMesh.need(NodeID(name)), address: try SmallMesh.need(IPAddress("10.0.0.\(index + 1)")),
+                bridges: [.init(name: "vmbr0", network: "lan-0")], agent: index == 2 ? MeshSpec.Node.Agent.none : nil)
+        }
+        spec.hypervisors = hosts
+        spec.clusters[0].nodes[0].hypervisor = hosts[0].name
+        spec.clusters[0].nodes[1].hypervisor = hosts[1].name
+        spec.clusters[0].nodes[2].interfaces = [.init(name: "eno1.1500", network: "lan-0")]
+        return spec
+    }
+
+    @Test("ports that send tagged frames try those that follow and the router; where a bridge puts the tag on, it is the hypervisor's")
+    func trunks() throws {
+        let plan = plan(try trunked())
+        let step = try SmallMesh.need(plan.steps.first { $0.id.text == "east/cilium" })
+        let asked = step.gates.compactMap { gate -> (String, [String])? in
+            guard case .tagged(let node, let targets) = gate else { return nil }
+            #expect(gate.gate.rawValue == "G-NET-03" && gate.isGround && targets.allSatisfy { $0.vlan == 1500 })
+            return (node.text, targets.map { "\($0.port) to \($0.whom)" })
+        }
+        let bridge = "the uplink of vmbr0"
+        #expect(asked.map(\.0) == ["pve-1", "pve-2", "wrk-e-2"])
+        #expect(
+            asked.map(\.1) == [
+                ["\(bridge) to pve-2 (\(bridge))", "\(bridge) to wrk-e-2 (eno1)", "\(bridge) to router 192.168.15.1"],
+                ["\(bridge) to wrk-e-2 (eno1)", "\(bridge) to pve-1 (\(bridge))", "\(bridge) to router 192.168.15.1"],
+                ["eno1 to pve-1 (\(bridge))", "eno1 to pve-2 (\(bridge))", "eno1 to router 192.168.15.1"],
+            ])
+        // The other cluster's network has no port that sends tagged frames.
+        let other = try SmallMesh.need(plan.steps.first { $0.id.text == "west/cilium" })
+        #expect(!other.gates.contains { if case .tagged = $0 { true } else { false } })
+    }
+
+    @Test("a network without a tag, with an id that no tag has, or with a router that ARP cannot ask, gives no such questions")
+    func untrunked() throws {
+        var spec = try trunked()
+        func count(_ spec: MeshSpec) -> Int {
+            plan(spec).steps.flatMap(\.gates).reduce(0) { if case .tagged(_, let targets) = $1 { $0 + targets.count } else { $0 } }
+        }
+        #expect(count(spec) == 9)
+        spec.networks[0].gateway = IPAddress("fd00::1")
+        #expect(count(spec) == 6)
+        spec.networks[0].vlan = 4095
+        #expect(count(spec) == 0)
+        spec.networks[0].vlan = nil
+        #expect(count(spec) == 0)
+    }
+
+    @Test("hosts are asked what Cilium stands on, and what mesh.yaml asks besides; the packet filter only where Cilium replaces kube-proxy")
+    func hosts() throws {
+        var spec = try SmallMesh.spec()
+        let registry = OutsideTarget(.registry, try SmallMesh.need(HostName("quay.io")), port: 443)
+        spec.clusters[0].hosts = .init(processorLevel: 3, packetFilter: true, outside: [registry])
+        spec.clusters[1].hosts = .init(packetFilter: true)
+        spec.clusters[1].cilium.kubeProxyReplacement = false
+        spec.networks[0].dhcp = AddressBlock("192.168.15.100-192.168.15.150")
+        let plan = plan(spec)
+        func gates(_ id: String, _ node: String) throws -> [Requirement] {
+            let name = try SmallMesh.need(NodeID(node))
+            let step = try SmallMesh.need(plan.steps.first { $0.id.text == id })
+            return step.gates.filter { $0.needs.first?.subject == .node(name) }
+        }
+        let east = try gates("east/cilium", "wrk-e-1")
+        let node = try SmallMesh.need(NodeID("wrk-e-1"))
+        let address = try SmallMesh.need(IPAddress("192.168.15.21"))
+        #expect(
+            east.contains(.controlGroups(node)) && east.contains(.processorLevel(node, 3)) && east.contains(.serviceChainsGone(node))
+                && east.contains(.outsideAnswers(node, [registry])) && east.contains(.leftoversGone(node, cluster: spec.clusters[0].name))
+                && east.contains(.addressStable(node, address, pool: AddressBlock("192.168.15.100-192.168.15.150"))))
+        let west = try gates("west/cilium", "wrk-w-1").map(\.gate.rawValue)
+        #expect(west.contains("G-HST-05") && west.contains("G-NET-07") && !west.contains("G-K8S-02") && !west.contains("G-PVE-05"))
+        #expect(!west.contains("G-NET-10"))
+    }
+
     @Test("a phase that a service names waits for Cilium on the service's clusters, and no machine waits for it")
     func servicePhase() throws {
         let spec = try SmallMesh.withObjectStore(services: true)
@@ -262,7 +340,7 @@ struct PlannerTests {
         let net = try SmallMesh.need(plan.checks(.net)[node])
         #expect(
             Set(net.map(\.requirement.gate)) == [
-                .link, .address, .reach, .tunnelReach, .pathMTU, .healthReach, .sourceKept, .meshHandshake,
+                .link, .address, .addressStable, .reach, .tunnelReach, .pathMTU, .healthReach, .sourceKept, .meshHandshake,
             ])
         #expect(Set(net.map(\.requirement)).count == net.count)
         #expect(net.first { $0.requirement.gate == .reach }?.steps.map(\.text) == ["mesh/connect"])

@@ -14,6 +14,9 @@ package enum HostProbeError: Error, Hashable, Sendable, CustomStringConvertible 
     case netlinkTooLarge(dump: String, limit: Int)
     case tooManyTargets(Int, limit: Int)
     case notAnsweredHere(String, by: String)
+    case frames(link: String, errno: Int32)
+    case noPort(String, String)
+    case bpf(errno: Int32)
     case cannotAnswer(address: IPAddress, port: UInt16, cause: String)
 
     package var description: String {
@@ -32,6 +35,14 @@ package enum HostProbeError: Error, Hashable, Sendable, CustomStringConvertible 
         case .tooManyTargets(let count, let limit): "cannot test \(count) targets at once, the limit is \(limit); ask in parts"
         case .cannotAnswer(let address, let port, let cause):
             "cannot answer datagrams on \(address), port \(port), nor on \(PathTarget.substitute(for: port)): \(cause)"
+        case .frames(let link, let number) where number == EPERM || number == EACCES:
+            "cannot send frames on \(link): \(words(number)); the prober needs CAP_NET_RAW"
+        case .frames(let link, let number) where number == ENOTSUP: "cannot send frames on \(link): it is no Ethernet link"
+        case .frames(let link, let number): "cannot send frames on \(link): \(words(number))"
+        case .noPort(let port, let why): "cannot answer frames on \(port): \(why)"
+        case .bpf(let number) where number == EPERM || number == EACCES:
+            "the kernel lists them to processes with CAP_SYS_ADMIN only; `sudo meshgate-agent probe kernel` on the host shows them"
+        case .bpf(let number): "cannot list them by bpf(2): \(words(number))"
         case .notAnsweredHere(let what, let who): "cannot tell about \(what): that is answered by \(who)"
         }
     }

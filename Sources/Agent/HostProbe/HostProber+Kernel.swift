@@ -19,7 +19,7 @@ extension HostProber {
             // The second place is where systemd puts the unified hierarchy next to version 1.
             cgroup2: mounts.has("cgroup2", at: ["/sys/fs/cgroup", "/sys/fs/cgroup/unified"]),
             lockdown: try lockdown(), loadedModules: try loadedModules(), tracefs: try tracefs(mounts),
-            loadableModules: loadableModules(release: release), platform: try platformFact())
+            loadableModules: loadableModules(release: release), platform: try platformFact(options))
     }
 
     /// Mounted, or known to the kernel, which then mounts it where somebody asks.
@@ -68,7 +68,7 @@ extension HostProber {
     }
 
     /// First words of /proc/modules; none for a kernel without modules.
-    private func loadedModules() throws -> [String] {
+    func loadedModules() throws -> [String] {
         let bytes = try bytes("the loaded modules", "\(procroot)/modules", limit: Self.tableLimit) ?? []
         return bytes.split(separator: UInt8(ascii: "\n")).compactMap { line in
             line.split(separator: UInt8(ascii: " "), maxSplits: 1).first.map { String(decoding: $0, as: UTF8.self) }
@@ -87,6 +87,8 @@ enum KernelOptions {
         // masquerading with iptables, L7 policies
         "IP_SET", "IP_SET_HASH_IP", "NETFILTER_XT_SET", "NETFILTER_XT_MATCH_COMMENT", "NETFILTER_XT_TARGET_TPROXY",
         "NETFILTER_XT_TARGET_MARK", "NETFILTER_XT_TARGET_CT", "NETFILTER_XT_MATCH_MARK", "NETFILTER_XT_MATCH_SOCKET",
+        // the old iptables, which has tables of its own
+        "IP_NF_NAT", "IP6_NF_NAT",
         // Rook
         "BLK_DEV_RBD", "CEPH_LIB", "CEPH_FS", "BLK_DEV_NBD",
         // what tracing tools need, and whether a missing module could be loaded at all

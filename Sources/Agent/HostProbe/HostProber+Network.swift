@@ -38,7 +38,9 @@ extension HostProber {
             return Fact.link(
                 LinkFact(
                     name: link.name, index: link.index, kind: kind(of: link), mac: link.mac, mtu: link.mtu, up: link.up,
-                    carrier: link.carrier, addresses: Array(addresses), master: link.master.map { names[$0] ?? "#\($0)" },
+                    carrier: link.carrier, addresses: Array(addresses),
+                    lapsing: (table.lapsing[link.index] ?? []).filter(addresses.contains),
+                    master: link.master.map { names[$0] ?? "#\($0)" },
                     parent: link.parent.flatMap { names[$0] }, vlan: link.details.vlan, vni: link.details.vni,
                     driver: driver(of: link.name), speed: speed(of: link.name),
                     bond: link.details.bondMode.map { .init(mode: $0, active: link.details.bondActive.flatMap { names[$0] }) },

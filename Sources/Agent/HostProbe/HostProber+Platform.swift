@@ -15,15 +15,16 @@ extension HostProber {
     private static let processorLimit = 4 << 20
 
     /// What could not be seen is said and is no failure: most of it needs no privilege, and each piece stands alone.
-    func platformFact() throws -> PlatformFact {
+    func platformFact(_ options: [String: KernelFact.Option] = [:]) throws -> PlatformFact {
         let processors = Processors(try bytes("the processors", "\(procroot)/cpuinfo", limit: Self.processorLimit) ?? [])
         var unseen: [String] = []
         let cniFiles = self.cniFiles(&unseen)
-        let chains = serviceChains(&unseen)
+        let chains = serviceChains(options, &unseen)
+        let programs = bpfPrograms(&unseen)
         return PlatformFact(
             memoryInBytes: try memory(&unseen), processors: processors.count, processorModel: processors.model,
             processorLevel: processors.level,
-            parameters: parameters(), cniFiles: cniFiles, serviceChains: chains, unseen: unseen)
+            parameters: parameters(), cniFiles: cniFiles, serviceChains: chains, programs: programs, unseen: unseen)
     }
 
     private func memory(_ unseen: inout [String]) throws -> UInt64? {

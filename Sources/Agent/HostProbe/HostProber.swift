@@ -40,9 +40,11 @@ package struct HostProber: Sendable {
             case .reach(let targets, let attempts, let timeout):
                 return try await ConnectSweep(targets: targets, attempts: attempts, timeout: timeout.duration).facts()
             case .handshakes(let targets, let anchors): return try await HandshakeSweep(targets: targets, anchors: anchors).facts()
-            case .paths: throw HostProbeError.notAnsweredHere(probe.kind.rawValue, by: "the prober, which alone may send raw packets")
             case .hypervisorFiles:
                 throw HostProbeError.notAnsweredHere(probe.kind.rawValue, by: "the wiper, whose group may read /etc/pve")
+            case .outside: throw HostProbeError.notAnsweredHere(probe.kind.rawValue, by: "the prober, which reads what strangers send")
+            case .paths, .vlans:
+                throw HostProbeError.notAnsweredHere(probe.kind.rawValue, by: "the prober, which alone may send raw packets")
             case .disks, .blankness, .virtualDisks:
                 throw HostProbeError.notAnsweredHere(probe.kind.rawValue, by: "the wiper, which alone may open them")
             }

@@ -55,6 +55,7 @@ struct LinkTable {
         static let parentDevice: UInt16 = 56
         static let ifaAddress: UInt16 = 1
         static let ifaLocal: UInt16 = 2
+        static let ifaCacheInfo: UInt16 = 6
     }
     private enum Flag {
         static let up: UInt32 = 0x1
@@ -67,6 +68,8 @@ struct LinkTable {
 
     private(set) var links: [Link] = []
     private(set) var addresses: [Int: [String]] = [:]
+    /// Those of them that end within a week unless they are renewed.
+    private(set) var lapsing: [Int: [String]] = [:]
     /// By the index of the port.
     private(set) var vlans: [Int: [LinkFact.VLANs]] = [:]
     var names: [Int: String] { Dictionary(links.map { ($0.index, $0.name) }) { first, _ in first } }
@@ -81,8 +84,9 @@ struct LinkTable {
         for message in linkMessages { links.append(try Self.link(message.payload)) }
         links.sort { $0.index < $1.index }
         for message in addressMessages {
-            guard let (index, address) = try Self.address(message.payload) else { continue }
+            guard let (index, address, valid) = try Self.address(message.payload) else { continue }
             addresses[index, default: []].append(address)
+            if let valid, valid <= Self.week { lapsing[index, default: []].append(address) }
         }
     }
 
@@ -180,7 +184,8 @@ struct LinkTable {
     }
 
     /// `struct ifaddrmsg`, then attributes. On a point-to-point link IFA_ADDRESS is the other end and IFA_LOCAL is ours.
-    static func address(_ payload: NetlinkBytes) throws(NetlinkFault) -> (index: Int, address: String)? {
+    /// `valid`: seconds that are left of it; absent for one that stays.
+    static func address(_ payload: NetlinkBytes) throws(NetlinkFault) -> (index: Int, address: String, valid: UInt32?)? {
         let family = try payload.number(at: 0, as: UInt8.self, in: "address")
         let prefix = try payload.number(at: 1, as: UInt8.self, in: "address")
         let index = try payload.number(at: 4, as: UInt32.self, in: "address")
@@ -190,8 +195,12 @@ struct LinkTable {
         else { return nil }
         let address = try ipAddress(value, in: "address")
         guard Int(prefix) <= address.bits else { throw .badValue(what: "prefix length", found: String(prefix)) }
-        return (Int(index), "\(address)/\(prefix)")
+        // struct ifa_cacheinfo: preferred time, valid time, and two stamps.
+        let valid = try attributes[Attribute.ifaCacheInfo]?.number(at: 4, as: UInt32.self, in: "address lifetime") ?? .max
+        return (Int(index), "\(address)/\(prefix)", valid == .max ? nil : valid)
     }
+
+    private static let week: UInt32 = 7 * 86_400
 }
 
 /// Network byte order, 4 or 16 bytes.

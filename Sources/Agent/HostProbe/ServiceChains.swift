@@ -8,21 +8,27 @@ import MeshSystem
 extension HostProber {
     /// What kube-proxy left in the packet filter: the rules stay when it goes, and send packets to Services that are no more
     /// (kubernetes#119265). `nil` when that cannot be seen, and `unseen` says why.
-    func serviceChains(_ unseen: inout [String]) -> [String]? {
-        let legacy = legacyTables(&unseen)
+    ///
+    /// - Parameter options: of the kernel's configuration; empty when it could not be read.
+    func serviceChains(_ options: [String: KernelFact.Option], _ unseen: inout [String]) -> [String]? {
+        let legacy = legacyTables(options, &unseen)
         do throws(HostProbeError) {
             let chains = try PacketFilter.chains()
             return legacy ? ServiceChains.names(of: chains) : nil
         } catch {
-            unseen.append("chains of nftables: \(error)")
+            unseen.append("\(ServiceChains.nftables): \(error)")
             return nil
         }
     }
 
     /// The old iptables keeps tables of its own, which nftables does not list. False when there may be some that nobody looked into.
-    private func legacyTables(_ unseen: inout [String]) -> Bool {
+    private func legacyTables(_ options: [String: KernelFact.Option], _ unseen: inout [String]) -> Bool {
         var isClear = true
-        for (file, tool) in [("ip_tables_names", "iptables-legacy"), ("ip6_tables_names", "ip6tables-legacy")] {
+        let kinds = [
+            ("ip_tables_names", "iptables-legacy", "iptable_nat", "IP_NF_NAT"),
+            ("ip6_tables_names", "ip6tables-legacy", "ip6table_nat", "IP6_NF_NAT"),
+        ]
+        for (file, tool, module, option) in kinds {
             let path = "\(procroot)/net/\(file)"
             do {
                 guard let names = try LinuxFileStore().read(path, limit: 4096) else { continue }
@@ -30,6 +36,12 @@ extension HostProber {
                 guard tables.contains("nat") else { continue }
                 unseen.append("chains of \(tool), whose table nat is in use: look with `\(tool)-save -t nat | grep KUBE`")
             } catch {
+                // Without its module there is no such table, whoever may read the list of them.
+                if options[option].map({ $0 != .builtIn }) == true, let loaded = try? loadedModules(), !loaded.isEmpty,
+                    !loaded.contains(module)
+                {
+                    continue
+                }
                 unseen.append("whether \(tool) is in use: \(path) is for root alone")
             }
             isClear = false
@@ -40,6 +52,20 @@ extension HostProber {
 
 /// Which chains are kube-proxy's.
 enum ServiceChains {
+    /// How it is called in `PlatformFact.unseen`.
+    static let nftables = "chains of nftables"
+
+    /// A platform of which only nftables' chains could not be listed, with those that another process listed.
+    static func completing(_ platform: PlatformFact, _ chains: [String]) -> PlatformFact {
+        var platform = platform
+        let rest = platform.unseen.filter { !$0.hasPrefix(nftables) }
+        // What the old iptables may have is still not known.
+        guard platform.serviceChains == nil, rest.count < platform.unseen.count, !rest.contains(where: { $0.contains("tables-legacy") })
+        else { return platform }
+        (platform.serviceChains, platform.unseen) = (chains, rest)
+        return platform
+    }
+
     /// There is one of these for each Service, port or endpoint: they are told as a kind.
     private static let many = ["KUBE-SVC-", "KUBE-SEP-", "KUBE-EXT-", "KUBE-XLB-", "KUBE-FW-", "KUBE-SVL-"]
     private static let single: Set<String> = [

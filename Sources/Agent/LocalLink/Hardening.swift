@@ -21,6 +21,8 @@ package enum Hardening {
         package static let perfmon = Capabilities(rawValue: 1 << 38)
         /// Bringing eBPF programs into the kernel.
         package static let bpf = Capabilities(rawValue: 1 << 39)
+        /// Changing links, routes and packet filters, and listing the latter.
+        package static let netAdmin = Capabilities(rawValue: 1 << 12)
     }
 
     /// Gives up every capability but `kept` of this thread and of all that it starts: to be called before there is another thread. Where a

@@ -15,6 +15,8 @@ struct AgentTasks: TaskHandler {
     let proberSocket: String
     let log: Logger
 
+    private var frames: VLANProbe { VLANProbe(prober, ProberClient(socketPath: proberSocket)) }
+
     /// A kernel that gives no news now may give some later.
     private static let pause = Duration.seconds(60)
 
@@ -44,6 +46,9 @@ struct AgentTasks: TaskHandler {
         case .probe(.hypervisorFiles(let selector)): return .facts(await disks.hypervisorFiles(selector))
         case .probe(.paths(let targets, let tokens)):
             return .facts(await ProberClient(socketPath: proberSocket).answer(targets, tokens: tokens))
+        case .probe(.outside(let targets)): return .facts(await ProberClient(socketPath: proberSocket).answer(targets))
+        case .probe(.kernel): return .facts(await ProberClient(socketPath: proberSocket).completed(await prober.answer(.kernel)))
+        case .probe(.vlans(let targets, let tokens)): return .facts(await frames.answer(targets, tokens: tokens))
         case .probe(let probe): return .facts(await prober.answer(probe))
         case .listen(let window):
             do {
@@ -51,6 +56,13 @@ struct AgentTasks: TaskHandler {
                 return .facts([])
             } catch {
                 return .failed("this node does not answer datagrams: \(error); start meshgate-prober on it")
+            }
+        case .listenFrames(let window):
+            do {
+                try await frames.listen(window)
+                return .facts([])
+            } catch {
+                return .failed("this node does not answer frames: \(error); start meshgate-prober on it")
             }
         case .wipe(let envelope):
             return await asking("the wipe's end is not known") { client in

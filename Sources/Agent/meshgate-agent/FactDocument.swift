@@ -44,6 +44,8 @@ struct FactDocument: Encodable {
             case .reach(let value): try put("reach", value)
             case .path(let value): try put("path", value)
             case .handshake(let value): try put("handshake", value)
+            case .vlan(let value): try put("vlan", value)
+            case .outside(let value): try put("outside", value)
             case .clock(let value): try put("clock", value)
             case .kernel(let value): try put("kernel", value)
             case .cluster(let value): try put("cluster", value)

@@ -11,7 +11,7 @@ enum FactText {
             case .host(let host): sections.append(self.host(host))
             case .clock(let clock): sections.append(self.clock(clock))
             case .kernel(let kernel): sections.append(self.kernel(kernel))
-            case .disk, .virtualDisk, .link, .route, .reach, .path: break  // One table of all of them, below.
+            case .disk, .virtualDisk, .link, .route, .reach, .path, .vlan, .outside: break  // One table of all of them, below.
             case .hypervisorFiles(let host): sections.append(hypervisor(host))
             case .wiper(let wiper): sections.append(wiper.disarmed.map { "wiper: DISARMED, \(printable($0))\n" } ?? "wiper: armed\n")
             case .handshake(let handshake): sections.append(self.handshake(handshake))
@@ -21,7 +21,10 @@ enum FactText {
             case .unavailable(let why): sections.append("not available: \(printable(why))\n")
             }
         }
-        let tables = [disks(facts), virtualDisks(facts), links(facts), routes(facts), reach(facts), paths(facts)].compactMap(\.self)
+        let tables = [
+            disks(facts), virtualDisks(facts), links(facts), routes(facts), reach(facts), paths(facts), vlans(facts), outside(facts),
+            programs(facts),
+        ].compactMap(\.self)
         return (tables + sections).joined(separator: "\n")
     }
 
@@ -168,6 +171,41 @@ enum FactText {
             ] + ways
         }
         return TextTable("ADDRESS", "UDP", "ANSWERED", "P50/P99", "MTU THERE/BACK", "SEEN AS", "ICMP", "TCP 4240", rows: rows).text
+    }
+
+    private static func vlans(_ facts: [Fact]) -> String? {
+        let vlans = facts.compactMap { if case .vlan(let vlan) = $0 { vlan } else { nil } }
+        guard !vlans.isEmpty else { return nil }
+        let rows = vlans.map { fact in
+            [
+                String(fact.target.vlan), fact.link ?? fact.target.port.name, fact.target.whom, fact.peer?.description ?? "-",
+                fact.sent == 0 ? "-" : "\(fact.answered) of \(fact.sent)", fact.roundTrip.map { "\(milliseconds($0)) ms" } ?? "-",
+                printable(fact.words),
+            ]
+        }
+        return TextTable("VLAN", "LINK", "ASKED", "ANSWERED BY", "FRAMES", "TIME", "RESULT", rows: rows).text
+    }
+
+    private static func outside(_ facts: [Fact]) -> String? {
+        let rows = facts.compactMap { fact -> [String]? in
+            guard case .outside(let outside) = fact else { return nil }
+            return [
+                "\(outside.target)", outside.address?.description ?? "-",
+                outside.result.rawValue + (outside.detail.map { ": " + printable($0) } ?? ""),
+            ]
+        }
+        return rows.isEmpty ? nil : TextTable("OUTSIDE", "ADDRESS", "RESULT", rows: rows).text
+    }
+
+    private static func programs(_ facts: [Fact]) -> String? {
+        for case .kernel(let kernel) in facts {
+            guard let programs = kernel.platform?.programs, !programs.isEmpty else { continue }
+            return TextTable(
+                "PROGRAM", "KIND", "NAME", "TAG", "ATTACHED TO", "KEPT BY", "RUNS", "TIME EACH",
+                rows: programs.map { program in program.columns.map(printable) }
+            ).text
+        }
+        return nil
     }
 
     /// Microseconds in milliseconds, to the hundredth.

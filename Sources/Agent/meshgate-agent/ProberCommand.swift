@@ -17,7 +17,7 @@ struct ProberCommand: AsyncParsableCommand {
               meshgate-agent prober serve --agent-user meshgate-agent
               meshgate-agent prober status
 
-            It keeps CAP_NET_RAW and gives up every other capability. Datagrams of other nodes are answered only while the coordinator
+            It keeps CAP_NET_RAW (and CAP_NET_ADMIN with --packet-filter) and gives up every other capability. Datagrams and frames of other nodes are answered only while the coordinator
             has a probe under way, and only with that probe's token.
             """,
         subcommands: [Serve.self, Status.self])
@@ -28,6 +28,9 @@ struct ProberCommand: AsyncParsableCommand {
         var proberSocket: String?
         @Option(help: "The agent's user, by name or number; our own unless given.")
         var agentUser: String?
+        /// Seen by `ProcessManners` before anything is parsed: rights are given up first.
+        @Flag(help: "Keep CAP_NET_ADMIN too, which the kernel wants of whoever lists the packet filter.")
+        var packetFilter = false
         @OptionGroup var common: SettingsOptions
 
         func run() async throws {
@@ -47,6 +50,9 @@ struct ProberCommand: AsyncParsableCommand {
             }
             if Hardening.effectiveCapabilities()?.contains(.netRaw) != true {
                 logger.warning("prober cannot send ICMP", metadata: ["remedy": "give it CAP_NET_RAW, as its unit does"])
+            }
+            if packetFilter, Hardening.effectiveCapabilities()?.contains(.netAdmin) != true {
+                logger.warning("prober cannot list the packet filter", metadata: ["remedy": "give it CAP_NET_ADMIN as well"])
             }
             logger.info("prober serving", metadata: ["socket": "\(settings.proberSocket)"])
             try await runUntilSignal(ProberService(server: server))

@@ -19,7 +19,10 @@ enum ProcessManners {
         do {
             try Hardening.apply()
             if arguments.starts(with: ["wiper", "serve"]), Hardening.effectiveCapabilities() != [] { try Hardening.keepOnly([]) }
-            if arguments.starts(with: ["prober", "serve"]) { try Hardening.keepOnly(.netRaw) }
+            if arguments.starts(with: ["prober", "serve"]) {
+                // Whoever starts it so wants the packet filter listed, which the kernel shows only to those who may change it.
+                try Hardening.keepOnly(arguments.contains("--packet-filter") ? [.netRaw, .netAdmin] : .netRaw)
+            }
             if arguments.starts(with: ["tracer", "serve"]) { try Hardening.keepOnly([.bpf, .perfmon]) }
         } catch {
             throw AgentFailure(.internalError, "\(error)")

@@ -14,6 +14,7 @@ package enum CheckTopic: String, Hashable, Sendable, Codable, CaseIterable {
     package func node(of requirement: Requirement) -> NodeID? {
         if case .diskUnused = requirement { return nil }
         if case .hostClean = requirement { return nil }
+        if case .cniFilesGone = requirement { return nil }
         // About several, none more than the others.
         if case .clocksTogether = requirement { return nil }
         // What its cluster trusts is told beside.
@@ -29,7 +30,7 @@ extension ProbeKind {
     /// Where a person asks for it; `nil` for what is not asked by hand.
     package var topic: CheckTopic? {
         switch self {
-        case .links, .reach, .paths, .handshakes: .net
+        case .links, .reach, .paths, .handshakes, .vlans, .outside: .net
         case .host, .clock, .kernel, .hypervisor, .hypervisorFiles: .host
         case .disks, .virtualDisks: .disk
         case .blankness, .cluster, .provision, .connectivity, .talos, .secrets, .contexts, .wipe: nil

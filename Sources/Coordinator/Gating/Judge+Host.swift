@@ -19,19 +19,13 @@ extension Judge {
                 return say.nothing(about: "kernel options (no readable kernel configuration)", .node(node))
             }
             let absent = options.filter { (kernel.options[$0] ?? .absent) == .absent }
-            var reasons: [Reason] = []
-            if !absent.isEmpty {
-                reasons.append(
-                    say.reason(
-                        .node(node), .unfit,
-                        "kernel \(kernel.release) of \(node) lacks \(absent.map { "CONFIG_" + $0 }.joined(separator: ", "))",
-                        "run a kernel with these options; Talos has them all"))
+            guard absent.isEmpty else {
+                return say.hold(
+                    .node(node), .unfit,
+                    "kernel \(kernel.release) of \(node) lacks \(absent.map { "CONFIG_" + $0 }.joined(separator: ", "))",
+                    "run a kernel with these options; Talos has them all")
             }
-            if !kernel.cgroup2 {
-                reasons.append(
-                    say.reason(.node(node), .unfit, "cgroup2 is not mounted on \(node)", "boot with the unified cgroup hierarchy"))
-            }
-            return say.pass(unless: reasons)
+            return .pass
         }
         return say.nothing(about: "its kernel", .node(node))
     }

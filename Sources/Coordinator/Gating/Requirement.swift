@@ -10,6 +10,20 @@ package enum Requirement: Hashable, Sendable, Codable {
     /// No two of these nodes' clocks are further apart, whatever the coordinator's says.
     case clocksTogether([NodeID], TimeSpan)
     case kernelFit(NodeID, options: [String])
+    /// The control groups that Cilium hooks its socket programs to are there.
+    case controlGroups(NodeID)
+    /// Every processor reaches this micro-architecture level of x86-64.
+    case processorLevel(NodeID, Int)
+    /// No chain of kube-proxy is left in the packet filter.
+    case serviceChainsGone(NodeID)
+    /// Nothing is left of a Cilium that is no more; what a Cilium of this cluster that is there has made may stay.
+    case leftoversGone(NodeID, cluster: ClusterName)
+    /// No file of Cilium's CNI plugin is left where the kubelet looks for one.
+    case cniFilesGone(NodeID)
+    /// The address stays: it is static, or reserved, or leased for more than a week. `pool`: what the network's DHCP server hands out.
+    case addressStable(NodeID, IPAddress, pool: AddressBlock?)
+    /// What the host needs from outside answers.
+    case outsideAnswers(NodeID, [OutsideTarget])
     case link(NodeID, name: String, mac: MACAddress?, mtu: Int)
     /// `network`: the range that the address is to stand in; absent in plans of earlier versions.
     case address(NodeID, IPAddress, network: CIDR? = nil)
@@ -25,6 +39,8 @@ package enum Requirement: Hashable, Sendable, Codable {
     /// The host has memory, cores and storage for those of these machines that are not there yet.
     case room(NodeID, [PlannedMachine], by: HypervisorWay? = nil)
     case reaches(NodeID, [ReachTarget])
+    /// Frames with the tag of a VLAN get to the other ends and back, and nothing else gets into it.
+    case tagged(NodeID, [VLANTarget])
     /// Datagrams to the port of the tunnel arrive, and hardly one is lost.
     case answered(NodeID, [PathTarget])
     /// Packets of the planned size get there and back in one piece.
@@ -153,6 +169,13 @@ package enum Requirement: Hashable, Sendable, Codable {
     private enum ClockWithinCodingKeys: String, CodingKey { case _0 = "node", _1 = "limit" }
     private enum ClocksTogetherCodingKeys: String, CodingKey { case _0 = "nodes", _1 = "limit" }
     private enum KernelFitCodingKeys: String, CodingKey { case _0 = "node", options }
+    private enum ControlGroupsCodingKeys: String, CodingKey { case _0 = "node" }
+    private enum ProcessorLevelCodingKeys: String, CodingKey { case _0 = "node", _1 = "level" }
+    private enum ServiceChainsGoneCodingKeys: String, CodingKey { case _0 = "node" }
+    private enum LeftoversGoneCodingKeys: String, CodingKey { case _0 = "node", cluster }
+    private enum CniFilesGoneCodingKeys: String, CodingKey { case _0 = "node" }
+    private enum AddressStableCodingKeys: String, CodingKey { case _0 = "node", _1 = "address", pool }
+    private enum OutsideAnswersCodingKeys: String, CodingKey { case _0 = "node", _1 = "targets" }
     private enum LinkCodingKeys: String, CodingKey { case _0 = "node", name, mac, mtu }
     private enum AddressCodingKeys: String, CodingKey { case _0 = "node", _1 = "address", network }
     private enum DefaultRouteCodingKeys: String, CodingKey { case _0 = "node", name, mac, gateway }
@@ -161,6 +184,7 @@ package enum Requirement: Hashable, Sendable, Codable {
     private enum GuestAsPlannedCodingKeys: String, CodingKey { case _0 = "machine", hypervisor, by }
     private enum RoomCodingKeys: String, CodingKey { case _0 = "hypervisor", _1 = "machines", by }
     private enum ReachesCodingKeys: String, CodingKey { case _0 = "node", _1 = "targets" }
+    private enum TaggedCodingKeys: String, CodingKey { case _0 = "node", _1 = "targets" }
     private enum AnsweredCodingKeys: String, CodingKey { case _0 = "node", _1 = "targets" }
     private enum CarriesCodingKeys: String, CodingKey { case _0 = "node", _1 = "targets" }
     private enum HealthReachesCodingKeys: String, CodingKey { case _0 = "node", _1 = "targets" }
@@ -270,6 +294,12 @@ package enum Requirement: Hashable, Sendable, Codable {
         case .bootStable: .bootStable
         case .clockWithin, .clocksTogether: .clock
         case .kernelFit: .kernel
+        case .controlGroups: .controlGroups
+        case .processorLevel: .processorLevel
+        case .serviceChainsGone: .kubeProxyAbsent
+        case .leftoversGone, .cniFilesGone: .hostClean
+        case .addressStable: .addressStable
+        case .outsideAnswers: .outside
         case .link: .link
         case .address, .defaultRoute: .address
         case .bridgeCarries: .bridge
@@ -277,6 +307,7 @@ package enum Requirement: Hashable, Sendable, Codable {
         case .guestAsPlanned: .guestAsPlanned
         case .room: .room
         case .reaches: .reach
+        case .tagged: .taggedFrames
         case .answered: .tunnelReach
         case .carries: .pathMTU
         case .healthReaches: .healthReach
@@ -350,8 +381,10 @@ package enum Requirement: Hashable, Sendable, Codable {
             .clustermeshReady, .provisioned, .serviceDeployed, .podSecurity, .talosRelease, .kubePrism, .talosManifests,
             .kubeProxyCoherent, .versionSkew, .secretsStored, .egressListed:
             true
-        case .agentReady, .bootStable, .clockWithin, .clocksTogether, .kernelFit, .link, .address, .defaultRoute, .room, .reaches,
-            .answered, .carries, .healthReaches, .untranslated, .diskIdentity, .diskUnused, .diskBlank,
+        case .controlGroups, .processorLevel, .serviceChainsGone, .leftoversGone, .cniFilesGone, .addressStable, .outsideAnswers,
+            .agentReady, .bootStable,
+            .clockWithin, .clocksTogether, .kernelFit, .link, .address, .defaultRoute, .room, .reaches,
+            .tagged, .answered, .carries, .healthReaches, .untranslated, .diskIdentity, .diskUnused, .diskBlank,
             .diskWitness, .osdRetired, .blankProven, .wiperArmed, .warranted, .clustersDistinct, .kubeProxyAbsent, .ciliumHealthy,
             .meshCAFree, .authoritiesTrusted, .authorityExchanged, .leavesRenewed, .authoritiesDropped, .serversRenewed, .handshakes,
             .clustermeshConnected, .meshConnected, .connectivity, .terraformReady, .stateLocked, .provisionSafe,
@@ -368,10 +401,12 @@ package enum Requirement: Hashable, Sendable, Codable {
     /// opened. Gates before a wipe, before a first install and before a teardown are meant to be true once.
     package var isGround: Bool {
         switch self {
-        case .clockWithin, .clocksTogether, .kernelFit, .link, .address, .defaultRoute, .bridgeCarries, .guestUnique, .guestAsPlanned,
-            .reaches, .answered, .carries, .healthReaches, .untranslated, .kernelTracing, .kernelModule:
+        case .controlGroups, .processorLevel, .addressStable, .outsideAnswers, .clockWithin, .clocksTogether, .kernelFit, .link, .address,
+            .defaultRoute, .bridgeCarries, .guestUnique, .guestAsPlanned,
+            .reaches, .tagged, .answered, .carries, .healthReaches, .untranslated, .kernelTracing, .kernelModule:
             true
-        case .agentReady, .bootStable, .diskIdentity, .diskUnused, .diskBlank, .diskWitness, .osdRetired, .blankProven, .wiperArmed,
+        case .serviceChainsGone, .leftoversGone, .cniFilesGone, .agentReady, .bootStable, .diskIdentity, .diskUnused, .diskBlank,
+            .diskWitness, .osdRetired, .blankProven, .wiperArmed,
             .warranted,
             .clustersDistinct, .nodesRegistered, .kubeProxyAbsent, .gatewayBundle, .ciliumHealthy, .ciliumConfig, .ciliumResources,
             .commandLineFits, .versionSkew, .upgradeTurn, .kubeProxyCoherent, .bgpEstablished, .datapathParity, .clusterIDs, .meshCAFree,
@@ -409,6 +444,11 @@ package enum Requirement: Hashable, Sendable, Codable {
         case .agentReady(let node), .bootStable(let node): [EvidenceKey(.node(node), .host)]
         case .clockWithin(let node, _): [EvidenceKey(.node(node), .clock)]
         case .clocksTogether(let nodes, _): nodes.map { EvidenceKey(.node($0), .clock) }
+        case .outsideAnswers(let node, _): [EvidenceKey(.node(node), .outside)]
+        case .leftoversGone(let node, let cluster): [EvidenceKey(.node(node), .links), EvidenceKey(.cluster(cluster), .cluster)]
+        case .addressStable(let node, _, _): [EvidenceKey(.node(node), .links)]
+        case .controlGroups(let node), .processorLevel(let node, _), .serviceChainsGone(let node), .cniFilesGone(let node):
+            [EvidenceKey(.node(node), .kernel)]
         case .kernelFit(let node, _), .kernelTracing(let node), .kernelModule(let node, _): [EvidenceKey(.node(node), .kernel)]
         case .link(let node, _, _, _), .address(let node, _, _), .defaultRoute(let node, _, _, _), .hostClean(let node),
             .bridgeCarries(let node, _, _, _):
@@ -416,6 +456,7 @@ package enum Requirement: Hashable, Sendable, Codable {
         case .guestUnique(_, let host, let way), .guestAsPlanned(_, let host, let way), .room(let host, _, let way):
             [EvidenceKey(.node(host), way == .files ? .hypervisorFiles : .hypervisor)]
         case .reaches(let node, _): [EvidenceKey(.node(node), .reach)]
+        case .tagged(let node, _): [EvidenceKey(.node(node), .vlans)]
         case .answered(let node, _), .carries(let node, _), .healthReaches(let node, _), .untranslated(let node, _, _):
             [EvidenceKey(.node(node), .paths)]
         case .diskIdentity(let node, _), .diskUnused(let node, _), .wiperArmed(let node): [EvidenceKey(.node(node), .disks)]

@@ -22,7 +22,7 @@ struct ClusterReader {
     mutating func read(_ item: YAMLTree, _ index: Int) -> MeshSpec.Cluster? {
         let keys = [
             "name", "id", "kind", "context", "endpoint", "network", "podCIDRs", "serviceCIDRs", "kubeProxy", "nodePortRange", "cilium",
-            "nodes", "talos",
+            "nodes", "talos", "hosts",
         ]
         guard let section = Section(item, item.title("cluster", index), keys: keys, log: log) else { return nil }
         let name = section.required("name", Form<ClusterName>.id)
@@ -39,11 +39,12 @@ struct ClusterReader {
         let cilium = CiliumReader(log: log).read(section, id: id, kind: kind, kubeProxy: kubeProxy)
         let members = readNodes(section)
         let talos = TalosReader(log: log).read(section, kind: kind)
+        let hosts = HostsReader(log: log).read(section)
         guard let name, let id, let context, let endpoint, let cilium else { return nil }
         return MeshSpec.Cluster(
             name: name, id: id, kind: kind, context: context, endpoint: endpoint, network: network, podCIDRs: pods,
             serviceCIDRs: services, kubeProxy: kubeProxy ?? !cilium.kubeProxyReplacement, nodePortRange: range, cilium: cilium,
-            nodes: members, talos: talos)
+            nodes: members, talos: talos, hosts: hosts)
     }
 
     private func ranges(_ key: String, unless usual: CIDR?, in cluster: Section) -> [CIDR] {

@@ -86,6 +86,7 @@ extension YAMLWriter {
         field(0, "kubeProxy", cluster.kubeProxy)
         field(0, "nodePortRange", "\(cluster.nodePortRange.lowerBound)-\(cluster.nodePortRange.upperBound)")
         if let talos = cluster.talos { write(talos) }
+        if let hosts = cluster.hosts { write(hosts) }
         write(cluster.cilium)
         blocks(0, "nodes", cluster.nodes) { $1.write($0) }
     }
@@ -112,6 +113,22 @@ extension YAMLWriter {
                 ]))
         writeLoadBalancing(cilium)
         line(1, "values: \(helm(.map(cilium.values)))")
+    }
+
+    private mutating func write(_ hosts: MeshSpec.Hosts) {
+        line(0, "hosts:")
+        field(1, "processor", hosts.processorLevel.map { "x86-64-v\($0)" })
+        field(1, "packetFilter", hosts.packetFilter)
+        func list(_ key: String, _ kind: OutsideTarget.Kind, _ text: (OutsideTarget) -> String) {
+            let items = hosts.outside.filter { $0.kind == kind }.map { inQuotes(text($0)) }
+            if !items.isEmpty { line(1, "\(key): [\(items.joined(separator: ", "))]") }
+        }
+        list("names", .name) { $0.host.description }
+        list("timeServers", .time) { $0.host.description }
+        list("registries", .registry) { target in
+            let host = target.host.address?.family == .v6 ? "[\(target.host)]" : target.host.description
+            return "\(host):\(target.port ?? 443)"
+        }
     }
 
     private mutating func write(_ talos: MeshSpec.Talos) {

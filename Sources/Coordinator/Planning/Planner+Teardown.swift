@@ -219,7 +219,8 @@ private struct Teardown {
         return Step(
             id: StepID(name.text, "host-state", "undo"), title: title(remnant), place: .cluster(name), action: .undo(remnant),
             after: [after],
-            gates: [.clustersDistinct(spec.clusters.map(\.name))], done: nodes.map { .hostClean($0) },
+            gates: [.clustersDistinct(spec.clusters.map(\.name))],
+            done: nodes.flatMap { [.hostClean($0)] + (cluster.kind == .talos ? [] : [.cniFilesGone($0)]) },
             deadline: TimeSpan(.seconds(3600)), settling: TimeSpan(.seconds(900)))
     }
 

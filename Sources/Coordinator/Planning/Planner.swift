@@ -7,7 +7,7 @@ import Rendering
 /// Turns a spec into a plan. Steps grow with clusters and disks, never with pairs of clusters.
 package struct Planner: Sendable {
     /// See `Plan.Body.planner`.
-    package static let version = 8
+    package static let version = 9
 
     let spec: MeshSpec
     /// Hashes schematics of the Image Factory.
@@ -145,7 +145,7 @@ package struct Planner: Sendable {
         if spec.versions.gatewayAPI != nil { after.append(StepID(cluster.name.text, "gateway-api")) }
         var gates: [Requirement] = cluster.nodes.filter(\.hasAgent).flatMap { node in hostGates(node, cluster) }
         // Where nodes had registered before, nobody has looked at their machines yet.
-        gates += bridgeGates(cluster.nodes) + machineGates(cluster.nodes) + wayGates(cluster)
+        gates += bridgeGates(cluster.nodes) + machineGates(cluster.nodes) + tagGates(cluster) + wayGates(cluster)
         if cluster.cilium.kubeProxyReplacement { gates.append(.kubeProxyAbsent(cluster.name)) }
         gates += releaseGates(cluster)
         let configured = talosConfiguration(cluster)
@@ -181,14 +181,27 @@ package struct Planner: Sendable {
         var gates: [Requirement] = [
             .clockWithin(node.name, TimeSpan(.seconds(1))),
             .kernelFit(node.name, options: kernelOptions(cluster.cilium)),
+            .controlGroups(node.name),
             .address(node.name, node.address, network: node.home(in: spec)?.network.cidr),
+            .addressStable(node.name, node.address, pool: node.home(in: spec)?.network.dhcp),
+            .leftoversGone(node.name, cluster: cluster.name),
         ]
+        gates += plannedHost(node, cluster)
         if let home = node.home(in: spec), let gateway = home.network.gateway {
             gates.append(.defaultRoute(node.name, name: home.interface.name, mac: home.interface.mac, gateway: gateway))
         }
         for interface in node.interfaces {
             gates.append(.link(node.name, name: interface.name, mac: interface.mac, mtu: spec.network(interface.network)?.mtu ?? 1500))
         }
+        return gates
+    }
+
+    /// What mesh.yaml asks of the hosts of a cluster besides.
+    private func plannedHost(_ node: MeshSpec.Node, _ cluster: MeshSpec.Cluster) -> [Requirement] {
+        guard let hosts = cluster.hosts else { return [] }
+        var gates: [Requirement] = hosts.processorLevel.map { [.processorLevel(node.name, $0)] } ?? []
+        if hosts.packetFilter, cluster.cilium.kubeProxyReplacement { gates.append(.serviceChainsGone(node.name)) }
+        if !hosts.outside.isEmpty { gates.append(.outsideAnswers(node.name, hosts.outside)) }
         return gates
     }
 

@@ -213,6 +213,8 @@ package struct RehearsedWorld: Hashable, Sendable {
             }
         case .handshakes(let targets, let anchors): return targets.map { .handshake(handshake(machine, $0, anchors: anchors)) }
         case .paths(let targets, _): return targets.map { .path(way(from: node, machine, to: $0)) }
+        case .vlans(let targets, _): return targets.map { .vlan(tagged(from: machine, to: $0)) }
+        case .outside(let targets): return targets.map { .outside(OutsideFact(target: $0, result: .answered)) }
         case .clock(let asked):
             let seen = now.wall + machine.clockAhead
             return [.clock(ClockFact(asked: asked, received: seen, replied: seen, arrived: now.wall, synchronised: true))]
@@ -267,6 +269,17 @@ package struct RehearsedWorld: Hashable, Sendable {
         return TrustAnchor(
             pem: "ca:" + word, fingerprint: Digest(padded) ?? .zero, subject: "/CN=Cilium CA", notAfter: Timestamp(seconds: 253_402_300_799)
         )
+    }
+
+    /// Perfect, unless a port is dead.
+    private func tagged(from machine: Machine, to target: VLANTarget) -> VLANFact {
+        var isDead = machine.portDead
+        if case .node(let other, _) = target.end { isDead = isDead || machines[other].map { $0.portDead || !$0.online } ?? true }
+        guard !isDead else { return VLANFact(target: target, link: "eno1", sent: 9) }
+        let isNode = if case .node = target.end { true } else { false }
+        return VLANFact(
+            target: target, link: "eno1", peer: MACAddress("02:00:00:00:00:01"), sent: 3, answered: 3, there: isNode ? [target.vlan] : nil,
+            back: [target.vlan], roundTrip: 200)
     }
 
     /// Every rehearsed wiper keeps the same store: nothing here asks which.
@@ -334,7 +347,8 @@ package struct RehearsedWorld: Hashable, Sendable {
             return [
                 .link(
                     LinkFact(
-                        name: "eth0", index: 2, kind: "physical", mac: nil, mtu: 1500, up: true, carrier: true, addresses: [own]))
+                        name: "eth0", index: 2, kind: "physical", mac: nil, mtu: 1500, up: true, carrier: true, addresses: [own],
+                        lapsing: []))
             ]
         }
         return planned.interfaces.enumerated().map { index, interface in
@@ -343,7 +357,7 @@ package struct RehearsedWorld: Hashable, Sendable {
                 LinkFact(
                     name: interface.name, index: index + 2, kind: "physical", mac: interface.mac,
                     mtu: spec.network(interface.network)?.mtu ?? 1500, up: true, carrier: !(isHome && machine.linkDown),
-                    addresses: isHome ? [own] : []))
+                    addresses: isHome ? [own] : [], lapsing: []))
         } + routes(home, machine)
     }
 

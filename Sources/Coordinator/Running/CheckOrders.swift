@@ -30,7 +30,8 @@ extension ProbeKind {
     package var isWhole: Bool {
         switch self {
         case .host, .disks, .links, .clock, .kernel: true
-        case .reach, .paths, .handshakes, .blankness, .virtualDisks, .hypervisorFiles, .cluster, .provision, .connectivity, .talos,
+        case .reach, .paths, .handshakes, .vlans, .outside, .blankness, .virtualDisks, .hypervisorFiles, .cluster, .provision,
+            .connectivity, .talos,
             .hypervisor, .secrets, .contexts,
             .wipe:
             false

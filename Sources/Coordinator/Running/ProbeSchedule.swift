@@ -145,6 +145,8 @@ struct ProbeSubjects {
     private var ways: [NodeID: Set<PathTarget>] = [:]
     private var servers: [NodeID: Set<HandshakeTarget>] = [:]
     private var anchors: [NodeID: [TrustAnchor]] = [:]
+    private var vlans: [NodeID: Set<VLANTarget>] = [:]
+    private var outside: [NodeID: Set<OutsideTarget>] = [:]
     private var serials: [NodeID: Set<String>] = [:]
     private var checks: [NodeID: [BlanknessCheck]] = [:]
     private var machines: [NodeID: [PlannedMachine]] = [:]
@@ -163,6 +165,8 @@ struct ProbeSubjects {
         case .room(let host, let planned, _): machines[host, default: []] += planned
         case .noOrphans(let guests):
             for guest in guests { machines[guest.hypervisor, default: []].append(PlannedMachine(name: guest.name, vmid: guest.vmid)) }
+        case .outsideAnswers(let node, let wanted): outside[node, default: []].formUnion(wanted)
+        case .tagged(let node, let wanted): vlans[node, default: []].formUnion(wanted)
         case .diskWitness(_, let disk, let hypervisor, _): if let serial = disk.serial { serials[hypervisor, default: []].insert(serial) }
         case .diskBlank(_, let disk, _, let host?), .osdRetired(_, let disk, _, let host?):
             if let serial = disk.serial { serials[host, default: []].insert(serial) }
@@ -193,6 +197,8 @@ struct ProbeSubjects {
         case .reach: .reach((targets[node] ?? []).sorted(), attempts: 2, timeout: TimeSpan(.milliseconds(1500)))
         case .paths: .paths((ways[node] ?? []).sorted(), tokens: [:])
         case .handshakes: .handshakes((servers[node] ?? []).sorted(), anchors: (anchors[node] ?? []).map(\.pem))
+        case .vlans: .vlans((vlans[node] ?? []).sorted(), tokens: [:])
+        case .outside: .outside((outside[node] ?? []).sorted())
         case .clock: .clock(asked: now.wall)
         case .kernel: .kernel
         case .blankness: checks[node].map { .blankness($0, seed: seed) }

@@ -45,8 +45,15 @@ struct CheckCommand: AsyncParsableCommand {
             let checks = plan?.checks(topic) ?? [:]
             let nodes = try await self.nodes(plan, client)
             let replies = try await look(at: nodes, checks, client)
-            Terminal.say(output.output == .json ? try CanonicalJSON.text(replies) : CheckText(topic, replies, hasPlan: plan != nil).text)
+            let text = CheckText(topic, replies, hasPlan: plan != nil, plannedLinks: plan.map(Self.plannedLinks) ?? [:])
+            Terminal.say(output.output == .json ? try CanonicalJSON.text(replies) : text.text)
             if !replies.allSatisfy(\.isGood) { throw Exit.no.code }
+        }
+    }
+
+    private static func plannedLinks(_ plan: Plan) -> [NodeID: Set<String>] {
+        plan.checks(.net).mapValues { checks in
+            Set(checks.compactMap { if case .link(_, let name, _, _) = $0.requirement { name } else { nil } })
         }
     }
 

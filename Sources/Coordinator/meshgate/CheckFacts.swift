@@ -11,8 +11,10 @@ struct CheckFacts {
 
     func lines(_ topic: CheckTopic, most: Int) -> [String] {
         switch topic {
-        case .net: limited(links, most) + limited(routes, most) + limited(reach, most) + limited(ways, most) + limited(servers, most)
-        case .host: host + hypervisors(most: most)
+        case .net:
+            limited(links, most) + limited(routes, most) + limited(reach, most) + limited(ways, most) + limited(vlans, most)
+                + limited(outside, most) + limited(servers, most)
+        case .host: host + hypervisors(most: most) + limited(programs, most)
         case .disk: limited(disks, most) + limited(virtualDisks, most)
         }
     }
@@ -110,6 +112,29 @@ struct CheckFacts {
             }
     }
 
+    private var outside: [[String]] {
+        [["OUTSIDE", "ADDRESS", ""]]
+            + facts.compactMap { fact in
+                guard case .outside(let outside) = fact else { return nil }
+                return [
+                    "\(outside.target)", outside.address?.description ?? "-",
+                    outside.result.rawValue + (outside.detail.map { ": \($0)" } ?? ""),
+                ]
+            }
+    }
+
+    private var vlans: [[String]] {
+        [["VLAN", "LINK", "ASKED", "ANSWERED BY", "FRAMES", "TIME", ""]]
+            + facts.compactMap { fact in
+                guard case .vlan(let vlan) = fact else { return nil }
+                return [
+                    String(vlan.target.vlan), vlan.link ?? vlan.target.port.name, vlan.target.whom, vlan.peer?.description ?? "-",
+                    vlan.sent == 0 ? "-" : "\(vlan.answered) of \(vlan.sent)", vlan.roundTrip.map { "\(milliseconds($0)) ms" } ?? "-",
+                    vlan.words,
+                ]
+            }
+    }
+
     /// Microseconds in milliseconds, to the hundredth.
     private func milliseconds(_ microseconds: Int) -> String {
         let hundredths = (microseconds + 5) / 10
@@ -142,6 +167,10 @@ struct CheckFacts {
             default: break
             }
         }
+        let loaded = loadedPrograms
+        if !loaded.isEmpty {
+            rows.append(["eBPF programs", "\(loaded.count) loaded, \(loaded.count { !$0.attachments.isEmpty }) attached"])
+        }
         return rows.isEmpty ? [] : Table(rows: rows).text.split(separator: "\n").map(String.init)
     }
 
@@ -155,7 +184,20 @@ struct CheckFacts {
         let ahead = offset.ahead.inMilliseconds
         let doubt = offset.uncertainty.inMilliseconds
         let skew = "\(abs(ahead)) ms \(ahead < 0 ? "behind" : "ahead of") the coordinator's (± \(doubt) ms)"
-        return skew + ", " + discipline + (abs(ahead) - doubt > Self.noticeableSkew ? "; more than 20 ms: look at it before Ceph does" : "")
+        return skew + ", " + discipline + (clock.drift.map(words) ?? "")
+            + (abs(ahead) - doubt > Self.noticeableSkew ? "; more than 20 ms: look at it before Ceph does" : "")
+    }
+
+    /// What Ceph's monitors bear between each other, in milliseconds.
+    private static let cephLimit = 50
+
+    private func words(_ drift: ClockFact.Drift) -> String {
+        let size = abs(drift.ppm)
+        guard size > drift.doubt else { return "; no drift seen (± \(drift.doubt) ppm over \(drift.over))" }
+        var words = "; \(drift.ppm < 0 ? "loses" : "gains") \(size) ± \(drift.doubt) ppm (over \(drift.over))"
+        if let other = drift.fromMedian { words += ", \(abs(other)) ppm \(other < 0 ? "slower" : "faster") than the mesh's median" }
+        let seconds = Self.cephLimit * 1000 / size
+        return words + ", \(Self.cephLimit) ms in \(Duration.seconds(Int64(seconds)).briefly)"
     }
 
     private func kernel(_ kernel: KernelFact) -> [[String]] {
@@ -178,12 +220,38 @@ struct CheckFacts {
         let memory = platform.memoryInBytes.map { ", \($0 >> 20) MiB of memory" } ?? ""
         var rows = [
             ["machine", "\(platform.processors) × \(platform.processorModel ?? "processor")\(level)" + memory],
-            ["parameters", platform.parameters.sorted { $0.key < $1.key }.map { "\($0.key)=\($0.value)" }.joined(separator: " ")],
             ["CNI files", platform.cniFiles.map { $0.isEmpty ? "none" : $0.joined(separator: " ") } ?? "not visible"],
             ["kube-proxy's chains", platform.serviceChains.map { $0.isEmpty ? "none" : $0.joined(separator: " ") } ?? "not visible"],
         ]
+        let parameters = platform.parameters.sorted { $0.key < $1.key }
+        rows += parameters.enumerated().map { [$0.offset == 0 ? "parameters" : "", "\($0.element.key) = \($0.element.value)"] }
         rows += platform.unseen.map { ["not seen", $0] }
         return rows
+    }
+
+    /// Those that are attached by a link. A host with Cilium has hundreds that others call.
+    private var programs: [[String]] {
+        [["PROGRAM", "KIND", "NAME", "TAG", "ATTACHED TO", "KEPT BY", "RUNS", "TIME EACH"]]
+            + loadedPrograms.filter { !$0.attachments.isEmpty }.map(\.columns)
+    }
+
+    private var loadedPrograms: [BPFProgram] {
+        facts.flatMap { fact -> [BPFProgram] in
+            guard case .kernel(let kernel) = fact else { return [] }
+            return kernel.platform?.programs ?? []
+        }
+    }
+
+    /// What no gate holds for, and a person should know: eBPF programs on links of the plan that are neither Cilium's nor ours.
+    func notes(plannedLinks: Set<String>) -> [String] {
+        loadedPrograms.filter { !$0.isCiliums && !$0.isOurs }.flatMap { program in
+            program.attachments.filter { $0.isLink && plannedLinks.contains($0.place ?? "") }.map { place in
+                let keepers = program.owners.map { "\($0.command)[\($0.pid)]" }.joined(separator: ", ")
+                return "\(place.place ?? "") has a \(place.kind) program \(program.name.isEmpty ? "without a name" : program.name)"
+                    + " (id \(program.id)\(keepers.isEmpty ? "" : ", kept by \(keepers)")), which is neither Cilium's nor Meshgate's; "
+                    + "it sees packets before or after Cilium does"
+            }
+        }
     }
 
     // MARK: disk

@@ -9,11 +9,14 @@ struct CheckText {
     let topic: CheckTopic
     let replies: [CheckReply]
     let hasPlan: Bool
+    /// Names of the links that the plan speaks of, by node.
+    let plannedLinks: [NodeID: Set<String>]
 
-    init(_ topic: CheckTopic, _ replies: [CheckReply], hasPlan: Bool) {
+    init(_ topic: CheckTopic, _ replies: [CheckReply], hasPlan: Bool, plannedLinks: [NodeID: Set<String>] = [:]) {
         self.topic = topic
         self.replies = replies
         self.hasPlan = hasPlan
+        self.plannedLinks = plannedLinks
     }
 
     /// A node with hundreds of links is not read to its end.
@@ -39,7 +42,11 @@ struct CheckText {
         let passed = reply.gates.filter { $0.verdict == "pass" }.map(\.gate.rawValue)
         var lines = [head(reply) + (passed.isEmpty ? "" : Terminal.paint("  passes " + passed.joined(separator: " "), .dim))]
         for gate in reply.gates where gate.verdict != "pass" { lines += describe(gate) }
-        lines += CheckFacts(reply.evidence).lines(topic, most: Self.mostLines).map { "  " + printable($0) }
+        let facts = CheckFacts(reply.evidence)
+        lines += facts.lines(topic, most: Self.mostLines).map { "  " + printable($0) }
+        for note in facts.notes(plannedLinks: plannedLinks[reply.node] ?? []) {
+            lines += Words.paragraph("note: \(printable(note))", indent: 2).map { Terminal.paint($0, .yellow) }
+        }
         for why in problems(reply) { lines += Words.paragraph("not answered: \(printable(why))", indent: 2) }
         return lines
     }

@@ -18,6 +18,18 @@ final class EchoBook: Sendable {
         let opened: Int64
     }
 
+    private struct FramePlace: Hashable {
+        let node: NodeID
+        let port: TrunkPort
+        let vlan: Int
+    }
+
+    private struct FramePage {
+        let token: Digest
+        let opened: Int64
+    }
+
+    private let framePages = Mutex<[FramePlace: FramePage]>([:])
     private let pages = Mutex<[NodeID: Page]>([:])
     private let entropy: any Entropy
 
@@ -35,8 +47,22 @@ final class EchoBook: Sendable {
         }
     }
 
+    /// The same for frames; `nil` where a router is to answer, which does so unasked.
+    func window(at target: VLANTarget, now: Moment) throws -> (token: Digest, node: NodeID, order: FrameWindow?)? {
+        guard case .node(let node, let port) = target.end, let fresh = Digest(try entropy.bytes(32)) else { return nil }
+        let place = FramePlace(node: node, port: port, vlan: target.vlan)
+        return framePages.withLock { pages in
+            if let page = pages[place], Duration.milliseconds(now.boot - page.opened) < Self.young { return (page.token, node, nil) }
+            pages[place] = FramePage(token: fresh, opened: now.boot)
+            return (fresh, node, FrameWindow(token: fresh, port: port, vlan: target.vlan, lasts: TimeSpan(Self.lasts)))
+        }
+    }
+
     /// It could not be told, or says that it cannot answer.
-    func forget(_ node: NodeID) { pages.withLock { $0[node] = nil } }
+    func forget(_ node: NodeID) {
+        pages.withLock { $0[node] = nil }
+        framePages.withLock { $0 = $0.filter { $0.key.node != node } }
+    }
 }
 
 /// The task ids of questions and of what goes with them, and back: a report of an agent that did not understand names only its task.

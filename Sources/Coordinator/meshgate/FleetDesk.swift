@@ -16,6 +16,7 @@ struct FleetDesk: FleetInbox {
     let answers: AnswerDesk
     let seeds: SeedBook
     let echoes: EchoDesk
+    let drifts = DriftBook()
     let progress: ProgressBoard
     let feed: EventFeed
     let now: NowSource
@@ -42,6 +43,7 @@ struct FleetDesk: FleetInbox {
     }
 
     func reported(_ report: TaskReport, receivedAt: Moment) async throws -> JournalHead {
+        let report = drifts.noted(report, receivedAt: receivedAt)
         answers.take(report)
         // It answers what one person asked in their own way, and is no answer to the run's question.
         if report.task.text.hasPrefix(AnswerDesk.privatePrefix) { return controller.head }

@@ -60,6 +60,10 @@ package enum ProbeKind: String, Hashable, Sendable, Codable, CaseIterable, Compa
     case paths
     /// Which certificates the clustermesh API servers of other clusters show.
     case handshakes
+    /// How frames with a VLAN's tag fare.
+    case vlans
+    /// Whether what a host needs from outside answers.
+    case outside
     /// Whether what was wiped reads as zero, where the coordinator chooses to look.
     case blankness
     /// What a hypervisor knows of the disks that it gives to its guests.
@@ -81,7 +85,9 @@ package enum ProbeKind: String, Hashable, Sendable, Codable, CaseIterable, Compa
     /// True when the answer describes hardware or a kernel, and is void after a reboot.
     package var diesWithBoot: Bool {
         switch self {
-        case .host, .disks, .links, .reach, .paths, .handshakes, .clock, .kernel, .blankness, .virtualDisks, .hypervisorFiles, .wipe: true
+        case .host, .disks, .links, .reach, .paths, .handshakes, .vlans, .outside, .clock, .kernel, .blankness, .virtualDisks,
+            .hypervisorFiles, .wipe:
+            true
         case .cluster, .provision, .connectivity, .talos, .hypervisor, .secrets, .contexts: false
         }
     }
@@ -141,6 +147,8 @@ package enum Fact: Hashable, Sendable, Codable {
     case reach(ReachFact)
     case path(PathFact)
     case handshake(HandshakeFact)
+    case vlan(VLANFact)
+    case outside(OutsideFact)
     case clock(ClockFact)
     case kernel(KernelFact)
     case cluster(ClusterFact)
@@ -273,6 +281,9 @@ package struct LinkFact: Hashable, Sendable, Codable {
     package var carrier: Bool
     /// Prefix form, such as `192.168.15.21/24`.
     package var addresses: [String]
+    /// Those of the addresses that end within a week unless somebody renews them, as DHCP does. This and all below is absent from agents of
+    /// earlier versions.
+    package var lapsing: [String]?
     /// The bridge or bond that it is a port of. This and all below is absent where it does not apply or the kernel does not tell, and from
     /// agents of earlier versions.
     package var master: String?
@@ -294,7 +305,8 @@ package struct LinkFact: Hashable, Sendable, Codable {
 
     package init(
         name: String, index: Int, kind: String, mac: MACAddress?, mtu: Int, up: Bool, carrier: Bool, addresses: [String],
-        master: String? = nil, parent: String? = nil, vlan: Int? = nil, vni: Int? = nil, driver: String? = nil, speed: Int? = nil,
+        lapsing: [String]? = nil, master: String? = nil, parent: String? = nil, vlan: Int? = nil, vni: Int? = nil, driver: String? = nil,
+        speed: Int? = nil,
         bond: Bond? = nil, filtersVLANs: Bool? = nil, vlans: [VLANs]? = nil
     ) {
         self.name = name
@@ -305,6 +317,7 @@ package struct LinkFact: Hashable, Sendable, Codable {
         self.up = up
         self.carrier = carrier
         self.addresses = addresses
+        self.lapsing = lapsing
         self.master = master
         self.parent = parent
         self.vlan = vlan
@@ -380,12 +393,30 @@ package struct ReachFact: Hashable, Sendable, Codable {
 
 /// The four timestamps of one clock exchange, wall time; the coordinator fills the first and the last.
 package struct ClockFact: Hashable, Sendable, Codable {
+    /// How fast a clock runs beside the coordinator's, in millionths.
+    package struct Drift: Hashable, Sendable, Codable {
+        /// More than zero where it gains.
+        package var ppm: Int
+        package var doubt: Int
+        /// From the first exchange that counts to the last.
+        package var over: TimeSpan
+        /// The same beside the middle of all nodes; absent below three.
+        package var fromMedian: Int?
+        package init(ppm: Int, doubt: Int, over: TimeSpan, fromMedian: Int? = nil) {
+            self.ppm = ppm
+            self.doubt = doubt
+            self.over = over
+            self.fromMedian = fromMedian
+        }
+    }
     package var asked: Timestamp
     package var received: Timestamp
     package var replied: Timestamp
     package var arrived: Timestamp?
     /// The kernel's own word (adjtimex) on whether the clock is disciplined; absent when it could not be read.
     package var synchronised: Bool?
+    /// The coordinator writes it, from exchanges that follow each other; absent while there are too few.
+    package var drift: Drift?
     package init(asked: Timestamp, received: Timestamp, replied: Timestamp, arrived: Timestamp? = nil, synchronised: Bool?) {
         self.asked = asked
         self.received = received

@@ -3,7 +3,8 @@
 /// As JSON a fact is an object with one key, its kind: `{"disk": {...}}`.
 extension Fact {
     private enum Kind: String, CodingKey, CaseIterable {
-        case host, disk, wiper, blankness, wipe, virtualDisk, link, route, reach, path, handshake, clock, kernel, cluster, terraform,
+        case host, disk, wiper, blankness, wipe, virtualDisk, link, route, reach, path, handshake, vlan, outside, clock, kernel, cluster,
+            terraform,
             provision, destruction, secrets, contexts, connectivity, talos, hypervisor, hypervisorFiles, unavailable
     }
 
@@ -27,6 +28,8 @@ extension Fact {
         case .reach: self = .reach(try container.decode(ReachFact.self, forKey: kind))
         case .path: self = .path(try container.decode(PathFact.self, forKey: kind))
         case .handshake: self = .handshake(try container.decode(HandshakeFact.self, forKey: kind))
+        case .vlan: self = .vlan(try container.decode(VLANFact.self, forKey: kind))
+        case .outside: self = .outside(try container.decode(OutsideFact.self, forKey: kind))
         case .clock: self = .clock(try container.decode(ClockFact.self, forKey: kind))
         case .kernel: self = .kernel(try container.decode(KernelFact.self, forKey: kind))
         case .cluster: self = .cluster(try container.decode(ClusterFact.self, forKey: kind))
@@ -57,6 +60,8 @@ extension Fact {
         case .reach(let fact): try container.encode(fact, forKey: .reach)
         case .path(let fact): try container.encode(fact, forKey: .path)
         case .handshake(let fact): try container.encode(fact, forKey: .handshake)
+        case .vlan(let fact): try container.encode(fact, forKey: .vlan)
+        case .outside(let fact): try container.encode(fact, forKey: .outside)
         case .clock(let fact): try container.encode(fact, forKey: .clock)
         case .kernel(let fact): try container.encode(fact, forKey: .kernel)
         case .cluster(let fact): try container.encode(fact, forKey: .cluster)

@@ -145,10 +145,12 @@ package struct MeshSpec: Hashable, Sendable, Codable {
         package var nodes: [Node]
         /// Present when Meshgate renders the cluster's machine configuration.
         package var talos: Talos?
+        /// Absent where nothing is asked of the hosts besides.
+        package var hosts: Hosts?
         package init(
             name: ClusterName, id: Int, kind: Kind = .talos, context: String, endpoint: String, network: String? = nil,
             podCIDRs: [CIDR], serviceCIDRs: [CIDR], kubeProxy: Bool = false, nodePortRange: ClosedRange<Int> = 30000...32767,
-            cilium: Cilium, nodes: [Node], talos: Talos? = nil
+            cilium: Cilium, nodes: [Node], talos: Talos? = nil, hosts: Hosts? = nil
         ) {
             self.name = name
             self.id = id
@@ -163,6 +165,7 @@ package struct MeshSpec: Hashable, Sendable, Codable {
             self.cilium = cilium
             self.nodes = nodes
             self.talos = talos
+            self.hosts = hosts
         }
     }
 

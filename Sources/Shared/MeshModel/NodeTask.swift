@@ -9,6 +9,8 @@ package struct NodeTask: Hashable, Sendable, Codable {
         case arm(WarrantEnvelope)
         /// Answer the datagrams of other nodes' probes for a moment.
         case listen(EchoWindow)
+        /// The same for frames with a VLAN's tag.
+        case listenFrames(FrameWindow)
     }
 
     /// A read-only question to a host.
@@ -21,6 +23,10 @@ package struct NodeTask: Hashable, Sendable, Codable {
         case paths([PathTarget], tokens: [NodeID: Digest])
         /// Which certificates servers show by TLS. `anchors`: authorities that they may lead to, each in PEM.
         case handshakes([HandshakeTarget], anchors: [String])
+        /// How tagged frames fare. `tokens`: what makes the nodes among the targets answer.
+        case vlans([VLANTarget], tokens: [VLANTarget: Digest])
+        /// Whether what the host needs from outside answers.
+        case outside([OutsideTarget])
         case clock(asked: Timestamp)
         case kernel
         /// Read where the seed says, once the wipe is over: whoever only pretended could not know these places.
@@ -38,6 +44,8 @@ package struct NodeTask: Hashable, Sendable, Codable {
             case .reach: .reach
             case .paths: .paths
             case .handshakes: .handshakes
+            case .vlans: .vlans
+            case .outside: .outside
             case .clock: .clock
             case .kernel: .kernel
             case .blankness: .blankness

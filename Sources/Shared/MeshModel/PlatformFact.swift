@@ -15,12 +15,14 @@ package struct PlatformFact: Hashable, Sendable, Codable {
     package var cniFiles: [String]?
     /// Chains of the packet filter that kube-proxy or the kubelet made; absent when the packet filter could not be listed.
     package var serviceChains: [String]?
+    /// The eBPF programs of the host; absent when they could not be listed.
+    package var programs: [BPFProgram]?
     /// What could not be seen, and what would show it.
     package var unseen: [String]
 
     package init(
         memoryInBytes: UInt64?, processors: Int, processorModel: String? = nil, processorLevel: Int? = nil, parameters: [String: String],
-        cniFiles: [String]?, serviceChains: [String]?, unseen: [String]
+        cniFiles: [String]?, serviceChains: [String]?, programs: [BPFProgram]? = nil, unseen: [String]
     ) {
         self.memoryInBytes = memoryInBytes
         self.processors = processors
@@ -29,6 +31,7 @@ package struct PlatformFact: Hashable, Sendable, Codable {
         self.parameters = parameters
         self.cniFiles = cniFiles
         self.serviceChains = serviceChains
+        self.programs = programs
         self.unseen = unseen
     }
 }

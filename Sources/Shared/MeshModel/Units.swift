@@ -143,6 +143,11 @@ package struct MACAddress: TextualValue {
         guard parts.count == 6, parts.allSatisfy({ $0.utf8.count == 2 }), let bytes = decodeHex(parts.joined()) else { return nil }
         self.bytes = bytes
     }
+    /// As frames have it: six bytes.
+    package init?(bytes: some Collection<UInt8>) {
+        guard bytes.count == 6 else { return nil }
+        self.bytes = Array(bytes)
+    }
     package var description: String { bytes.map { encodeHex([$0]) }.joined(separator: ":") }
 }
 

@@ -15,6 +15,8 @@ extension Fact {
         case .reach(let fact): self = .reach(try ReachFact(fact, place + ".reach"))
         case .path(let fact): self = .path(try PathFact(fact, place + ".path"))
         case .handshake(let fact): self = .handshake(try HandshakeFact(fact, place + ".handshake"))
+        case .vlan(let fact): self = .vlan(try VLANFact(fact, place + ".vlan"))
+        case .outside(let fact): self = .outside(try OutsideFact(fact, place + ".outside"))
         case .clock(let fact): self = .clock(try ClockFact(fact, place + ".clock"))
         case .kernel(let fact): self = .kernel(try KernelFact(fact, place + ".kernel"))
         case .wiper(let fact): self = .wiper(try WiperFact(fact, place + ".wiper"))
@@ -36,6 +38,8 @@ extension Fact {
         case .reach(let fact): wire.reach = fact.wire
         case .path(let fact): wire.path = fact.wire
         case .handshake(let fact): wire.handshake = fact.wire
+        case .vlan(let fact): wire.vlan = fact.wire
+        case .outside(let fact): wire.outside = fact.wire
         case .clock(let fact): wire.clock = fact.wire
         case .kernel(let fact): wire.kernel = fact.wire
         case .wiper(let fact): wire.wiper = fact.wire

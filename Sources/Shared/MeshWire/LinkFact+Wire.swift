@@ -12,6 +12,7 @@ extension LinkFact {
             name: try WireField.text(wire.name, place + ".name"), index: Int(wire.index),
             kind: try WireField.text(wire.kind, place + ".kind"), mac: wire.hasMac ? try WireField.value(wire.mac, place + ".mac") : nil,
             mtu: Int(wire.mtu), up: wire.up, carrier: wire.carrier, addresses: try WireField.texts(wire.addresses, place + ".addresses"),
+            lapsing: wire.hasLapsing ? try WireField.texts(wire.lapsing.names, place + ".lapsing") : nil,
             master: wire.hasMaster ? try WireField.text(wire.master, place + ".master") : nil,
             parent: wire.hasParent ? try WireField.text(wire.parent, place + ".parent") : nil,
             vlan: wire.hasVlan ? try Self.vlan(wire.vlan, place + ".vlan") : nil, vni: wire.hasVni ? Int(wire.vni) : nil,
@@ -44,6 +45,11 @@ extension LinkFact {
         wire.up = up
         wire.carrier = carrier
         wire.addresses = addresses
+        if let lapsing {
+            var list = WireNameList()
+            list.names = lapsing
+            wire.lapsing = list
+        }
         if let master { wire.master = master }
         if let parent { wire.parent = parent }
         if let vlan { wire.vlan = UInt32(clamping: vlan) }

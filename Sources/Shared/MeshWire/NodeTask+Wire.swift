@@ -15,6 +15,14 @@ extension NodeTask {
         case .reach(let reach): order = .probe(try .init(reach))
         case .paths(let paths): order = .probe(try .init(paths))
         case .handshakes(let handshakes): order = .probe(try .init(handshakes))
+        case .vlans(let vlans): order = .probe(try .init(vlans))
+        case .outside(let outside):
+            order = .probe(
+                .outside(
+                    try WireField.list(outside.targets, "task.outside.targets", limit: 256) { (target, place) throws(WireError) in
+                        try OutsideTarget(target, place)
+                    }))
+        case .listenFrames(let listen): order = .listenFrames(try FrameWindow(listen, "task.listen_frames"))
         case .listen(let listen): order = .listen(try EchoWindow(listen, "task.listen"))
         case .wipe(let warrant): order = .wipe(try WarrantEnvelope(warrant, "task.wipe"))
         case .arm(let arming): order = .arm(try WarrantEnvelope(arming, "task.arm"))
@@ -66,8 +74,16 @@ extension NodeTask {
         case .probe(.handshakes(let targets, let anchors)):
             wire.handshakes.targets = targets.map(\.wire)
             wire.handshakes.anchors = anchors
+        case .probe(.vlans(let targets, let tokens)):
+            wire.vlans.targets = targets.map { target in
+                var wire = target.wire
+                if let token = tokens[target] { wire.token = Data(token.bytes) }
+                return wire
+            }
+        case .probe(.outside(let targets)): wire.outside.targets = targets.map(\.wire)
         case .arm(let arming): wire.arm = arming.wire
         case .listen(let window): wire.listen = window.wire
+        case .listenFrames(let window): wire.listenFrames = window.wire
         }
         return wire
     }

@@ -23,6 +23,10 @@ extension PlatformFact {
             processorLevel: wire.hasProcessorLevel ? Int(wire.processorLevel) : nil, parameters: parameters,
             cniFiles: wire.hasCniFiles ? try Self.names(wire.cniFiles, place + ".cni_files") : nil,
             serviceChains: wire.hasServiceChains ? try Self.names(wire.serviceChains, place + ".service_chains") : nil,
+            programs: wire.hasPrograms
+                ? try WireField.list(wire.programs.programs, place + ".programs", limit: BPFProgram.most) {
+                    (item, place) throws(WireError) in try BPFProgram(item, place)
+                } : nil,
             unseen: try WireField.texts(wire.unseen, place + ".unseen", limit: 64))
     }
 
@@ -44,6 +48,11 @@ extension PlatformFact {
         wire.parameters = parameters
         if let cniFiles { wire.cniFiles = list(cniFiles) }
         if let serviceChains { wire.serviceChains = list(serviceChains) }
+        if let programs {
+            var list = WireBPFProgramList()
+            list.programs = programs.prefix(BPFProgram.most).map(\.wire)
+            wire.programs = list
+        }
         wire.unseen = unseen
         return wire
     }

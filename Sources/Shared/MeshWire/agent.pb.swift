@@ -449,6 +449,30 @@ package nonisolated struct WireTask: Sendable {
     set {order = .hypervisorFiles(newValue)}
   }
 
+  package var vlans: WireProbeVLANs {
+    get {
+      if case .vlans(let v)? = order {return v}
+      return WireProbeVLANs()
+    }
+    set {order = .vlans(newValue)}
+  }
+
+  package var listenFrames: WireListenFrames {
+    get {
+      if case .listenFrames(let v)? = order {return v}
+      return WireListenFrames()
+    }
+    set {order = .listenFrames(newValue)}
+  }
+
+  package var outside: WireProbeOutside {
+    get {
+      if case .outside(let v)? = order {return v}
+      return WireProbeOutside()
+    }
+    set {order = .outside(newValue)}
+  }
+
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package nonisolated enum OneOf_Order: Equatable, Sendable {
@@ -467,6 +491,9 @@ package nonisolated struct WireTask: Sendable {
     case listen(WireListen)
     case handshakes(WireProbeHandshakes)
     case hypervisorFiles(WireProbeHypervisorFiles)
+    case vlans(WireProbeVLANs)
+    case listenFrames(WireListenFrames)
+    case outside(WireProbeOutside)
 
   }
 
@@ -698,6 +725,172 @@ package nonisolated struct WireListen: Sendable {
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package init() {}
+}
+
+package nonisolated struct WireProbeVLANs: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  package var targets: [WireVLANTarget] = []
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+}
+
+package nonisolated struct WireTrunkPort: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  package var name: String = String()
+
+  package var mac: String {
+    get {_mac ?? String()}
+    set {_mac = newValue}
+  }
+  /// Returns true if `mac` has been explicitly set.
+  package var hasMac: Bool {self._mac != nil}
+  /// Clears the value of `mac`. Subsequent reads from it will return its default value.
+  package mutating func clearMac() {self._mac = nil}
+
+  package var isBridge: Bool = false
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+
+  fileprivate var _mac: String? = nil
+}
+
+/// With a node and its port, or with a router.
+package nonisolated struct WireVLANTarget: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  package var port: WireTrunkPort {
+    get {_port ?? WireTrunkPort()}
+    set {_port = newValue}
+  }
+  /// Returns true if `port` has been explicitly set.
+  package var hasPort: Bool {self._port != nil}
+  /// Clears the value of `port`. Subsequent reads from it will return its default value.
+  package mutating func clearPort() {self._port = nil}
+
+  package var vlan: UInt32 = 0
+
+  package var node: String {
+    get {_node ?? String()}
+    set {_node = newValue}
+  }
+  /// Returns true if `node` has been explicitly set.
+  package var hasNode: Bool {self._node != nil}
+  /// Clears the value of `node`. Subsequent reads from it will return its default value.
+  package mutating func clearNode() {self._node = nil}
+
+  package var at: WireTrunkPort {
+    get {_at ?? WireTrunkPort()}
+    set {_at = newValue}
+  }
+  /// Returns true if `at` has been explicitly set.
+  package var hasAt: Bool {self._at != nil}
+  /// Clears the value of `at`. Subsequent reads from it will return its default value.
+  package mutating func clearAt() {self._at = nil}
+
+  package var router: String {
+    get {_router ?? String()}
+    set {_router = newValue}
+  }
+  /// Returns true if `router` has been explicitly set.
+  package var hasRouter: Bool {self._router != nil}
+  /// Clears the value of `router`. Subsequent reads from it will return its default value.
+  package mutating func clearRouter() {self._router = nil}
+
+  /// What makes the other end answer; never part of an answer.
+  package var token: Data {
+    get {_token ?? Data()}
+    set {_token = newValue}
+  }
+  /// Returns true if `token` has been explicitly set.
+  package var hasToken: Bool {self._token != nil}
+  /// Clears the value of `token`. Subsequent reads from it will return its default value.
+  package mutating func clearToken() {self._token = nil}
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+
+  fileprivate var _port: WireTrunkPort? = nil
+  fileprivate var _node: String? = nil
+  fileprivate var _at: WireTrunkPort? = nil
+  fileprivate var _router: String? = nil
+  fileprivate var _token: Data? = nil
+}
+
+package nonisolated struct WireProbeOutside: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  package var targets: [WireOutsideTarget] = []
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+}
+
+package nonisolated struct WireOutsideTarget: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  package var kind: String = String()
+
+  package var host: String = String()
+
+  package var port: UInt32 {
+    get {_port ?? 0}
+    set {_port = newValue}
+  }
+  /// Returns true if `port` has been explicitly set.
+  package var hasPort: Bool {self._port != nil}
+  /// Clears the value of `port`. Subsequent reads from it will return its default value.
+  package mutating func clearPort() {self._port = nil}
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+
+  fileprivate var _port: UInt32? = nil
+}
+
+package nonisolated struct WireListenFrames: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  package var token: Data = Data()
+
+  package var port: WireTrunkPort {
+    get {_port ?? WireTrunkPort()}
+    set {_port = newValue}
+  }
+  /// Returns true if `port` has been explicitly set.
+  package var hasPort: Bool {self._port != nil}
+  /// Clears the value of `port`. Subsequent reads from it will return its default value.
+  package mutating func clearPort() {self._port = nil}
+
+  package var vlan: UInt32 = 0
+
+  package var lastsMs: Int64 = 0
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+
+  fileprivate var _port: WireTrunkPort? = nil
 }
 
 package nonisolated struct WireProbeClock: Sendable {
@@ -1002,6 +1195,22 @@ package nonisolated struct WireFact: Sendable {
     set {body = .hypervisorFiles(newValue)}
   }
 
+  package var vlan: WireVLANFact {
+    get {
+      if case .vlan(let v)? = body {return v}
+      return WireVLANFact()
+    }
+    set {body = .vlan(newValue)}
+  }
+
+  package var outside: WireOutsideFact {
+    get {
+      if case .outside(let v)? = body {return v}
+      return WireOutsideFact()
+    }
+    set {body = .outside(newValue)}
+  }
+
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package nonisolated enum OneOf_Body: Equatable, Sendable {
@@ -1019,6 +1228,8 @@ package nonisolated struct WireFact: Sendable {
     case path(WirePathFact)
     case handshake(WireHandshakeFact)
     case hypervisorFiles(WireHypervisorFact)
+    case vlan(WireVLANFact)
+    case outside(WireOutsideFact)
 
   }
 
@@ -1842,6 +2053,16 @@ package nonisolated struct WireLinkFact: @unchecked Sendable {
   /// Clears the value of `vlans`. Subsequent reads from it will return its default value.
   package mutating func clearVlans() {_uniqueStorage()._vlans = nil}
 
+  /// Addresses that end within a week unless they are renewed.
+  package var lapsing: WireNameList {
+    get {_storage._lapsing ?? WireNameList()}
+    set {_uniqueStorage()._lapsing = newValue}
+  }
+  /// Returns true if `lapsing` has been explicitly set.
+  package var hasLapsing: Bool {_storage._lapsing != nil}
+  /// Clears the value of `lapsing`. Subsequent reads from it will return its default value.
+  package mutating func clearLapsing() {_uniqueStorage()._lapsing = nil}
+
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package init() {}
@@ -2189,6 +2410,169 @@ package nonisolated struct WireShownCertificate: Sendable {
   fileprivate var _issuerKey: String? = nil
 }
 
+package nonisolated struct WireVLANFact: @unchecked Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  package var target: WireVLANTarget {
+    get {_storage._target ?? WireVLANTarget()}
+    set {_uniqueStorage()._target = newValue}
+  }
+  /// Returns true if `target` has been explicitly set.
+  package var hasTarget: Bool {_storage._target != nil}
+  /// Clears the value of `target`. Subsequent reads from it will return its default value.
+  package mutating func clearTarget() {_uniqueStorage()._target = nil}
+
+  package var link: String {
+    get {_storage._link ?? String()}
+    set {_uniqueStorage()._link = newValue}
+  }
+  /// Returns true if `link` has been explicitly set.
+  package var hasLink: Bool {_storage._link != nil}
+  /// Clears the value of `link`. Subsequent reads from it will return its default value.
+  package mutating func clearLink() {_uniqueStorage()._link = nil}
+
+  package var isTrunk: Bool {
+    get {_storage._isTrunk}
+    set {_uniqueStorage()._isTrunk = newValue}
+  }
+
+  package var peer: String {
+    get {_storage._peer ?? String()}
+    set {_uniqueStorage()._peer = newValue}
+  }
+  /// Returns true if `peer` has been explicitly set.
+  package var hasPeer: Bool {_storage._peer != nil}
+  /// Clears the value of `peer`. Subsequent reads from it will return its default value.
+  package mutating func clearPeer() {_uniqueStorage()._peer = nil}
+
+  package var sent: UInt32 {
+    get {_storage._sent}
+    set {_uniqueStorage()._sent = newValue}
+  }
+
+  package var answered: UInt32 {
+    get {_storage._answered}
+    set {_uniqueStorage()._answered = newValue}
+  }
+
+  package var there: WireTags {
+    get {_storage._there ?? WireTags()}
+    set {_uniqueStorage()._there = newValue}
+  }
+  /// Returns true if `there` has been explicitly set.
+  package var hasThere: Bool {_storage._there != nil}
+  /// Clears the value of `there`. Subsequent reads from it will return its default value.
+  package mutating func clearThere() {_uniqueStorage()._there = nil}
+
+  package var back: WireTags {
+    get {_storage._back ?? WireTags()}
+    set {_uniqueStorage()._back = newValue}
+  }
+  /// Returns true if `back` has been explicitly set.
+  package var hasBack: Bool {_storage._back != nil}
+  /// Clears the value of `back`. Subsequent reads from it will return its default value.
+  package mutating func clearBack() {_uniqueStorage()._back = nil}
+
+  package var untagged: WireTags {
+    get {_storage._untagged ?? WireTags()}
+    set {_uniqueStorage()._untagged = newValue}
+  }
+  /// Returns true if `untagged` has been explicitly set.
+  package var hasUntagged: Bool {_storage._untagged != nil}
+  /// Clears the value of `untagged`. Subsequent reads from it will return its default value.
+  package mutating func clearUntagged() {_uniqueStorage()._untagged = nil}
+
+  package var roundTripUs: UInt32 {
+    get {_storage._roundTripUs ?? 0}
+    set {_uniqueStorage()._roundTripUs = newValue}
+  }
+  /// Returns true if `roundTripUs` has been explicitly set.
+  package var hasRoundTripUs: Bool {_storage._roundTripUs != nil}
+  /// Clears the value of `roundTripUs`. Subsequent reads from it will return its default value.
+  package mutating func clearRoundTripUs() {_uniqueStorage()._roundTripUs = nil}
+
+  package var exempt: String {
+    get {_storage._exempt ?? String()}
+    set {_uniqueStorage()._exempt = newValue}
+  }
+  /// Returns true if `exempt` has been explicitly set.
+  package var hasExempt: Bool {_storage._exempt != nil}
+  /// Clears the value of `exempt`. Subsequent reads from it will return its default value.
+  package mutating func clearExempt() {_uniqueStorage()._exempt = nil}
+
+  package var problem: String {
+    get {_storage._problem ?? String()}
+    set {_uniqueStorage()._problem = newValue}
+  }
+  /// Returns true if `problem` has been explicitly set.
+  package var hasProblem: Bool {_storage._problem != nil}
+  /// Clears the value of `problem`. Subsequent reads from it will return its default value.
+  package mutating func clearProblem() {_uniqueStorage()._problem = nil}
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+
+  fileprivate var _storage = _StorageClass.defaultInstance
+}
+
+package nonisolated struct WireOutsideFact: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  package var target: WireOutsideTarget {
+    get {_target ?? WireOutsideTarget()}
+    set {_target = newValue}
+  }
+  /// Returns true if `target` has been explicitly set.
+  package var hasTarget: Bool {self._target != nil}
+  /// Clears the value of `target`. Subsequent reads from it will return its default value.
+  package mutating func clearTarget() {self._target = nil}
+
+  package var result: String = String()
+
+  package var address: String {
+    get {_address ?? String()}
+    set {_address = newValue}
+  }
+  /// Returns true if `address` has been explicitly set.
+  package var hasAddress: Bool {self._address != nil}
+  /// Clears the value of `address`. Subsequent reads from it will return its default value.
+  package mutating func clearAddress() {self._address = nil}
+
+  package var detail: String {
+    get {_detail ?? String()}
+    set {_detail = newValue}
+  }
+  /// Returns true if `detail` has been explicitly set.
+  package var hasDetail: Bool {self._detail != nil}
+  /// Clears the value of `detail`. Subsequent reads from it will return its default value.
+  package mutating func clearDetail() {self._detail = nil}
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+
+  fileprivate var _target: WireOutsideTarget? = nil
+  fileprivate var _address: String? = nil
+  fileprivate var _detail: String? = nil
+}
+
+package nonisolated struct WireTags: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  package var ids: [UInt32] = []
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+}
+
 /// The coordinator writes the fourth time itself.
 package nonisolated struct WireClockFact: Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
@@ -2362,6 +2746,15 @@ package nonisolated struct WirePlatformFact: Sendable {
 
   package var unseen: [String] = []
 
+  package var programs: WireBPFProgramList {
+    get {_programs ?? WireBPFProgramList()}
+    set {_programs = newValue}
+  }
+  /// Returns true if `programs` has been explicitly set.
+  package var hasPrograms: Bool {self._programs != nil}
+  /// Clears the value of `programs`. Subsequent reads from it will return its default value.
+  package mutating func clearPrograms() {self._programs = nil}
+
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package init() {}
@@ -2371,6 +2764,101 @@ package nonisolated struct WirePlatformFact: Sendable {
   fileprivate var _processorLevel: UInt32? = nil
   fileprivate var _cniFiles: WireNameList? = nil
   fileprivate var _serviceChains: WireNameList? = nil
+  fileprivate var _programs: WireBPFProgramList? = nil
+}
+
+package nonisolated struct WireBPFProgramList: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  package var programs: [WireBPFProgram] = []
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+}
+
+package nonisolated struct WireBPFProgram: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  package var id: UInt32 = 0
+
+  package var kind: String = String()
+
+  package var name: String = String()
+
+  package var tag: String = String()
+
+  package var attachments: [WireBPFAttachment] = []
+
+  package var owners: [WireBPFOwner] = []
+
+  package var runs: UInt64 {
+    get {_runs ?? 0}
+    set {_runs = newValue}
+  }
+  /// Returns true if `runs` has been explicitly set.
+  package var hasRuns: Bool {self._runs != nil}
+  /// Clears the value of `runs`. Subsequent reads from it will return its default value.
+  package mutating func clearRuns() {self._runs = nil}
+
+  package var runTimeNs: UInt64 {
+    get {_runTimeNs ?? 0}
+    set {_runTimeNs = newValue}
+  }
+  /// Returns true if `runTimeNs` has been explicitly set.
+  package var hasRunTimeNs: Bool {self._runTimeNs != nil}
+  /// Clears the value of `runTimeNs`. Subsequent reads from it will return its default value.
+  package mutating func clearRunTimeNs() {self._runTimeNs = nil}
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+
+  fileprivate var _runs: UInt64? = nil
+  fileprivate var _runTimeNs: UInt64? = nil
+}
+
+package nonisolated struct WireBPFAttachment: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  package var kind: String = String()
+
+  package var place: String {
+    get {_place ?? String()}
+    set {_place = newValue}
+  }
+  /// Returns true if `place` has been explicitly set.
+  package var hasPlace: Bool {self._place != nil}
+  /// Clears the value of `place`. Subsequent reads from it will return its default value.
+  package mutating func clearPlace() {self._place = nil}
+
+  package var isLink: Bool = false
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+
+  fileprivate var _place: String? = nil
+}
+
+package nonisolated struct WireBPFOwner: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  package var pid: UInt32 = 0
+
+  package var command: String = String()
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
 }
 
 package nonisolated struct WireNameList: Sendable {
@@ -3137,7 +3625,7 @@ nonisolated extension WireProgress: SwiftProtobuf.Message, SwiftProtobuf._Messag
 
 nonisolated extension WireTask: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".Task"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}id\0\u{1}node\0\u{1}epoch\0\u{3}deadline_ms\0\u{1}host\0\u{1}disks\0\u{1}links\0\u{1}reach\0\u{1}clock\0\u{1}kernel\0\u{1}wipe\0\u{1}blankness\0\u{3}virtual_disks\0\u{1}arm\0\u{1}paths\0\u{1}listen\0\u{1}handshakes\0\u{3}hypervisor_files\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}id\0\u{1}node\0\u{1}epoch\0\u{3}deadline_ms\0\u{1}host\0\u{1}disks\0\u{1}links\0\u{1}reach\0\u{1}clock\0\u{1}kernel\0\u{1}wipe\0\u{1}blankness\0\u{3}virtual_disks\0\u{1}arm\0\u{1}paths\0\u{1}listen\0\u{1}handshakes\0\u{3}hypervisor_files\0\u{1}vlans\0\u{3}listen_frames\0\u{1}outside\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -3331,6 +3819,45 @@ nonisolated extension WireTask: SwiftProtobuf.Message, SwiftProtobuf._MessageImp
           self.order = .hypervisorFiles(v)
         }
       }()
+      case 19: try {
+        var v: WireProbeVLANs?
+        var hadOneofValue = false
+        if let current = self.order {
+          hadOneofValue = true
+          if case .vlans(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.order = .vlans(v)
+        }
+      }()
+      case 20: try {
+        var v: WireListenFrames?
+        var hadOneofValue = false
+        if let current = self.order {
+          hadOneofValue = true
+          if case .listenFrames(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.order = .listenFrames(v)
+        }
+      }()
+      case 21: try {
+        var v: WireProbeOutside?
+        var hadOneofValue = false
+        if let current = self.order {
+          hadOneofValue = true
+          if case .outside(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.order = .outside(v)
+        }
+      }()
       default: break
       }
     }
@@ -3409,6 +3936,18 @@ nonisolated extension WireTask: SwiftProtobuf.Message, SwiftProtobuf._MessageImp
     case .hypervisorFiles?: try {
       guard case .hypervisorFiles(let v)? = self.order else { preconditionFailure() }
       try visitor.visitSingularMessageField(value: v, fieldNumber: 18)
+    }()
+    case .vlans?: try {
+      guard case .vlans(let v)? = self.order else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 19)
+    }()
+    case .listenFrames?: try {
+      guard case .listenFrames(let v)? = self.order else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 20)
+    }()
+    case .outside?: try {
+      guard case .outside(let v)? = self.order else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 21)
     }()
     case nil: break
     }
@@ -3900,6 +4439,262 @@ nonisolated extension WireListen: SwiftProtobuf.Message, SwiftProtobuf._MessageI
   }
 }
 
+nonisolated extension WireProbeVLANs: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".ProbeVLANs"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}targets\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeRepeatedMessageField(value: &self.targets) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.targets.isEmpty {
+      try visitor.visitRepeatedMessageField(value: self.targets, fieldNumber: 1)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: WireProbeVLANs, rhs: WireProbeVLANs) -> Bool {
+    if lhs.targets != rhs.targets {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension WireTrunkPort: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".TrunkPort"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}name\0\u{1}mac\0\u{3}is_bridge\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularStringField(value: &self.name) }()
+      case 2: try { try decoder.decodeSingularStringField(value: &self._mac) }()
+      case 3: try { try decoder.decodeSingularBoolField(value: &self.isBridge) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
+    if !self.name.isEmpty {
+      try visitor.visitSingularStringField(value: self.name, fieldNumber: 1)
+    }
+    try { if let v = self._mac {
+      try visitor.visitSingularStringField(value: v, fieldNumber: 2)
+    } }()
+    if self.isBridge != false {
+      try visitor.visitSingularBoolField(value: self.isBridge, fieldNumber: 3)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: WireTrunkPort, rhs: WireTrunkPort) -> Bool {
+    if lhs.name != rhs.name {return false}
+    if lhs._mac != rhs._mac {return false}
+    if lhs.isBridge != rhs.isBridge {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension WireVLANTarget: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".VLANTarget"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}port\0\u{1}vlan\0\u{1}node\0\u{1}at\0\u{1}router\0\u{1}token\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularMessageField(value: &self._port) }()
+      case 2: try { try decoder.decodeSingularUInt32Field(value: &self.vlan) }()
+      case 3: try { try decoder.decodeSingularStringField(value: &self._node) }()
+      case 4: try { try decoder.decodeSingularMessageField(value: &self._at) }()
+      case 5: try { try decoder.decodeSingularStringField(value: &self._router) }()
+      case 6: try { try decoder.decodeSingularBytesField(value: &self._token) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
+    try { if let v = self._port {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 1)
+    } }()
+    if self.vlan != 0 {
+      try visitor.visitSingularUInt32Field(value: self.vlan, fieldNumber: 2)
+    }
+    try { if let v = self._node {
+      try visitor.visitSingularStringField(value: v, fieldNumber: 3)
+    } }()
+    try { if let v = self._at {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 4)
+    } }()
+    try { if let v = self._router {
+      try visitor.visitSingularStringField(value: v, fieldNumber: 5)
+    } }()
+    try { if let v = self._token {
+      try visitor.visitSingularBytesField(value: v, fieldNumber: 6)
+    } }()
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: WireVLANTarget, rhs: WireVLANTarget) -> Bool {
+    if lhs._port != rhs._port {return false}
+    if lhs.vlan != rhs.vlan {return false}
+    if lhs._node != rhs._node {return false}
+    if lhs._at != rhs._at {return false}
+    if lhs._router != rhs._router {return false}
+    if lhs._token != rhs._token {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension WireProbeOutside: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".ProbeOutside"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}targets\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeRepeatedMessageField(value: &self.targets) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.targets.isEmpty {
+      try visitor.visitRepeatedMessageField(value: self.targets, fieldNumber: 1)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: WireProbeOutside, rhs: WireProbeOutside) -> Bool {
+    if lhs.targets != rhs.targets {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension WireOutsideTarget: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".OutsideTarget"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}kind\0\u{1}host\0\u{1}port\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularStringField(value: &self.kind) }()
+      case 2: try { try decoder.decodeSingularStringField(value: &self.host) }()
+      case 3: try { try decoder.decodeSingularUInt32Field(value: &self._port) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
+    if !self.kind.isEmpty {
+      try visitor.visitSingularStringField(value: self.kind, fieldNumber: 1)
+    }
+    if !self.host.isEmpty {
+      try visitor.visitSingularStringField(value: self.host, fieldNumber: 2)
+    }
+    try { if let v = self._port {
+      try visitor.visitSingularUInt32Field(value: v, fieldNumber: 3)
+    } }()
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: WireOutsideTarget, rhs: WireOutsideTarget) -> Bool {
+    if lhs.kind != rhs.kind {return false}
+    if lhs.host != rhs.host {return false}
+    if lhs._port != rhs._port {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension WireListenFrames: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".ListenFrames"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}token\0\u{1}port\0\u{1}vlan\0\u{3}lasts_ms\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularBytesField(value: &self.token) }()
+      case 2: try { try decoder.decodeSingularMessageField(value: &self._port) }()
+      case 3: try { try decoder.decodeSingularUInt32Field(value: &self.vlan) }()
+      case 4: try { try decoder.decodeSingularInt64Field(value: &self.lastsMs) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
+    if !self.token.isEmpty {
+      try visitor.visitSingularBytesField(value: self.token, fieldNumber: 1)
+    }
+    try { if let v = self._port {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 2)
+    } }()
+    if self.vlan != 0 {
+      try visitor.visitSingularUInt32Field(value: self.vlan, fieldNumber: 3)
+    }
+    if self.lastsMs != 0 {
+      try visitor.visitSingularInt64Field(value: self.lastsMs, fieldNumber: 4)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: WireListenFrames, rhs: WireListenFrames) -> Bool {
+    if lhs.token != rhs.token {return false}
+    if lhs._port != rhs._port {return false}
+    if lhs.vlan != rhs.vlan {return false}
+    if lhs.lastsMs != rhs.lastsMs {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
 nonisolated extension WireProbeClock: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".ProbeClock"
   package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}asked_ms\0")
@@ -4285,7 +5080,7 @@ nonisolated extension WireFacts: SwiftProtobuf.Message, SwiftProtobuf._MessageIm
 
 nonisolated extension WireFact: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".Fact"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}host\0\u{1}disk\0\u{1}link\0\u{1}route\0\u{1}reach\0\u{1}clock\0\u{1}kernel\0\u{1}unavailable\0\u{1}wiper\0\u{1}blankness\0\u{3}virtual_disk\0\u{1}path\0\u{1}handshake\0\u{3}hypervisor_files\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}host\0\u{1}disk\0\u{1}link\0\u{1}route\0\u{1}reach\0\u{1}clock\0\u{1}kernel\0\u{1}unavailable\0\u{1}wiper\0\u{1}blankness\0\u{3}virtual_disk\0\u{1}path\0\u{1}handshake\0\u{3}hypervisor_files\0\u{1}vlan\0\u{1}outside\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -4470,6 +5265,32 @@ nonisolated extension WireFact: SwiftProtobuf.Message, SwiftProtobuf._MessageImp
           self.body = .hypervisorFiles(v)
         }
       }()
+      case 15: try {
+        var v: WireVLANFact?
+        var hadOneofValue = false
+        if let current = self.body {
+          hadOneofValue = true
+          if case .vlan(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.body = .vlan(v)
+        }
+      }()
+      case 16: try {
+        var v: WireOutsideFact?
+        var hadOneofValue = false
+        if let current = self.body {
+          hadOneofValue = true
+          if case .outside(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.body = .outside(v)
+        }
+      }()
       default: break
       }
     }
@@ -4536,6 +5357,14 @@ nonisolated extension WireFact: SwiftProtobuf.Message, SwiftProtobuf._MessageImp
     case .hypervisorFiles?: try {
       guard case .hypervisorFiles(let v)? = self.body else { preconditionFailure() }
       try visitor.visitSingularMessageField(value: v, fieldNumber: 14)
+    }()
+    case .vlan?: try {
+      guard case .vlan(let v)? = self.body else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 15)
+    }()
+    case .outside?: try {
+      guard case .outside(let v)? = self.body else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 16)
     }()
     case nil: break
     }
@@ -5635,7 +6464,7 @@ nonisolated extension WireOrphan: SwiftProtobuf.Message, SwiftProtobuf._MessageI
 
 nonisolated extension WireLinkFact: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".LinkFact"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}name\0\u{1}index\0\u{1}kind\0\u{1}mac\0\u{1}mtu\0\u{1}up\0\u{1}carrier\0\u{1}addresses\0\u{1}master\0\u{1}parent\0\u{1}vlan\0\u{1}vni\0\u{1}driver\0\u{1}speed\0\u{1}bond\0\u{3}filters_vlans\0\u{1}vlans\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}name\0\u{1}index\0\u{1}kind\0\u{1}mac\0\u{1}mtu\0\u{1}up\0\u{1}carrier\0\u{1}addresses\0\u{1}master\0\u{1}parent\0\u{1}vlan\0\u{1}vni\0\u{1}driver\0\u{1}speed\0\u{1}bond\0\u{3}filters_vlans\0\u{1}vlans\0\u{1}lapsing\0")
 
   fileprivate class _StorageClass {
     var _name: String = String()
@@ -5655,6 +6484,7 @@ nonisolated extension WireLinkFact: SwiftProtobuf.Message, SwiftProtobuf._Messag
     var _bond: WireBond? = nil
     var _filtersVlans: Bool? = nil
     var _vlans: WireVLANTable? = nil
+    var _lapsing: WireNameList? = nil
 
       // This property is used as the initial default value for new instances of the type.
       // The type itself is protecting the reference to its storage via CoW semantics.
@@ -5682,6 +6512,7 @@ nonisolated extension WireLinkFact: SwiftProtobuf.Message, SwiftProtobuf._Messag
       _bond = source._bond
       _filtersVlans = source._filtersVlans
       _vlans = source._vlans
+      _lapsing = source._lapsing
     }
   }
 
@@ -5717,6 +6548,7 @@ nonisolated extension WireLinkFact: SwiftProtobuf.Message, SwiftProtobuf._Messag
         case 15: try { try decoder.decodeSingularMessageField(value: &_storage._bond) }()
         case 16: try { try decoder.decodeSingularBoolField(value: &_storage._filtersVlans) }()
         case 17: try { try decoder.decodeSingularMessageField(value: &_storage._vlans) }()
+        case 18: try { try decoder.decodeSingularMessageField(value: &_storage._lapsing) }()
         default: break
         }
       }
@@ -5780,6 +6612,9 @@ nonisolated extension WireLinkFact: SwiftProtobuf.Message, SwiftProtobuf._Messag
       try { if let v = _storage._vlans {
         try visitor.visitSingularMessageField(value: v, fieldNumber: 17)
       } }()
+      try { if let v = _storage._lapsing {
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 18)
+      } }()
     }
     try unknownFields.traverse(visitor: &visitor)
   }
@@ -5806,6 +6641,7 @@ nonisolated extension WireLinkFact: SwiftProtobuf.Message, SwiftProtobuf._Messag
         if _storage._bond != rhs_storage._bond {return false}
         if _storage._filtersVlans != rhs_storage._filtersVlans {return false}
         if _storage._vlans != rhs_storage._vlans {return false}
+        if _storage._lapsing != rhs_storage._lapsing {return false}
         return true
       }
       if !storagesAreEqual {return false}
@@ -6405,6 +7241,232 @@ nonisolated extension WireShownCertificate: SwiftProtobuf.Message, SwiftProtobuf
   }
 }
 
+nonisolated extension WireVLANFact: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".VLANFact"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}target\0\u{1}link\0\u{3}is_trunk\0\u{1}peer\0\u{1}sent\0\u{1}answered\0\u{1}there\0\u{1}back\0\u{1}untagged\0\u{3}round_trip_us\0\u{1}exempt\0\u{1}problem\0")
+
+  fileprivate class _StorageClass {
+    var _target: WireVLANTarget? = nil
+    var _link: String? = nil
+    var _isTrunk: Bool = false
+    var _peer: String? = nil
+    var _sent: UInt32 = 0
+    var _answered: UInt32 = 0
+    var _there: WireTags? = nil
+    var _back: WireTags? = nil
+    var _untagged: WireTags? = nil
+    var _roundTripUs: UInt32? = nil
+    var _exempt: String? = nil
+    var _problem: String? = nil
+
+      // This property is used as the initial default value for new instances of the type.
+      // The type itself is protecting the reference to its storage via CoW semantics.
+      // This will force a copy to be made of this reference when the first mutation occurs;
+      // hence, it is safe to mark this as `nonisolated(unsafe)`.
+      static nonisolated(unsafe) let defaultInstance = _StorageClass()
+
+    private init() {}
+
+    init(copying source: _StorageClass) {
+      _target = source._target
+      _link = source._link
+      _isTrunk = source._isTrunk
+      _peer = source._peer
+      _sent = source._sent
+      _answered = source._answered
+      _there = source._there
+      _back = source._back
+      _untagged = source._untagged
+      _roundTripUs = source._roundTripUs
+      _exempt = source._exempt
+      _problem = source._problem
+    }
+  }
+
+  fileprivate mutating func _uniqueStorage() -> _StorageClass {
+    if !isKnownUniquelyReferenced(&_storage) {
+      _storage = _StorageClass(copying: _storage)
+    }
+    return _storage
+  }
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    _ = _uniqueStorage()
+    try withExtendedLifetime(_storage) { (_storage: _StorageClass) in
+      while let fieldNumber = try decoder.nextFieldNumber() {
+        // The use of inline closures is to circumvent an issue where the compiler
+        // allocates stack space for every case branch when no optimizations are
+        // enabled. https://github.com/apple/swift-protobuf/issues/1034
+        switch fieldNumber {
+        case 1: try { try decoder.decodeSingularMessageField(value: &_storage._target) }()
+        case 2: try { try decoder.decodeSingularStringField(value: &_storage._link) }()
+        case 3: try { try decoder.decodeSingularBoolField(value: &_storage._isTrunk) }()
+        case 4: try { try decoder.decodeSingularStringField(value: &_storage._peer) }()
+        case 5: try { try decoder.decodeSingularUInt32Field(value: &_storage._sent) }()
+        case 6: try { try decoder.decodeSingularUInt32Field(value: &_storage._answered) }()
+        case 7: try { try decoder.decodeSingularMessageField(value: &_storage._there) }()
+        case 8: try { try decoder.decodeSingularMessageField(value: &_storage._back) }()
+        case 9: try { try decoder.decodeSingularMessageField(value: &_storage._untagged) }()
+        case 10: try { try decoder.decodeSingularUInt32Field(value: &_storage._roundTripUs) }()
+        case 11: try { try decoder.decodeSingularStringField(value: &_storage._exempt) }()
+        case 12: try { try decoder.decodeSingularStringField(value: &_storage._problem) }()
+        default: break
+        }
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    try withExtendedLifetime(_storage) { (_storage: _StorageClass) in
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every if/case branch local when no optimizations
+      // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+      // https://github.com/apple/swift-protobuf/issues/1182
+      try { if let v = _storage._target {
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 1)
+      } }()
+      try { if let v = _storage._link {
+        try visitor.visitSingularStringField(value: v, fieldNumber: 2)
+      } }()
+      if _storage._isTrunk != false {
+        try visitor.visitSingularBoolField(value: _storage._isTrunk, fieldNumber: 3)
+      }
+      try { if let v = _storage._peer {
+        try visitor.visitSingularStringField(value: v, fieldNumber: 4)
+      } }()
+      if _storage._sent != 0 {
+        try visitor.visitSingularUInt32Field(value: _storage._sent, fieldNumber: 5)
+      }
+      if _storage._answered != 0 {
+        try visitor.visitSingularUInt32Field(value: _storage._answered, fieldNumber: 6)
+      }
+      try { if let v = _storage._there {
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 7)
+      } }()
+      try { if let v = _storage._back {
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 8)
+      } }()
+      try { if let v = _storage._untagged {
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 9)
+      } }()
+      try { if let v = _storage._roundTripUs {
+        try visitor.visitSingularUInt32Field(value: v, fieldNumber: 10)
+      } }()
+      try { if let v = _storage._exempt {
+        try visitor.visitSingularStringField(value: v, fieldNumber: 11)
+      } }()
+      try { if let v = _storage._problem {
+        try visitor.visitSingularStringField(value: v, fieldNumber: 12)
+      } }()
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: WireVLANFact, rhs: WireVLANFact) -> Bool {
+    if lhs._storage !== rhs._storage {
+      let storagesAreEqual: Bool = withExtendedLifetime((lhs._storage, rhs._storage)) { (_args: (_StorageClass, _StorageClass)) in
+        let _storage = _args.0
+        let rhs_storage = _args.1
+        if _storage._target != rhs_storage._target {return false}
+        if _storage._link != rhs_storage._link {return false}
+        if _storage._isTrunk != rhs_storage._isTrunk {return false}
+        if _storage._peer != rhs_storage._peer {return false}
+        if _storage._sent != rhs_storage._sent {return false}
+        if _storage._answered != rhs_storage._answered {return false}
+        if _storage._there != rhs_storage._there {return false}
+        if _storage._back != rhs_storage._back {return false}
+        if _storage._untagged != rhs_storage._untagged {return false}
+        if _storage._roundTripUs != rhs_storage._roundTripUs {return false}
+        if _storage._exempt != rhs_storage._exempt {return false}
+        if _storage._problem != rhs_storage._problem {return false}
+        return true
+      }
+      if !storagesAreEqual {return false}
+    }
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension WireOutsideFact: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".OutsideFact"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}target\0\u{1}result\0\u{1}address\0\u{1}detail\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularMessageField(value: &self._target) }()
+      case 2: try { try decoder.decodeSingularStringField(value: &self.result) }()
+      case 3: try { try decoder.decodeSingularStringField(value: &self._address) }()
+      case 4: try { try decoder.decodeSingularStringField(value: &self._detail) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
+    try { if let v = self._target {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 1)
+    } }()
+    if !self.result.isEmpty {
+      try visitor.visitSingularStringField(value: self.result, fieldNumber: 2)
+    }
+    try { if let v = self._address {
+      try visitor.visitSingularStringField(value: v, fieldNumber: 3)
+    } }()
+    try { if let v = self._detail {
+      try visitor.visitSingularStringField(value: v, fieldNumber: 4)
+    } }()
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: WireOutsideFact, rhs: WireOutsideFact) -> Bool {
+    if lhs._target != rhs._target {return false}
+    if lhs.result != rhs.result {return false}
+    if lhs._address != rhs._address {return false}
+    if lhs._detail != rhs._detail {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension WireTags: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".Tags"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}ids\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeRepeatedUInt32Field(value: &self.ids) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.ids.isEmpty {
+      try visitor.visitPackedUInt32Field(value: self.ids, fieldNumber: 1)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: WireTags, rhs: WireTags) -> Bool {
+    if lhs.ids != rhs.ids {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
 nonisolated extension WireClockFact: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".ClockFact"
   package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}asked_ms\0\u{3}received_ms\0\u{3}replied_ms\0\u{1}synchronised\0")
@@ -6596,7 +7658,7 @@ nonisolated extension WireKernelFact: SwiftProtobuf.Message, SwiftProtobuf._Mess
 
 nonisolated extension WirePlatformFact: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".PlatformFact"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}memory_in_bytes\0\u{1}processors\0\u{3}processor_model\0\u{3}processor_level\0\u{1}parameters\0\u{3}cni_files\0\u{3}service_chains\0\u{1}unseen\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}memory_in_bytes\0\u{1}processors\0\u{3}processor_model\0\u{3}processor_level\0\u{1}parameters\0\u{3}cni_files\0\u{3}service_chains\0\u{1}unseen\0\u{1}programs\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -6612,6 +7674,7 @@ nonisolated extension WirePlatformFact: SwiftProtobuf.Message, SwiftProtobuf._Me
       case 6: try { try decoder.decodeSingularMessageField(value: &self._cniFiles) }()
       case 7: try { try decoder.decodeSingularMessageField(value: &self._serviceChains) }()
       case 8: try { try decoder.decodeRepeatedStringField(value: &self.unseen) }()
+      case 9: try { try decoder.decodeSingularMessageField(value: &self._programs) }()
       default: break
       }
     }
@@ -6646,6 +7709,9 @@ nonisolated extension WirePlatformFact: SwiftProtobuf.Message, SwiftProtobuf._Me
     if !self.unseen.isEmpty {
       try visitor.visitRepeatedStringField(value: self.unseen, fieldNumber: 8)
     }
+    try { if let v = self._programs {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 9)
+    } }()
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -6658,6 +7724,185 @@ nonisolated extension WirePlatformFact: SwiftProtobuf.Message, SwiftProtobuf._Me
     if lhs._cniFiles != rhs._cniFiles {return false}
     if lhs._serviceChains != rhs._serviceChains {return false}
     if lhs.unseen != rhs.unseen {return false}
+    if lhs._programs != rhs._programs {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension WireBPFProgramList: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".BPFProgramList"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}programs\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeRepeatedMessageField(value: &self.programs) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.programs.isEmpty {
+      try visitor.visitRepeatedMessageField(value: self.programs, fieldNumber: 1)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: WireBPFProgramList, rhs: WireBPFProgramList) -> Bool {
+    if lhs.programs != rhs.programs {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension WireBPFProgram: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".BPFProgram"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}id\0\u{1}kind\0\u{1}name\0\u{1}tag\0\u{1}attachments\0\u{1}owners\0\u{1}runs\0\u{3}run_time_ns\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularUInt32Field(value: &self.id) }()
+      case 2: try { try decoder.decodeSingularStringField(value: &self.kind) }()
+      case 3: try { try decoder.decodeSingularStringField(value: &self.name) }()
+      case 4: try { try decoder.decodeSingularStringField(value: &self.tag) }()
+      case 5: try { try decoder.decodeRepeatedMessageField(value: &self.attachments) }()
+      case 6: try { try decoder.decodeRepeatedMessageField(value: &self.owners) }()
+      case 7: try { try decoder.decodeSingularUInt64Field(value: &self._runs) }()
+      case 8: try { try decoder.decodeSingularUInt64Field(value: &self._runTimeNs) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
+    if self.id != 0 {
+      try visitor.visitSingularUInt32Field(value: self.id, fieldNumber: 1)
+    }
+    if !self.kind.isEmpty {
+      try visitor.visitSingularStringField(value: self.kind, fieldNumber: 2)
+    }
+    if !self.name.isEmpty {
+      try visitor.visitSingularStringField(value: self.name, fieldNumber: 3)
+    }
+    if !self.tag.isEmpty {
+      try visitor.visitSingularStringField(value: self.tag, fieldNumber: 4)
+    }
+    if !self.attachments.isEmpty {
+      try visitor.visitRepeatedMessageField(value: self.attachments, fieldNumber: 5)
+    }
+    if !self.owners.isEmpty {
+      try visitor.visitRepeatedMessageField(value: self.owners, fieldNumber: 6)
+    }
+    try { if let v = self._runs {
+      try visitor.visitSingularUInt64Field(value: v, fieldNumber: 7)
+    } }()
+    try { if let v = self._runTimeNs {
+      try visitor.visitSingularUInt64Field(value: v, fieldNumber: 8)
+    } }()
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: WireBPFProgram, rhs: WireBPFProgram) -> Bool {
+    if lhs.id != rhs.id {return false}
+    if lhs.kind != rhs.kind {return false}
+    if lhs.name != rhs.name {return false}
+    if lhs.tag != rhs.tag {return false}
+    if lhs.attachments != rhs.attachments {return false}
+    if lhs.owners != rhs.owners {return false}
+    if lhs._runs != rhs._runs {return false}
+    if lhs._runTimeNs != rhs._runTimeNs {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension WireBPFAttachment: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".BPFAttachment"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}kind\0\u{1}place\0\u{3}is_link\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularStringField(value: &self.kind) }()
+      case 2: try { try decoder.decodeSingularStringField(value: &self._place) }()
+      case 3: try { try decoder.decodeSingularBoolField(value: &self.isLink) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
+    if !self.kind.isEmpty {
+      try visitor.visitSingularStringField(value: self.kind, fieldNumber: 1)
+    }
+    try { if let v = self._place {
+      try visitor.visitSingularStringField(value: v, fieldNumber: 2)
+    } }()
+    if self.isLink != false {
+      try visitor.visitSingularBoolField(value: self.isLink, fieldNumber: 3)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: WireBPFAttachment, rhs: WireBPFAttachment) -> Bool {
+    if lhs.kind != rhs.kind {return false}
+    if lhs._place != rhs._place {return false}
+    if lhs.isLink != rhs.isLink {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension WireBPFOwner: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".BPFOwner"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}pid\0\u{1}command\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularUInt32Field(value: &self.pid) }()
+      case 2: try { try decoder.decodeSingularStringField(value: &self.command) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if self.pid != 0 {
+      try visitor.visitSingularUInt32Field(value: self.pid, fieldNumber: 1)
+    }
+    if !self.command.isEmpty {
+      try visitor.visitSingularStringField(value: self.command, fieldNumber: 2)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: WireBPFOwner, rhs: WireBPFOwner) -> Bool {
+    if lhs.pid != rhs.pid {return false}
+    if lhs.command != rhs.command {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

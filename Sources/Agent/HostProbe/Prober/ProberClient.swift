@@ -29,6 +29,47 @@ package struct ProberClient: Sendable {
         return port
     }
 
+    /// One fact for each target, or why there is none.
+    package func answer(_ targets: [OutsideTarget]) async -> [Fact] {
+        do {
+            var facts: [Fact] = []
+            for start in stride(from: 0, to: targets.count, by: OutsideSurvey.targetLimit) {
+                let part = Array(targets[start..<min(start + OutsideSurvey.targetLimit, targets.count)])
+                guard case .facts(let answers) = try await request(.outside(part)) else { throw Self.unexpected("no facts") }
+                facts += answers
+            }
+            return facts
+        } catch {
+            return [.unavailable("cannot ask what lies outside: \(error); start meshgate-prober on this host")]
+        }
+    }
+
+    /// The platform with kube-proxy's chains, where the prober may list them and this process may not.
+    package func completed(_ facts: [Fact]) async -> [Fact] {
+        guard facts.count == 1, case .kernel(var kernel)? = facts.first, let platform = kernel.platform, platform.serviceChains == nil,
+            case .serviceChains(let chains)? = try? await request(.serviceChains)
+        else { return facts }
+        kernel.platform = ServiceChains.completing(platform, chains)
+        return [.kernel(kernel)]
+    }
+
+    /// One fact for each question.
+    func ask(_ questions: [VLANQuestion]) async throws -> [VLANFact] {
+        var facts: [VLANFact] = []
+        // In parts that the prober takes, one after the other: each is over within a second.
+        for start in stride(from: 0, to: questions.count, by: VLANSurvey.targetLimit) {
+            let part = Array(questions[start..<min(start + VLANSurvey.targetLimit, questions.count)])
+            guard case .facts(let answers) = try await request(.vlans(part)) else { throw Self.unexpected("no facts") }
+            facts += answers.compactMap { if case .vlan(let fact) = $0 { fact } else { nil } }
+        }
+        return facts
+    }
+
+    /// Makes the prober answer other nodes' frames for a moment.
+    func listen(_ listen: FrameListen) async throws {
+        guard case .listeningFrames = try await request(.listenFrames(listen)) else { throw Self.unexpected("no word that it listens") }
+    }
+
     package func status() async throws -> ProberStatus {
         guard case .status(let status) = try await request(.status) else { throw Self.unexpected("no status") }
         return status

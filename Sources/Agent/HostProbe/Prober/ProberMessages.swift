@@ -6,12 +6,19 @@ package import MeshModel
 package enum ProberRequest: Hashable, Sendable, Codable {
     case paths([PathTarget], tokens: [NodeID: Digest])
     case listen(EchoWindow)
+    case vlans([VLANQuestion])
+    case listenFrames(FrameListen)
+    case outside([OutsideTarget])
+    case serviceChains
     case status
 }
 
 /// What the prober answers, once for each request.
 package enum ProberResponse: Hashable, Sendable, Codable {
     case facts([Fact])
+    case serviceChains([String])
+    /// It answers frames now.
+    case listeningFrames
     /// It answers datagrams on this port now.
     case listening(port: UInt16)
     case status(ProberStatus)

@@ -32,6 +32,8 @@ package final class ProberServer: Sendable {
     private let configuration: Configuration
     private let server: LocalServer<ProberResponse>
     private let echoes: EchoHouse
+    private let frames: FrameHouse
+    private let resolver = NameResolver()
     private let entropy: any Entropy
     private let log: Log
 
@@ -41,6 +43,7 @@ package final class ProberServer: Sendable {
         self.entropy = entropy
         self.log = log
         echoes = EchoHouse(log: log)
+        frames = FrameHouse(log: log)
         server = try LocalServer(
             .init(
                 role: Self.role, path: configuration.socketPath, group: configuration.socketGroup,
@@ -52,6 +55,7 @@ package final class ProberServer: Sendable {
     package func run() async throws {
         try await server.run(serve)
         echoes.stop()
+        frames.stop()
     }
 
     /// Ends `run`.
@@ -68,6 +72,9 @@ package final class ProberServer: Sendable {
         }
     }
 
+    private static let noVLAN = HostProbeError.noPort(
+        "a VLAN", "its id is not \(VLANTarget.ids.lowerBound) to \(VLANTarget.ids.upperBound)")
+
     private func answer(_ request: ProberRequest) -> ProberResponse {
         do {
             switch request {
@@ -77,6 +84,17 @@ package final class ProberServer: Sendable {
                 }
                 return .facts(try PathSurvey(targets: targets, tokens: tokens, entropy: entropy).run().map(Fact.path))
             case .listen(let window): return .listening(port: try echoes.open(window))
+            case .vlans(let questions):
+                guard questions.allSatisfy({ VLANTarget.ids.contains($0.target.vlan) }) else { throw Self.noVLAN }
+                return .facts(try VLANSurvey(questions: questions, entropy: entropy).run().map(Fact.vlan))
+            case .listenFrames(let listen):
+                guard VLANTarget.ids.contains(listen.vlan) else { throw Self.noVLAN }
+                try frames.open(listen)
+                return .listeningFrames
+            case .outside(let targets):
+                return .facts(try OutsideSurvey(targets: targets, resolver: resolver, entropy: entropy).run().map(Fact.outside))
+            case .serviceChains:
+                return .serviceChains(ServiceChains.names(of: try PacketFilter.chains()))
             case .status:
                 return .status(
                     ProberStatus(

@@ -49,5 +49,7 @@ void meshgate_wake(int wakeup);
 void meshgate_prepare_thread(const char *name);
 #include "CLinuxNet.h"
 #include "CLinuxWire.h"
+#include "CLinuxFrames.h"
+#include "CLinuxBPF.h"
 #include "CLinuxBlock.h"
 #include "CLinuxNamespaces.h"
