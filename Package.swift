@@ -65,7 +65,8 @@ let package = Package(
         room("Telemetry", in: "Shared", ["MeshModel"]),
         room(
             "MeshWire", in: "Shared",
-            ["MeshModel", .product(name: "SwiftProtobuf", package: "swift-protobuf")], exclude: ["agent.proto"]),
+            ["MeshModel", "Telemetry", .product(name: "SwiftProtobuf", package: "swift-protobuf")],
+            exclude: ["agent.proto", "telemetry.proto"]),
         system("COpenSSL", pkgConfig: "openssl", apt: "libssl-dev"),
         system("CCurl", pkgConfig: "libcurl", apt: "libcurl4-openssl-dev"),
         system("CZlib", pkgConfig: "zlib", apt: "zlib1g-dev"),
@@ -91,14 +92,12 @@ let package = Package(
         room("DiskWipe", in: "Agent", ["MeshModel", "AgentCore", "LocalLink", "MeshTrust", "MeshSystem", "CLinux", "CBlkid"]),
         room(
             "AgentLink", in: "Agent",
-            ["MeshModel", "AgentCore", "MeshWire", "MeshSystem", nioCore, nioPosix, nioTLS, nioSSL, logging]),
+            ["MeshModel", "Telemetry", "AgentCore", "MeshWire", "MeshSystem", nioCore, nioPosix, nioTLS, nioSSL, logging]),
         program(
             "meshgate-agent", in: "Agent",
             [
-                "MeshModel", "Telemetry", "HostProbe", "HostTrace", "Tetragon", "DiskWipe", "AgentLink", "LocalLink", "MeshTrust",
-                "MeshSystem", arguments, logging,
-                lifecycle,
-                signals,
+                "MeshModel", "Telemetry", "TelemetrySpool", "HostProbe", "HostTrace", "Tetragon", "DiskWipe", "AgentLink", "LocalLink",
+                "MeshTrust", "MeshSystem", arguments, logging, lifecycle, signals,
             ]),
         // Coordinator
         room("Rendering", in: "Coordinator", ["MeshModel"]),
@@ -121,15 +120,16 @@ let package = Package(
             ["MeshModel", "MeshTrust", "MeshSystem"]),
         room(
             "FleetGateway", in: "Coordinator",
-            ["MeshModel", "MeshWire", nioCore, nioPosix, nioTLS, nioSSL, logging]),
+            ["MeshModel", "Telemetry", "MeshWire", nioCore, nioPosix, nioTLS, nioSSL, logging]),
         room(
             "ToolDrivers", in: "Coordinator",
             ["MeshModel", "Rendering", "Gating", "Planning", "Running", "MeshTrust", "MeshSystem", "MeshHTTP"]),
-        room("FeedExport", in: "Coordinator", ["MeshModel", "Gating", "Planning", "Running"]),
+        room("TelemetryStore", in: "Coordinator", ["MeshModel", "Telemetry", "MeshSystem", "CLinux"]),
+        room("FeedExport", in: "Coordinator", ["MeshModel", "Telemetry", "Gating", "Planning", "Running"]),
         room(
             "OperatorAPI", in: "Coordinator",
             [
-                "MeshModel", "Gating", "Planning", "Running", "MeshHTTP", logging, lifecycle, nioCore, nioSSL,
+                "MeshModel", "Telemetry", "Gating", "Planning", "Running", "MeshHTTP", logging, lifecycle, nioCore, nioSSL,
                 .product(name: "Hummingbird", package: "hummingbird"),
                 .product(name: "HummingbirdCore", package: "hummingbird"),
             ]),
@@ -144,7 +144,8 @@ let package = Package(
             [
                 "MeshModel", "Import", "MeshConfig", "Rendering", "Linting", "TreeLinting", "Gating", "Planning", "Running", "Rehearsal",
                 "JournalSQLite", "TrustAuthority",
-                "FleetGateway", "ToolDrivers", "FeedExport", "OperatorAPI", "Lab", "MeshTrust", "MeshSystem", "MeshHTTP", arguments,
+                "FleetGateway", "ToolDrivers", "FeedExport", "TelemetryStore", "Telemetry", "OperatorAPI", "Lab", "MeshTrust", "MeshSystem",
+                "MeshHTTP", arguments,
                 logging,
                 lifecycle, signals,
             ]),
@@ -152,7 +153,8 @@ let package = Package(
         .executableTarget(
             name: "meshgate-bench",
             dependencies: [
-                "MeshModel", "MeshConfig", "Linting", "TreeLinting", "Gating", "Planning", "Running", "Rehearsal", "JournalSQLite",
+                "MeshModel", "Telemetry", "TelemetrySpool", "TelemetryStore", "MeshConfig", "Linting", "TreeLinting", "Gating", "Planning",
+                "Running", "Rehearsal", "JournalSQLite",
                 "FleetGateway", "ToolDrivers", "MeshHTTP", "FeedExport", "MeshWire", "MeshTrust", "MeshSystem", "DiskWipe", "MeshTesting",
                 nioCore, nioPosix, nioTLS, nioSSL, logging,
                 .product(name: "Yams", package: "Yams"),
@@ -179,14 +181,16 @@ let package = Package(
         tests("ImportTests", ["Import", "Linting", "MeshConfig", "MeshModel"], resources: [.copy("Fixtures")]),
         tests("DiskWipeTests", ["DiskWipe", "LocalLink", "MeshModel", "MeshTrust", "MeshSystem"]),
         tests(
-            "MeshWireTests", ["MeshModel", "MeshWire", "MeshTesting", .product(name: "SwiftProtobuf", package: "swift-protobuf")]),
+            "MeshWireTests",
+            ["MeshModel", "Telemetry", "MeshWire", "MeshTesting", .product(name: "SwiftProtobuf", package: "swift-protobuf")]),
         tests("TelemetrySpoolTests", ["MeshModel", "Telemetry", "TelemetrySpool", "MeshSystem", "MeshTesting", "CLinux"]),
         tests("AgentCoreTests", ["MeshModel", "AgentCore", "MeshTesting"]),
         tests(
             "AgentLinkTests",
             [
-                "MeshModel", "MeshWire", "AgentCore", "AgentLink", "FleetGateway", "MeshTrust", "MeshSystem", "MeshTesting", nioCore,
-                nioPosix, nioTLS, nioSSL, logging,
+                "MeshModel", "Telemetry", "TelemetrySpool", "TelemetryStore", "MeshWire", "AgentCore", "AgentLink", "FleetGateway",
+                "MeshTrust",
+                "MeshSystem", "MeshTesting", nioCore, nioPosix, nioTLS, nioSSL, logging,
             ]),
         .testTarget(
             name: "JournalSQLiteTests",
@@ -195,11 +199,13 @@ let package = Package(
                 .product(name: "GRDB", package: "GRDB.swift"),
             ],
             path: "Tests/JournalSQLiteTests", exclude: ["Golden"], swiftSettings: strict),
-        tests("FeedExportTests", ["MeshModel", "Gating", "Planning", "Running", "FeedExport", "MeshTesting"]),
+        tests("TelemetryStoreTests", ["MeshModel", "Telemetry", "TelemetryStore", "MeshSystem", "MeshTesting", "CLinux"]),
+        tests("FeedExportTests", ["MeshModel", "Telemetry", "Gating", "Planning", "Running", "FeedExport", "MeshTesting"]),
         tests(
             "OperatorAPITests",
             [
-                "MeshModel", "Gating", "Planning", "Running", "MeshTrust", "MeshSystem", "MeshHTTP", "OperatorAPI", logging, lifecycle,
+                "MeshModel", "Telemetry", "Gating", "Planning", "Running", "MeshTrust", "MeshSystem", "MeshHTTP", "OperatorAPI", logging,
+                lifecycle,
             ]),
         .target(
             name: "StandInTesting", dependencies: ["Lab", "MeshModel", "MeshSystem"], path: "Tests/Support/StandInTesting",
@@ -230,7 +236,7 @@ let package = Package(
             name: "EndToEndTests",
             dependencies: [
                 "meshgate", "meshgate-agent", "MeshModel", "Gating", "Planning", "Running", "Rehearsal", "JournalSQLite", "OperatorAPI",
-                "FeedExport", "FleetGateway", "MeshSystem", "ToolDrivers",
+                "FeedExport", "FleetGateway", "MeshSystem", "ToolDrivers", "Telemetry", "TelemetrySpool", "TelemetryStore", "AgentLink",
                 "MeshTrust", "MeshHTTP", "MeshTesting", .product(name: "GRDB", package: "GRDB.swift"), logging,
             ],
             path: "Tests/EndToEnd", swiftSettings: strict),

@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 #
-# Generates the Swift code of the agent link with Debian's protoc and the plugin of the very swift-protobuf that the package is built with.
+# Generates the Swift code of the agent link and the feed with Debian's protoc and the plugin of the very swift-protobuf that the package is built with.
 #
-#   scripts/proto.sh            writes Sources/Shared/MeshWire/agent.pb.swift
+#   scripts/proto.sh            writes Sources/Shared/MeshWire/*.pb.swift
 #   scripts/proto.sh --check    compares, and ends with 1 when it differs
 set -euo pipefail
 cd "$(dirname "$0")/.."

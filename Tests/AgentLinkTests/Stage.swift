@@ -18,7 +18,7 @@ final class Stage: Sendable {
     let epoch = Mutex(Generation(1))
     let port = Mutex(0)
 
-    init(_ adjust: (inout FleetGatewayConfiguration) -> Void = { _ in }) throws {
+    init(_ adjust: (inout FleetGatewayConfiguration) -> Void = { _ in }, telemetry: (any TelemetryInbox)? = nil) throws {
         let mesh = try TestMesh()
         self.mesh = mesh
         enroller = OneTokenEnroller(mesh: mesh)
@@ -35,15 +35,18 @@ final class Stage: Sendable {
         adjust(&configuration)
         var log = Logger(label: "test")
         log.logLevel = .critical
-        gateway = FleetGateway(configuration: configuration, inbox: inbox, enroller: enroller, log: log)
+        gateway = FleetGateway(configuration: configuration, inbox: inbox, enroller: enroller, telemetry: telemetry, log: log)
         hooks.stage.withLock { $0 = { [weak self] in self } }
     }
 
     /// Lets the configuration's closures find the stage that is made after them.
     private final class Hooks: Sendable { let stage = Mutex<@Sendable () -> Stage?>({ nil }) }
 
-    static func with(_ adjust: (inout FleetGatewayConfiguration) -> Void = { _ in }, _ body: (Stage) async throws -> Void) async throws {
-        let stage = try Stage(adjust)
+    static func with(
+        _ adjust: (inout FleetGatewayConfiguration) -> Void = { _ in }, telemetry: (any TelemetryInbox)? = nil,
+        _ body: (Stage) async throws -> Void
+    ) async throws {
+        let stage = try Stage(adjust, telemetry: telemetry)
         let running = Task { try await stage.gateway.run() }  // cancelled below, whatever the body does
         do {
             let address = try await stage.gateway.boundAddress()

@@ -37,7 +37,7 @@ extension AgentLink {
             case .frame(.rejected(let rejected)):
                 result = .failure(.joinRefused(endpoint, code: rejected.code, words: rejected.words))
                 break waiting
-            case .frame:
+            case .frame, .feed:
                 result = .failure(.joinFailed(endpoint, why: "the other side answered with a frame that has no place in a join"))
                 break waiting
             case .closed(let why):

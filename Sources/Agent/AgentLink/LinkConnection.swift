@@ -67,12 +67,12 @@ final class LinkConnection: Sendable {
     }
 
     /// Returns how many frames wait for the owner.
-    func tellFrame(_ frame: CoordinatorFrame) -> Int {
+    func tellFrame(_ frame: ConnectionEvent) -> Int {
         let waiting = state.withLock { state in
             state.waiting += 1
             return state.waiting
         }
-        tell(.frame(frame))
+        tell(frame)
         return waiting
     }
 
@@ -85,9 +85,12 @@ final class LinkConnection: Sendable {
         channel?.triggerUserOutboundEvent(LinkHandler.ResumeReading(), promise: nil)
     }
 
-    func send(_ frame: AgentFrame) {
+    func send(_ frame: AgentFrame) { send(frame.framed) }
+    func send(_ frame: AgentFeedFrame) { send(frame.framed) }
+
+    private func send(_ bytes: [UInt8]) {
         guard let channel = state.withLock({ $0.closed ? nil : $0.channel }) else { return }
-        channel.writeAndFlush(ByteBuffer(bytes: frame.framed), promise: nil)
+        channel.writeAndFlush(ByteBuffer(bytes: bytes), promise: nil)
     }
 
     /// No event follows.

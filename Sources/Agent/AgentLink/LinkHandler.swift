@@ -8,6 +8,8 @@ import NIOTLS
 enum ConnectionEvent: Sendable {
     case secured
     case frame(CoordinatorFrame)
+    /// On a connection that was dialled for the feed.
+    case feed(CoordinatorFeedFrame)
     case closed(String)
 }
 
@@ -52,8 +54,10 @@ final class LinkHandler: ChannelInboundHandler, ChannelOutboundHandler {
         reader.append(unwrapInboundIn(data).readableBytesView)
         do throws(WireError) {
             while let bytes = try reader.next() {
-                let frame = try CoordinatorFrame(decoding: bytes)
-                if connection.tellFrame(frame) >= Self.mostWaiting { readingPaused = true }
+                let event: ConnectionEvent =
+                    alpn == LinkProtocol.feed
+                    ? .feed(try CoordinatorFeedFrame(decoding: bytes)) : .frame(try CoordinatorFrame(decoding: bytes))
+                if connection.tellFrame(event) >= Self.mostWaiting { readingPaused = true }
             }
         } catch {
             end(context, "\(error)")

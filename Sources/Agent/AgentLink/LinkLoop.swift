@@ -141,6 +141,7 @@ struct LinkLoop: Sendable {
             advance(.heard)
             take(frame)
             connection.consumed()
+        case .feed: break  // Never on a connection that was dialled for orders.
         }
     }
 

@@ -221,12 +221,12 @@ struct SpoolStore {
     mutating func takeNext() -> SpooledBatch? {
         while let entry = queue.takeNext() {
             switch entry.place {
-            case .memory(let bytes): return SpooledBatch(entry, bytes)
+            case .memory(let bytes): return Self.sent(entry, bytes)
             case .gone(let runs):
-                return SpooledBatch(entry, TelemetryBatch(stream: entry.stream, first: entry.first, runs: runs).encoded)
+                return Self.sent(entry, TelemetryBatch(stream: entry.stream, first: entry.first, runs: runs).encoded)
             case .disk(let number, let offset, let length):
                 if let bytes = segments.first(where: { $0.number == number })?.read(offset: offset, length: length) {
-                    return SpooledBatch(entry, bytes)
+                    return Self.sent(entry, bytes)
                 }
                 queue.giveUp(entry, [.lost(entry.next - entry.first, .spoolDamaged)])
                 header.keep(gaps: queue.gaps)
@@ -234,6 +234,10 @@ struct SpoolStore {
             }
         }
         return nil
+    }
+
+    private static func sent(_ entry: SpoolQueue.Entry, _ bytes: [UInt8]) -> SpooledBatch {
+        SpooledBatch(stream: entry.stream, first: entry.first, next: entry.next, bytes: bytes)
     }
 
     /// The coordinator has all numbers of the batch's stream up to its end.

@@ -34,7 +34,7 @@ extension FleetGateway {
         let drainIsMine = session.push(.opened).startDrain
         session.command(.welcome)
         log.info("session opened", metadata: ["node": "\(peer.node)", "from": "\(session.from)", "agent": "\(hello.agentVersion)"])
-        if drainIsMine { await session.drain(into: inbox) }
+        if drainIsMine { await session.drain(into: inbox, telemetry: nil) }
     }
 
     /// One live session per node. A session that is there already must show that it lives: if it does, two agents have one key, and the newer one is

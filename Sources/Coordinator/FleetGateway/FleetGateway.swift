@@ -21,6 +21,7 @@ package final class FleetGateway: Sendable {
     let configuration: FleetGatewayConfiguration
     let inbox: any FleetInbox
     let enroller: any Enroller
+    let telemetry: (any TelemetryInbox)?
     let log: Logger
     let roster: FleetRoster
     private let tls: ServerTLS
@@ -28,13 +29,18 @@ package final class FleetGateway: Sendable {
     private let begin: AsyncStream<SessionWork>.Continuation
     private let bound: Bound
 
-    package init(configuration: FleetGatewayConfiguration, inbox: any FleetInbox, enroller: any Enroller, log: Logger) {
+    /// Without `telemetry` no feed is spoken.
+    package init(
+        configuration: FleetGatewayConfiguration, inbox: any FleetInbox, enroller: any Enroller, telemetry: (any TelemetryInbox)? = nil,
+        log: Logger
+    ) {
         self.configuration = configuration
         self.inbox = inbox
         self.enroller = enroller
+        self.telemetry = telemetry
         self.log = log
         roster = FleetRoster(limits: configuration.limits)
-        tls = ServerTLS(provider: configuration.identity, gate: configuration.gate)
+        tls = ServerTLS(provider: configuration.identity, gate: configuration.gate, speaksFeed: telemetry != nil)
         // Unbounded, yet bounded in effect: a session has at most one drain and one greeting here, and the connections are capped.
         (work, begin) = AsyncStream.makeStream(of: SessionWork.self)
         bound = Bound()
@@ -127,7 +133,7 @@ package final class FleetGateway: Sendable {
             for await item in work {
                 group.addTask {
                     switch item {
-                    case .drain(let session): await session.drain(into: self.inbox)
+                    case .drain(let session): await session.drain(into: self.inbox, telemetry: self.telemetry)
                     case .greet(let session, let hello, let peer): await self.greet(session, hello, peer)
                     case .enrol(let session, let join, let key): await self.enrol(session, join, key)
                     }
@@ -159,7 +165,7 @@ package final class FleetGateway: Sendable {
             let sweeping = ContinuousClock.now - lastSweep >= configuration.timing.sweep - step / 2
             if sweeping { lastSweep = .now }
             let now = configuration.now()
-            for session in roster.live { inspect(session, now: now, sweeping: sweeping) }
+            for session in roster.live + roster.feeds { inspect(session, now: now, sweeping: sweeping) }
         }
     }
 
@@ -174,7 +180,7 @@ package final class FleetGateway: Sendable {
     /// Cuts the live session of every peer that is revoked or expired by now, without waiting for the next sweep.
     package func sweep() async {
         let now = configuration.now()
-        for session in roster.live { inspect(session, now: now, sweeping: true) }
+        for session in roster.live + roster.feeds { inspect(session, now: now, sweeping: true) }
     }
 
     private func turnAway(_ peer: SessionPeer, now: Moment) -> String? {

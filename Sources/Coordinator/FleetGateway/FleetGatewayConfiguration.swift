@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 package import MeshModel
+package import MeshWire
 
 /// Where the gateway listens, what it believes and where its limits are.
 package struct FleetGatewayConfiguration: Sendable {
@@ -20,6 +21,8 @@ package struct FleetGatewayConfiguration: Sendable {
     package var bootID: BootID
     package var limits = Limits()
     package var timing = Timing()
+    /// What an agent may have on its way on its feed.
+    package var feedCredit = FeedCredit()
 
     /// Counts and bytes; what is above them is refused or cut.
     package struct Limits: Hashable, Sendable {
@@ -46,6 +49,8 @@ package struct FleetGatewayConfiguration: Sendable {
         package var greeting = Duration.seconds(5)
         /// How often agents ask for a sign of life.
         package var heartbeat = Duration.seconds(10)
+        /// How often agents say on their feed how far they have counted.
+        package var statement = Duration.seconds(2)
         /// Silence after which a session is dead.
         package var patience = Duration.seconds(15)
         /// How often live peers are judged again; revocation bites within this.

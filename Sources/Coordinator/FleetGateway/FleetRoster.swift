@@ -11,6 +11,7 @@ final class FleetRoster: Sendable {
         var connections: [UInt64: Session] = [:]
         var perAddress: [String: Int] = [:]
         var live: [NodeID: Session] = [:]
+        var feeds: [NodeID: Session] = [:]
         var refused: UInt64 = 0
     }
     private let limits: FleetGatewayConfiguration.Limits
@@ -24,7 +25,7 @@ final class FleetRoster: Sendable {
             let session = Session(number: state.nextNumber, channel: channel, limits: limits)
             let fromThere = state.perAddress[session.address, default: 0]
             guard state.connections.count < limits.connections, fromThere < limits.connectionsPerAddress,
-                state.connections.count - state.live.count < limits.unproven
+                state.connections.count - state.live.count - state.feeds.count < limits.unproven
             else {
                 state.refused += 1
                 return nil
@@ -54,13 +55,25 @@ final class FleetRoster: Sendable {
         }
     }
 
-    /// Gives the node's place back, if this session has it.
+    /// Takes the place of the node's feed; returns the one that had it.
+    func claimFeed(_ node: NodeID, for session: Session) -> Session? {
+        state.withLock { state in
+            defer { state.feeds[node] = session }
+            return state.feeds[node]
+        }
+    }
+
+    /// Gives the node's places back, if this session has them.
     func release(_ node: NodeID, by session: Session) {
-        state.withLock { state in if state.live[node] === session { state.live[node] = nil } }
+        state.withLock { state in
+            if state.live[node] === session { state.live[node] = nil }
+            if state.feeds[node] === session { state.feeds[node] = nil }
+        }
     }
 
     func session(of node: NodeID) -> Session? { state.withLock { $0.live[node] } }
     var live: [Session] { state.withLock { Array($0.live.values) } }
+    var feeds: [Session] { state.withLock { Array($0.feeds.values) } }
     var everyone: [Session] { state.withLock { Array($0.connections.values) } }
     /// Connections that a cap refused so far.
     var refused: UInt64 { state.withLock { $0.refused } }

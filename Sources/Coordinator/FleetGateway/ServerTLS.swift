@@ -18,11 +18,13 @@ final class ServerTLS: Sendable {
     }
     private let provider: @Sendable () throws -> ServerIdentity
     private let gate: PeerGate
+    private let speaksFeed: Bool
     private let parsed = Mutex<Parsed?>(nil)
 
-    init(provider: @escaping @Sendable () throws -> ServerIdentity, gate: PeerGate) {
+    init(provider: @escaping @Sendable () throws -> ServerIdentity, gate: PeerGate, speaksFeed: Bool) {
         self.provider = provider
         self.gate = gate
+        self.speaksFeed = speaksFeed
     }
 
     /// Fails when the identity at hand is not usable; called once before listening, so that the daemon says so at its start.
@@ -34,7 +36,7 @@ final class ServerTLS: Sendable {
             configuration.minimumTLSVersion = .tlsv13
             configuration.maximumTLSVersion = .tlsv13
             configuration.certificateVerification = .noHostnameVerification
-            configuration.applicationProtocols = [LinkProtocol.session, LinkProtocol.join]
+            configuration.applicationProtocols = [LinkProtocol.session, LinkProtocol.join] + (speaksFeed ? [LinkProtocol.feed] : [])
             configuration.shutdownTimeout = .seconds(1)
             return try NIOSSLContext(configuration: configuration)
         } catch {

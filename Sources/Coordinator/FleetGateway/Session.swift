@@ -4,6 +4,7 @@ import MeshModel
 import MeshWire
 import NIOCore
 import Synchronization
+import Telemetry
 
 /// One connection of an agent as the rest of the gateway sees it. The handler on the event loop feeds it; everyone may ask it.
 final class Session: Sendable {
@@ -12,6 +13,8 @@ final class Session: Sendable {
         case opened
         case report(TaskReport, receivedAt: Moment, size: Int)
         case alarm(FleetAlarm)
+        case batch(ordinal: UInt64, Result<TelemetryBatch, TelemetryFault>, receivedAt: Moment, size: Int)
+        case statement(number: UInt64, SpoolStatement, receivedAt: Moment)
         case closed(SessionEnd)
     }
 
@@ -19,6 +22,8 @@ final class Session: Sendable {
         var status: SessionStatus?
         var live = false
         var closed = false
+        var isFeed = false
+        var feedFailed = false
         var items: [Item] = []
         var draining = false
         var waitingReports = 0
@@ -70,6 +75,13 @@ final class Session: Sendable {
         }
     }
 
+    /// True once this is known to be a feed and no session for orders.
+    var isFeed: Bool { state.withLock { $0.isFeed } }
+    /// True once a batch could not be stored: what came behind it must not be, or the numbers between would pass for missing.
+    var feedFailed: Bool { state.withLock { $0.feedFailed } }
+    func failFeed() { state.withLock { $0.feedFailed = true } }
+    func becomeFeed() { state.withLock { $0.isFeed = true } }
+
     var isLive: Bool { state.withLock { $0.live } }
     /// True while the gateway itself does not read, so that silence says nothing about the agent.
     var isReadingPaused: Bool { state.withLock { $0.readingPaused } }
@@ -114,8 +126,10 @@ final class Session: Sendable {
     }
 
     /// Acknowledgements and answers. A peer that sends and never reads is cut, as these would pile up without end.
-    func send(_ frame: CoordinatorFrame) {
-        let bytes = frame.framed
+    func send(_ frame: CoordinatorFrame) { send(frame.framed) }
+    func send(_ frame: CoordinatorFeedFrame) { send(frame.framed) }
+
+    private func send(_ bytes: [UInt8]) {
         let tooMuch = state.withLock { state in
             state.queuedBytes += bytes.count
             return state.queuedBytes > Self.mostUnreadBytes
@@ -140,9 +154,11 @@ final class Session: Sendable {
     /// True when the caller must have `drain` started: nobody is at it.
     func push(_ item: Item) -> (startDrain: Bool, pauseReading: Bool) {
         state.withLock { state in
-            if case .report(_, _, let size) = item {
+            switch item {
+            case .report(_, _, let size), .batch(_, _, _, let size):
                 state.waitingReports += 1
                 state.waitingBytes += size
+            case .opened, .alarm, .closed, .statement: break
             }
             state.items.append(item)
             let full = state.waitingReports >= limits.waitingReports || state.waitingBytes >= limits.waitingReportBytes
@@ -153,7 +169,7 @@ final class Session: Sendable {
     }
 
     /// Hands everything that waits to the inbox, in order, one at a time; ends when nothing waits.
-    func drain(into inbox: any FleetInbox) async {
+    func drain(into inbox: any FleetInbox, telemetry: (any TelemetryInbox)?) async {
         while true {
             let batch = state.withLock { state -> [Item] in
                 defer { state.items = [] }
@@ -162,6 +178,7 @@ final class Session: Sendable {
             }
             if batch.isEmpty { return }
             for item in batch { await deliver(item, to: inbox) }
+            if let telemetry { await deliverFeed(batch[...], to: telemetry) }
         }
     }
 
@@ -169,7 +186,8 @@ final class Session: Sendable {
         switch item {
         case .opened: if let status { await inbox.sessionOpened(status) }
         case .alarm(let alarm): await inbox.alarm(alarm)
-        case .closed(let why): if let status { await inbox.sessionClosed(status, why: why) }
+        case .batch, .statement: break  // `deliverFeed` has them.
+        case .closed(let why): if !isFeed, let status { await inbox.sessionClosed(status, why: why) }
         case .report(let report, let receivedAt, let size):
             do {
                 let head = try await inbox.reported(report, receivedAt: receivedAt)
@@ -178,13 +196,13 @@ final class Session: Sendable {
                 let words = "the coordinator could not record a report; it will be asked for again"
                 command(.close(.inboxFailed("\(error)"), Rejected(code: "notRecorded", words: words)))
             }
-            settled(size)
+            settled(size, reports: 1)
         }
     }
 
-    private func settled(_ size: Int) {
+    func settled(_ size: Int, reports: Int) {
         let resume = state.withLock { state in
-            state.waitingReports -= 1
+            state.waitingReports -= reports
             state.waitingBytes -= size
             guard state.readingPaused, state.waitingReports <= limits.waitingReports / 2,
                 state.waitingBytes <= limits.waitingReportBytes / 2

@@ -10,6 +10,9 @@ extension SessionHandler {
         switch (negotiated, proof.proof) {
         case (LinkProtocol.session, .agent(let peer, let chain)): phase = .greeting(peer, chain: chain)
         case (LinkProtocol.join, .joiner(let key)): phase = .joining(key: key)
+        case (LinkProtocol.feed, .agent(let peer, let chain)):
+            session.becomeFeed()
+            phase = .feedGreeting(peer, chain: chain)
         case (_, .none):
             return close(
                 context, .turnedAway("the handshake did not verify the peer's certificate; it was resumed, and that is not allowed"))
@@ -22,7 +25,11 @@ extension SessionHandler {
     func takeFrames(_ context: ChannelHandlerContext) {
         do throws(WireError) {
             while let bytes = try reader.next() {
-                take(try AgentFrame(decoding: bytes), size: bytes.count, context)
+                switch phase {
+                case .feedGreeting, .feeding: try takeFeedFrame(bytes, context)
+                case .handshaking, .greeting, .checking, .live, .joining, .enrolling, .closed:
+                    take(try AgentFrame(decoding: bytes), size: bytes.count, context)
+                }
                 if case .closed = phase { return }
             }
         } catch {
@@ -31,7 +38,10 @@ extension SessionHandler {
     }
 
     func refuseFrame(_ context: ChannelHandlerContext, _ error: WireError) {
-        if case .live(let peer) = phase { push(.alarm(.malformed(peer.node, "\(error)")), context) }
+        switch phase {
+        case .live(let peer), .feeding(let peer): push(.alarm(.malformed(peer.node, "\(error)")), context)
+        case .handshaking, .greeting, .checking, .joining, .enrolling, .feedGreeting, .closed: break
+        }
         let code = if case .otherProtocol = error { "otherProtocol" } else { "badFrame" }
         close(context, .misbehaved("\(error)"), Rejected(code: code, words: "\(error)"))
     }
@@ -44,7 +54,8 @@ extension SessionHandler {
         case (.live, .heartbeat(let heartbeat)): beat(context, heartbeat)
         case (.live(let peer), .progress(let progress)): surroundings.progressed(progress, peer.node)
         case (.closed, _): break
-        case (.handshaking, _), (.greeting, _), (.checking, _), (.joining, _), (.enrolling, _), (.live, _):
+        case (.handshaking, _), (.greeting, _), (.checking, _), (.joining, _), (.enrolling, _), (.live, _), (.feedGreeting, _),
+            (.feeding, _):
             let words = "a frame came that has no place in this part of a session"
             close(context, .misbehaved(words), Rejected(code: "badFrame", words: words))
         }

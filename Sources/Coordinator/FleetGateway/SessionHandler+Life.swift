@@ -20,7 +20,7 @@ extension SessionHandler {
         case .live: break
         // It has just said Hello.
         case .checking: return promise.succeed(session.silence < timing.proofOfLife)
-        case .handshaking, .greeting, .joining, .enrolling, .closed: return promise.succeed(false)
+        case .handshaking, .greeting, .joining, .enrolling, .feedGreeting, .feeding, .closed: return promise.succeed(false)
         }
         if lifeProofs.isEmpty {
             lifeNumber &+= 1

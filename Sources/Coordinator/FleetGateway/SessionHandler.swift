@@ -26,6 +26,7 @@ enum SessionWork: Sendable {
 ///
 ///     handshaking --meshgate/1, agent--> greeting --Hello--> checking --welcome--> live
 ///          |       \--meshgate-join/1, joiner--> joining --Join--> enrolling
+///          |       \--meshgate-feed/1, agent--> feedGreeting --Hello--> feeding
 ///          +----------------------- late, refused, broken, done --------------> closed (from every state)
 final class SessionHandler: ChannelInboundHandler, ChannelOutboundHandler {
     typealias InboundIn = ByteBuffer
@@ -39,6 +40,8 @@ final class SessionHandler: ChannelInboundHandler, ChannelOutboundHandler {
         case live(SessionPeer)
         case joining(key: Digest)
         case enrolling
+        case feedGreeting(SessionPeer, chain: [[UInt8]])
+        case feeding(SessionPeer)
         case closed
     }
 
@@ -54,6 +57,8 @@ final class SessionHandler: ChannelInboundHandler, ChannelOutboundHandler {
     var readingPaused = false
     var readIsOwed = false
     var lifeNumber: UInt64 = 0
+    /// Batches of this feed so far.
+    var feedOrdinal: UInt64 = 0
     var lifeProofs: [EventLoopPromise<Bool>] = []
 
     init(session: Session, proof: PeerProof, surroundings: SessionSurroundings) {
@@ -132,7 +137,8 @@ final class SessionHandler: ChannelInboundHandler, ChannelOutboundHandler {
         finish(end)
         readingPaused = false
         if let rejected, secured {
-            context.writeAndFlush(wrapOutboundOut(ByteBuffer(bytes: CoordinatorFrame.rejected(rejected).framed)), promise: nil)
+            let frame = session.isFeed ? CoordinatorFeedFrame.rejected(rejected).framed : CoordinatorFrame.rejected(rejected).framed
+            context.writeAndFlush(wrapOutboundOut(ByteBuffer(bytes: frame)), promise: nil)
         }
         context.close(promise: nil)
     }

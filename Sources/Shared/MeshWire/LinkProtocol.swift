@@ -8,6 +8,8 @@ package enum LinkProtocol {
     package static let session = "meshgate/1"
     /// ALPN of a first meeting: one join, one answer.
     package static let join = "meshgate-join/1"
+    /// ALPN of an enrolled agent's telemetry, on a connection of its own.
+    package static let feed = "meshgate-feed/1"
     /// The longest frame in bytes after Hello was accepted.
     package static let longestFrame = 1 << 20
     /// The longest frame in bytes before that.

@@ -54,6 +54,8 @@ extension EventKind {
     package static let blockIO = EventKind(known: "block_io")
     /// Block I/O that failed.
     package static let diskError = EventKind(known: "disk_error")
+    /// An agent began to tell.
+    package static let agentStart = EventKind(known: "agent_start")
     /// Counters of the host at one instant.
     package static let hostFigures = EventKind(known: "host_figures")
     /// What a source cannot see on this host, and why.

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /// Reads protobuf fields one after the other from bytes that anybody may have written. Never reads outside of its range.
-struct ProtoReader {
-    enum WireType: UInt8 {
+package struct ProtoReader {
+    /// How a value is written.
+    package enum WireType: UInt8, Sendable {
         case varint = 0
         case fixed64 = 1
         case block = 2
@@ -10,11 +11,11 @@ struct ProtoReader {
     }
 
     /// One field: its number and its value. `number` holds varints and fixed widths, `range` the place of a block.
-    struct Field {
-        var id: UInt64
-        var type: WireType
-        var number: UInt64
-        var range: Range<Int>
+    package struct Field {
+        package var id: UInt64
+        package var type: WireType
+        package var number: UInt64
+        package var range: Range<Int>
     }
 
     let bytes: UnsafeRawBufferPointer
@@ -23,7 +24,7 @@ struct ProtoReader {
     let name: String
 
     /// Reads `range`, which must lie in `bytes`.
-    init(_ bytes: UnsafeRawBufferPointer, in range: Range<Int>, of name: String) {
+    package init(_ bytes: UnsafeRawBufferPointer, in range: Range<Int>, of name: String) {
         precondition(range.lowerBound >= 0 && range.upperBound <= bytes.count)
         self.bytes = bytes
         position = range.lowerBound
@@ -32,7 +33,7 @@ struct ProtoReader {
     }
 
     /// The next field, or `nil` at the end.
-    mutating func next() throws(TelemetryFault) -> Field? {
+    package mutating func next() throws(TelemetryFault) -> Field? {
         guard position < end else { return nil }
         let key = try varint()
         guard let type = WireType(rawValue: UInt8(key & 7)), key >> 3 > 0, key >> 3 < 1 << 29 else { throw .notProtobuf(name) }

@@ -44,7 +44,9 @@ extension TelemetryEvent {
             cut = true
         }
         writer.number(EventField.isCut.rawValue, cut ? 1 : 0)
-        if let statedTime { writer.fixed64(EventField.statedTime.rawValue, UInt64(bitPattern: statedTime.nanoseconds)) }
+        if let statedTime {
+            writer.fixed64(EventField.statedTime.rawValue, UInt64(bitPattern: statedTime.nanoseconds), always: true)
+        }
     }
 
     /// Reads an encoded event and refuses whatever breaks a rule.

@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import MeshModel
+import MeshSystem
+import Telemetry
+
+/// The store's files and books. One writer at a time; calls wait for the disk.
+struct StoreFiles {
+    let configuration: StoreConfiguration
+    private(set) var segments: [SegmentInfo] = []
+    private(set) var book = LedgerBook()
+    private var nextSegment: UInt64 = 1
+    /// When the present segment was begun.
+    private var begunAt = Timestamp(milliseconds: .max)
+
+    // MARK: opening
+
+    /// Reads what is there. What a crash left unfinished at the end of the newest segment was never acknowledged and is cut off.
+    init(_ configuration: StoreConfiguration) throws {
+        self.configuration = configuration
+        let files = LinuxFileStore()
+        try files.createDirectory(configuration.directory)
+        let numbers = (try files.list(configuration.directory) ?? []).compactMap(StoreSegment.number(of:)).sorted()
+        for number in numbers {
+            let file = try StoreSegment.open(number, in: configuration.directory)
+            guard let info = Self.read(file) else {
+                // A file that was just begun when the machine stopped has nothing in it.
+                try files.remove(file.path)
+                continue
+            }
+            segments.append(info)
+        }
+        nextSegment = (numbers.last ?? 0) + 1
+        book = Self.replay(segments)
+        if let last = segments.last, !last.isSealed { last.file.cut(to: last.length) }
+    }
+
+    private static func read(_ file: StoreSegment) -> SegmentInfo? {
+        if let entries = file.sealedIndex() {
+            var info = SegmentInfo(file: file, length: file.size)
+            for entry in entries { info.count(entry.head) }
+            info.isSealed = true
+            return info
+        }
+        var info = SegmentInfo(file: file, length: 0)
+        var hasBooks = false
+        let end = file.scan { type, offset, content in
+            if type == .books { hasBooks = true }
+            guard type == .block, let (head, _) = try? BlockHead.split(content) else { return }
+            info.add(IndexEntry(offset: offset, length: content.count, head: head))
+        }
+        guard let end, hasBooks else { return nil }
+        info.length = end
+        return info
+    }
+
+    /// The books as the newest segment that has any begins with them, and all batches since.
+    private static func replay(_ segments: [SegmentInfo]) -> LedgerBook {
+        for (index, segment) in segments.enumerated().reversed() {
+            guard let (type, content) = segment.file.record(at: StoreSegment.mark.count), type == .books,
+                var book = try? LedgerBook(decoding: content)
+            else { continue }
+            for segment in segments[index...] {
+                for entry in segment.index {
+                    if let block = segment.file.block(entry) { book.take(block.batch, of: block.node) }
+                }
+            }
+            return book
+        }
+        return LedgerBook()
+    }
+
+    // MARK: writing
+
+    /// Makes the batches durable together, or none of them. Batches that are known already are passed over.
+    mutating func append(_ batches: [PreparedBatch], now: Timestamp) throws {
+        try roll(now)
+        guard var segment = segments.last else { throw StoreError.closed }
+        var next = book
+        var bytes: [UInt8] = []
+        var entries: [IndexEntry] = []
+        for prepared in batches {
+            let ledger = next[prepared.node, prepared.batch.stream]
+            let admission = ledger.judge(prepared.batch)
+            defer { next.take(prepared.batch, of: prepared.node) }
+            guard prepared.batch.next > ledger.next else { continue }
+            let block = StoredBlock(
+                node: prepared.node, cluster: prepared.cluster, receivedAt: prepared.receivedAt.milliseconds,
+                skipped: admission.skippedEvents,
+                summary: prepared.summary, batch: prepared.batch)
+            let content = block.encoded
+            let offset = segment.length + bytes.count + StoreSegment.recordHeader
+            bytes += StoreSegment.record(.block, content)
+            entries.append(
+                IndexEntry(
+                    offset: offset, length: content.count,
+                    head: BlockHead(
+                        node: block.node, cluster: block.cluster, source: block.batch.stream.source, receivedAt: block.receivedAt,
+                        skipped: block.skipped, summary: block.summary)))
+        }
+        if !bytes.isEmpty {
+            do {
+                try segment.file.write(bytes, at: segment.length)
+                try segment.file.sync()
+            } catch {
+                segment.file.cut(to: segment.length)
+                throw error
+            }
+            segment.length += bytes.count
+            for entry in entries { segment.add(entry) }
+            segments[segments.count - 1] = segment
+        }
+        book = next
+    }
+
+    /// Takes what an agent says about its streams; the numbers that nobody can tell of any more are stored as missing.
+    mutating func state(_ statement: SpoolStatement, of node: NodeID, in cluster: ClusterName?, now: Timestamp) throws {
+        let gaps = book.state(statement, of: node)
+        guard !gaps.isEmpty else { return }
+        try append(gaps.map { PreparedBatch($0, of: node, in: cluster, receivedAt: now, configuration) }, now: now)
+    }
+
+    /// Begins the first segment, and the next one when the present one is long or old enough.
+    private mutating func roll(_ now: Timestamp) throws {
+        if let last = segments.last, !last.isSealed {
+            let isOld = last.events > 0 && (now - begunAt) * 8 > configuration.retainedFor
+            guard last.length >= configuration.segmentBytes || isOld else { return }
+            try last.file.seal(last.entries, at: last.length)
+            segments[segments.count - 1].isSealed = true
+            segments[segments.count - 1].entries = []
+            segments[segments.count - 1].length = last.file.size
+        }
+        let file = try StoreSegment.create(nextSegment, in: configuration.directory)
+        nextSegment += 1
+        let beginning = StoreSegment.mark + StoreSegment.record(.books, book.encoded)
+        do {
+            try file.write(beginning, at: 0)
+            try file.sync()
+        } catch {
+            try LinuxFileStore().remove(file.path)
+            throw error
+        }
+        begunAt = now
+        segments.append(SegmentInfo(file: file, length: beginning.count))
+        try retain(now)
+    }
+
+    /// Removes closed segments that are too old or too many bytes. The one that is being written stays, and the books with it.
+    mutating func retain(_ now: Timestamp) throws {
+        let oldest = now.milliseconds - configuration.retainedFor.inMilliseconds
+        while segments.count > 1, let first = segments.first, first.isSealed,
+            bytes > configuration.retainedBytes || first.lastReceived < oldest
+        {
+            try LinuxFileStore().remove(first.file.path)
+            segments.removeFirst()
+        }
+    }
+
+    var bytes: Int { segments.reduce(0) { $0 + $1.length } }
+}

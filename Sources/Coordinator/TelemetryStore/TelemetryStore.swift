@@ -1,0 +1,178 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package import MeshModel
+package import MeshSystem
+import Synchronization
+package import Telemetry
+
+/// The coordinator's telemetry: every event of every node for as long as there is room, and the books of what became of all that were produced.
+///
+///     feeds -> unpack, check, sum up (many at once) -> one writer thread: append, sync together, settle the books -> acknowledge
+///
+/// Whatever is in the store is in the books and the other way round: both come from the same records, also after a crash.
+package final class TelemetryStore: Sendable {
+    private enum Work: Sendable {
+        case batches([PreparedBatch], CheckedContinuation<Void, any Error>)
+        case statement(SpoolStatement, NodeID, ClusterName?, Timestamp)
+    }
+
+    private struct Queue {
+        var work: [Work] = []
+        var isClosed = false
+    }
+
+    /// What an agent last said about itself.
+    package struct Statement: Hashable, Sendable {
+        package var statement: SpoolStatement
+        package var at: Moment
+    }
+
+    private struct Figures {
+        var failures: UInt64 = 0
+        var lastFailure: String?
+        var corrected: UInt64 = 0
+        var refused: UInt64 = 0
+        var damaged: UInt64 = 0
+        var statements: [NodeID: Statement] = [:]
+    }
+
+    private let configuration: StoreConfiguration
+    private let now: NowSource
+    private let files: Mutex<StoreFiles>
+    private let queue = Mutex(Queue())
+    private let figures = Mutex(Figures())
+    private let wakeup: Wakeup
+
+    /// Opens the store, or makes it, and starts its writer.
+    package init(_ configuration: StoreConfiguration, now: @escaping NowSource) throws {
+        self.configuration = configuration
+        self.now = now
+        do {
+            files = Mutex(try StoreFiles(configuration))
+        } catch {
+            throw StoreError.cannotOpen(directory: configuration.directory, cause: error)
+        }
+        do {
+            wakeup = try Wakeup()
+        } catch {
+            throw StoreError.cannotOpen(directory: configuration.directory, cause: error)
+        }
+        // The thread holds the store weakly between its turns, so that a store that nobody uses any more ends it.
+        try OwnThread.start(named: "telemetry") { [weak self, wakeup] in
+            repeat { wakeup.wait(milliseconds: 60_000) } while self?.work() ?? false
+        }
+    }
+
+    deinit { wakeup.wake() }
+
+    /// Writes what waits and ends; later batches are refused with `StoreError.closed`.
+    package func close() {
+        queue.withLock { $0.isClosed = true }
+        wakeup.wake()
+    }
+
+    // MARK: taking in
+
+    /// Makes the batches of a node durable. One answer for each: `nil`, or why it was refused for good and counted as lost.
+    package func append(
+        _ batches: [TelemetryBatch], of node: NodeID, in cluster: ClusterName?, receivedAt: Timestamp
+    ) async throws -> [String?] {
+        let prepared = batches.map { PreparedBatch($0, of: node, in: cluster, receivedAt: receivedAt, configuration) }
+        try await withCheckedThrowingContinuation { continuation in enqueue(.batches(prepared, continuation)) }
+        figures.withLock { figures in
+            for batch in prepared {
+                figures.corrected += batch.corrected
+                if batch.refusal != nil { figures.refused += 1 }
+            }
+        }
+        return prepared.map(\.refusal)
+    }
+
+    /// Something came as a batch that cannot be read; nothing of it can be settled.
+    package func countUnreadable() { figures.withLock { $0.refused += 1 } }
+
+    /// Takes what an agent says about its spool.
+    package func state(_ statement: SpoolStatement, of node: NodeID, in cluster: ClusterName?, at moment: Moment) {
+        figures.withLock { $0.statements[node] = Statement(statement: statement, at: moment) }
+        enqueue(.statement(statement, node, cluster, moment.wall))
+    }
+
+    private func enqueue(_ work: Work) {
+        let isClosed = queue.withLock { queue in
+            if !queue.isClosed { queue.work.append(work) }
+            return queue.isClosed
+        }
+        if !isClosed { return wakeup.wake() }
+        if case .batches(_, let continuation) = work { continuation.resume(throwing: StoreError.closed) }
+    }
+
+    /// One turn of the writer. False when the store is closed and everything is written.
+    private func work() -> Bool {
+        let (work, isClosed) = queue.withLock { queue in
+            defer { queue.work = [] }
+            return (queue.work, queue.isClosed)
+        }
+        var together: [PreparedBatch] = []
+        var waiting: [CheckedContinuation<Void, any Error>] = []
+        func write() {
+            guard !waiting.isEmpty else { return }
+            let result = attempt { try $0.append(together, now: now().wall) }
+            for continuation in waiting { continuation.resume(with: result) }
+            (together, waiting) = ([], [])
+        }
+        for item in work {
+            switch item {
+            case .batches(let batches, let continuation):
+                together += batches
+                waiting.append(continuation)
+                // What is held in memory and what one failure takes along stay bounded.
+                if together.count >= 256 { write() }
+            case .statement(let statement, let node, let cluster, let at):
+                write()
+                _ = attempt { try $0.state(statement, of: node, in: cluster, now: at) }
+            }
+        }
+        write()
+        _ = attempt { try $0.retain(now().wall) }
+        return !isClosed
+    }
+
+    private func attempt(_ body: (inout StoreFiles) throws -> Void) -> Result<Void, any Error> {
+        do {
+            try files.withLock { try body(&$0) }
+            return .success(())
+        } catch {
+            figures.withLock { figures in
+                figures.failures += 1
+                figures.lastFailure = "\(error)"
+            }
+            return .failure(StoreError.cannotWrite(cause: error))
+        }
+    }
+
+    // MARK: looking
+
+    /// The books of every node and source.
+    package var books: TelemetryBooks { files.withLock { $0.book }.books }
+
+    /// What each agent last said, by node.
+    package var statements: [NodeID: Statement] { figures.withLock { $0.statements } }
+
+    package var status: StoreStatus {
+        let (segments, bytes) = files.withLock { ($0.segments, $0.bytes) }
+        return figures.withLock { figures in
+            StoreStatus(
+                segments: segments.count, bytes: bytes, events: segments.reduce(0) { $0 + $1.events },
+                oldestReceived: segments.filter { $0.events > 0 }.map(\.firstReceived).min(), failures: figures.failures,
+                lastFailure: figures.lastFailure, correctedTimes: figures.corrected, refusedBatches: figures.refused,
+                damagedBlocks: figures.damaged)
+        }
+    }
+
+    /// Events in the order of their time, as the store stands now. With `newest`, only that many, from the end.
+    package func events(_ query: TelemetryQuery, newest: Int? = nil) -> EventReader {
+        let segments = files.withLock { $0.segments }.filter { $0.mayHold(query) }
+        return EventReader(
+            segments: segments, query: query, newest: newest, damaged: { [weak self] in self?.figures.withLock { $0.damaged += 1 } })
+    }
+}
