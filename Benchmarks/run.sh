@@ -4,10 +4,11 @@
 # Builds for release and measures; prints the tables of RESULTS.md. Without names it runs everything but `facts` (which needs
 # openssh-server and pdsh) and `build`.
 #
-#   Benchmarks/run.sh [plan] [matrix] [tree] [steps] [watch] [intake] [journal] [fleet] [agent] [disks] [sizes] [facts] [build]
+#   Benchmarks/run.sh [plan] [matrix] [tree] [steps] [watch] [intake] [telemetry] [journal] [fleet] [agent] [disks] [sizes] [facts] [build]
 #
 #   BENCH_BIN=DIR        programs that are built already, in place of a build of our own
 #   BENCH_DIR=DIR        where the journal and disk images lie; a directory on a real disk (not tmpfs) with 7 GiB of room
+#   BENCH_SAMPLES=FILE   NDJSON of real Tetragon events for `telemetry`, which is skipped without; BENCH_EVENTS=N how many (1,000,000)
 #   BENCH_SESSIONS=LIST  numbers of sessions for `fleet` (1 100 1000 10000)
 #   BENCH_SECONDS=N      how long the agent is watched (30)
 #   BENCH_STATIC=1       also link the agent with -static-stdlib and watch that
@@ -17,12 +18,12 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 parts=("$@")
-[ ${#parts[@]} -gt 0 ] || parts=(plan matrix tree steps watch intake journal fleet agent disks sizes)
+[ ${#parts[@]} -gt 0 ] || parts=(plan matrix tree steps watch intake telemetry journal fleet agent disks sizes)
 for part in "${parts[@]}"; do
     case "$part" in
-    plan | matrix | tree | steps | watch | intake | journal | fleet | agent | disks | sizes | facts | build) ;;
+    plan | matrix | tree | steps | watch | intake | telemetry | journal | fleet | agent | disks | sizes | facts | build) ;;
     *)
-        echo "run.sh: there is no part \"$part\"; known are plan, matrix, tree, steps, watch, intake, journal, fleet, agent, disks, sizes, facts, build" >&2
+        echo "run.sh: there is no part \"$part\"; known are plan, matrix, tree, steps, watch, intake, telemetry, journal, fleet, agent, disks, sizes, facts, build" >&2
         exit 64
         ;;
     esac
@@ -31,7 +32,7 @@ wants() { [[ " ${parts[*]} " == *" $1 "* ]]; }
 
 work=$(mktemp -d "${BENCH_DIR:-$PWD}/.bench.XXXXXX")
 trap 'rm -rf "$work"' EXIT
-if wants journal || wants fleet || wants disks || wants steps; then
+if wants telemetry || wants journal || wants fleet || wants disks || wants steps; then
     [ "$(stat -f -c %T "$work")" != tmpfs ] || {
         echo "run.sh: $work is in memory, where nothing is durable; set BENCH_DIR to a directory on a disk" >&2
         exit 64
@@ -126,6 +127,18 @@ if wants intake; then
     printf '\n### intake\n\n'
     head_of clusters nodes steps "all nodes answer once, ms" range "us per answer" "tick ms" load
     for clusters in 2 16 64 255; do "$bench" intake "$clusters" 20; done
+fi
+
+if wants telemetry; then
+    printf '\n### telemetry\n\n'
+    if [ -n "${BENCH_SAMPLES:-}" ]; then
+        head_of events "B per event" "agent, events/s a core" "coordinator, events/s a core" "CPU s per million, both" "B stored" "peak MiB" \
+            "queries, ms: nowhere / newest 1,000 / one second" load
+        "$bench" telemetry "${BENCH_EVENTS:-1000000}" "$work" "$BENCH_SAMPLES"
+        rm -rf "$work/spool" "$work/store"
+    else
+        echo "skipped: BENCH_SAMPLES=FILE names no NDJSON of real events"
+    fi
 fi
 
 if wants journal; then

@@ -14,6 +14,7 @@ struct Bench {
         meshgate-bench steps CLUSTERS MS TIMES DIRECTORY   a whole run of tools that take MS each, TIMES longer on the last cluster
         meshgate-bench watch OBJECTS URL              follow a collection of that size of an API server
         meshgate-bench journal DIRECTORY              durable appends beside plain write and fdatasync
+        meshgate-bench telemetry EVENTS DIRECTORY SAMPLES   events through spool and store, and queries; SAMPLES is NDJSON of real ones
         meshgate-bench identities COUNT DIRECTORY     a mesh authority and COUNT agents, for the next three
         meshgate-bench fleet DIRECTORY SESSIONS ROUNDS SIZE JOURNAL|-
         meshgate-bench nats DIRECTORY SESSIONS ROUNDS SIZE
@@ -39,6 +40,7 @@ struct Bench {
                 ).run()
             case ("watch", 3): try await WatchBench(objects: number(words[1]), server: words[2]).run()
             case ("journal", 2): try await JournalBench(directory: words[1]).run()
+            case ("telemetry", 4): try await TelemetryBench(events: number(words[1]), directory: words[2], samples: words[3]).run()
             case ("identities", 3): try BenchMesh.make(agents: number(words[1]), in: words[2])
             case ("fleet", 6):
                 try await FleetBench(

@@ -6,6 +6,7 @@ import Gating
 import MeshModel
 import Planning
 import Running
+import Telemetry
 import Testing
 
 @Suite("The metrics page")
@@ -33,7 +34,19 @@ struct MetricsPageTests {
             now: samples.noon.advanced(by: .milliseconds(2500)),
             build: .init(version: "0.1.0", commit: "a\"b\\c\nd"),
             fleet: .init(silence: [samples.node: .milliseconds(1500)], enrolled: [samples.node], droppedReports: 2),
+            telemetry: try telemetry(),
             process: ProcessFigures.read())
+    }
+
+    private func telemetry() throws -> MetricsState.Telemetry {
+        let stream = TelemetryStream(source: .tracer, boot: samples.boot, instance: 1)
+        return .init(
+            books: TelemetryBooks(accounts: [
+                .init(node: samples.node, source: .tracer): TelemetryAccount(produced: 10, delivered: 6, lost: [.ringFull: 3])
+            ]),
+            clusters: [samples.node: try #require(ClusterName("talos-east"))],
+            agents: [samples.node: .init(statement: SpoolStatement(streams: [stream: 10], spoolBytes: 99), age: .milliseconds(500))],
+            store: .init(bytes: 1000, events: 6))
     }
 
     @Test("it tells of steps, gates, agents, evidence, journal, feed and process")
@@ -44,6 +57,10 @@ struct MetricsPageTests {
             #"meshgate_steps{state="failed"} 0"#,
             #"meshgate_gate_held{step="talos-east/bootstrap",gate="G-HST-01",verdict="unknown"} 1"#, "meshgate_sessions 1",
             #"meshgate_node_silence_seconds{node="wrk-e-1"} 1.5"#, #"meshgate_evidence_oldest_age_seconds{probe="host"} 2.5"#,
+            #"meshgate_telemetry_lost_events_total{cluster="talos-east",node="wrk-e-1",source="tracer",reason="ring_full"} 3"#,
+            #"meshgate_telemetry_pending_events{cluster="talos-east",node="wrk-e-1",source="tracer"} 1"#,
+            "meshgate_telemetry_store_events 6",
+            #"meshgate_telemetry_statement_age_seconds{cluster="talos-east",node="wrk-e-1"} 0.5"#,
             "meshgate_journal_entries 42", "meshgate_journal_appends_total 12", "meshgate_feed_lost_events_total 0",
             #"meshgate_run_info{mesh="home",run="run-1",plan="000000000000",ending="none"} 1"#,
         ] { #expect(page.contains(line + "\n"), "\(line)") }

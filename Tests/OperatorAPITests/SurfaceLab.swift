@@ -11,6 +11,7 @@ import Planning
 import Running
 import ServiceLifecycle
 import Synchronization
+import Telemetry
 
 /// A coordinator's insides with memory: one run, its events, and a note of everything that was asked.
 final class MemoryBackend: OperatorBackend {
@@ -86,6 +87,25 @@ final class MemoryBackend: OperatorBackend {
         note("evidence about \(subject ?? "all")")
         return EvidenceReply(evidence: [])
     }
+    func books() async throws -> BooksReply {
+        BooksReply(
+            lines: [], agents: [],
+            store: .init(
+                segments: 1, bytes: 2, events: 7, oldest: nil, failures: 0, lastFailure: nil, refusedBatches: 0, correctedTimes: 0,
+                damagedBlocks: 0))
+    }
+    let telemetry = Mutex2<[TelemetryRequest]>([])
+    /// As many lines as were asked for.
+    func stored(_ request: TelemetryRequest) -> EventStream {
+        telemetry.change { $0.append(request) }
+        let next = Mutex2(0)
+        return EventStream(
+            next: {
+                guard next.value < request.newest ?? 0 else { return nil }
+                next.change { $0 += 1 }
+                return "{\"n\":\(next.value)}\n"
+            }, cancel: {})
+    }
     func metrics() async -> String { "meshgate_epoch 1\n" }
     func health() async -> (healthy: Bool, text: String) { state.withLock { $0.isHealthy } ? (true, "ok") : (false, "the disk is full") }
 
@@ -156,6 +176,7 @@ struct SurfaceLab {
             configuration, backend: backend,
             sources: OperatorSources(
                 digest: { Digest.zero(for: $0) }, plan: { nil }, events: { try backend.stream($0) },
+                telemetry: { backend.stored($0) }, now: { Timestamp(seconds: 1_795_000_000) },
                 dashboard: Dashboard(
                     page: { query in "<!doctype html>" + (query("state") ?? "") }, stylesheet: "body {}", script: "\"use strict\";")),
             log: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }, opened: { told.yield($0) })

@@ -58,6 +58,8 @@ struct AgentHome: Sendable {
     }
 
     var outboxPath: String { path + "/outbox" }
+    /// The spool's own directory.
+    var spoolPath: String { path + "/telemetry" }
     var statePath: String { path + "/state" }
 
     /// Epoch, journal head and unsent reports belong to one authority: under another they would make every session look like a fork.

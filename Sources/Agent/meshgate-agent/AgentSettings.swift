@@ -20,6 +20,7 @@ enum SettingKey: String, CaseIterable {
     case wipePriority = "wipe-priority"
     case wipesAtOnce = "wipes-at-once"
     case largestWipe = "largest-wipe"
+    case spoolSize = "spool-size"
     case logLevel = "log-level"
 
     var environmentName: String { "MESHGATE_AGENT_" + rawValue.uppercased().map { $0 == "-" ? "_" : String($0) }.joined() }
@@ -52,6 +53,8 @@ struct AgentSettings: Equatable {
     var agentUser: String?
     /// How considerate wipes are towards others on this host.
     var manners = WipeManners()
+    /// Bytes of telemetry that are kept for a coordinator that is away; zero switches telemetry off.
+    var spoolBytes: UInt64 = 256 << 20
     var logLevel = Logger.Level.info
 
     /// All faults at once, each with its place.
@@ -92,6 +95,10 @@ struct AgentSettings: Equatable {
             atOnce: take(.wipesAtOnce, wanted: "a number from 1 to 16") { Int($0).flatMap { (1...16).contains($0) ? $0 : nil } }
                 ?? manners.atOnce,
             largestDisk: take(.largestWipe, wanted: ByteCount.form) { ByteCount($0)?.bytes })
+        spoolBytes =
+            take(.spoolSize, wanted: "0B to switch telemetry off, or a size from 1MiB on") { text in
+                ByteCount(text).flatMap { $0.bytes == 0 || $0.bytes >= 1 << 20 ? $0.bytes : nil }
+            } ?? spoolBytes
         let levels = Logger.Level.allCases.map(\.rawValue).joined(separator: ", ")
         logLevel = take(.logLevel, wanted: "one of \(levels)") { Logger.Level(rawValue: $0) } ?? logLevel
         guard faults.isEmpty else { throw Faults(faults: faults) }

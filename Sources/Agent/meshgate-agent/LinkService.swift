@@ -8,9 +8,10 @@ import MeshSystem
 import MeshTrust
 import ServiceLifecycle
 
-/// The agent link with everything it needs, as a service that SIGTERM stops gracefully.
+/// The agent link and its feed with everything they need, as a service that SIGTERM stops gracefully.
 struct LinkService: Service {
     private let link: AgentLink
+    private let telemetry: TelemetryFeed?
 
     init(_ membership: Membership, settings: AgentSettings, home: AgentHome, logger: Logger) throws {
         let identity = AgentIdentity(chain: membership.chain.map(\.der), privateKeyPEM: try membership.key.pem)
@@ -25,6 +26,7 @@ struct LinkService: Service {
                 if case .failure(let refusal) = judged { return "\(refusal)" }
                 return nil
             }, now: SystemClock.now)
+        telemetry = TelemetryFeed(configuration, settings: settings, home: home, logger: logger)
         let tasks = AgentTasks(
             node: membership.node, prober: HostProber(agentVersion: MeshgateAgent.version), wiperSocket: settings.wiperSocket,
             proberSocket: settings.proberSocket, log: logger)
@@ -35,7 +37,13 @@ struct LinkService: Service {
 
     func run() async throws {
         do {
-            try await cancelWhenGracefulShutdown { try await link.run() }
+            try await cancelWhenGracefulShutdown {
+                try await withThrowingTaskGroup { group in
+                    if let telemetry { group.addTask { try await telemetry.run() } }
+                    group.addTask { try await link.run() }
+                    try await group.waitForAll()
+                }
+            }
         } catch let error as AgentLinkError {
             throw AgentFailure(.inputOutput, "cannot \(error)")
         }

@@ -27,7 +27,7 @@ struct MeshgateAgent: AsyncParsableCommand {
             SETTINGS
               A flag wins over MESHGATE_AGENT_... in the environment, and that over
               \(AgentSettings.defaultFile), which has lines of `key = value`.
-              Keys: coordinator, node, state, join-token-file, log-level, node-key,
+              Keys: coordinator, node, state, join-token-file, log-level, spool-size, node-key,
               wiper-socket, prober-socket, tracer-socket, tetragon-log, agent-user, and for the wiper also wiper-state,
               signers, wipe-rate, wipe-priority, wipes-at-once, largest-wipe.
 

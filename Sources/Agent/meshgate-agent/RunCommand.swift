@@ -38,12 +38,14 @@ struct RunCommand: AsyncParsableCommand {
     var proberSocket: String?
     @Option(help: ArgumentHelp("Where the digest of our key is written for the wiper.", valueName: "file"))
     var nodeKey: String?
+    @Option(help: ArgumentHelp("How much telemetry is kept for a coordinator that is away; 0B for none.", valueName: "size"))
+    var spoolSize: String?
     @OptionGroup var common: SettingsOptions
 
     func run() async throws {
         let settings = try common.resolve([
             .coordinator: coordinator, .node: node, .state: state, .joinTokenFile: joinTokenFile, .wiperSocket: wiperSocket,
-            .proberSocket: proberSocket, .nodeKey: nodeKey,
+            .proberSocket: proberSocket, .nodeKey: nodeKey, .spoolSize: spoolSize,
         ])
         let logger = settings.logger("agent")
         let home = try AgentHome(settings.state)

@@ -21,6 +21,12 @@ struct JSONText {
         text += "\(value)"
     }
 
+    /// A value that is JSON already.
+    mutating func add(_ name: String, raw value: String) {
+        key(name)
+        text += value
+    }
+
     mutating func add(_ name: String, _ values: [JSONText]) {
         key(name)
         text += "[" + values.map(\.finished).joined(separator: ",") + "]"

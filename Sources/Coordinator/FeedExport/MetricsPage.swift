@@ -18,6 +18,7 @@ package enum MetricsPage {
         fleet(state, &page)
         evidence(state, &page)
         streams(state, &page)
+        if let figures = state.telemetry { telemetry(figures, &page) }
         if let process = state.process { describe(process, &page) }
         return page.finish()
     }

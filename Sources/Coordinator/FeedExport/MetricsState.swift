@@ -38,11 +38,12 @@ package struct MetricsState: Sendable {
     package var build: Build
     package var fleet: Fleet
     package var feed: EventFeed.Figures
+    package var telemetry: Telemetry?
     package var process: ProcessFigures?
 
     package init(
         machine: RunMachine, head: JournalHead, appends: UInt64, now: Moment, build: Build, fleet: Fleet = Fleet(),
-        feed: EventFeed.Figures = EventFeed.Figures(), process: ProcessFigures? = nil
+        feed: EventFeed.Figures = EventFeed.Figures(), telemetry: Telemetry? = nil, process: ProcessFigures? = nil
     ) {
         self.machine = machine
         self.head = head
@@ -51,6 +52,7 @@ package struct MetricsState: Sendable {
         self.build = build
         self.fleet = fleet
         self.feed = feed
+        self.telemetry = telemetry
         self.process = process
     }
 }

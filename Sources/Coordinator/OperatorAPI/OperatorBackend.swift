@@ -57,6 +57,8 @@ package protocol OperatorBackend: Sendable {
     func override(_ request: OverrideRequest, by caller: Caller) async throws -> DoneReply
     /// All evidence, or that about one subject (`node NAME`, `cluster NAME`, `mesh`).
     func evidence(about subject: String?) async throws -> EvidenceReply
+    /// What became of all telemetry.
+    func books() async throws -> BooksReply
     /// The Prometheus page.
     func metrics() async -> String
     /// Healthy, or why not.

@@ -7,7 +7,7 @@ package import Planning
 
 /// The admin surface from the other side, for the command line: the same routes and messages as the server's.
 package struct OperatorClient: Sendable {
-    private let http: any HTTPClient
+    let http: any HTTPClient
     private let base: String
     private let unixSocket: String?
     private let tls: HTTPTLS
@@ -122,7 +122,7 @@ package struct OperatorClient: Sendable {
         return .cut(after: from - 1, words: mark.text ?? "this reader was too slow")
     }
 
-    private func get<Reply: Decodable>(
+    func get<Reply: Decodable>(
         _ route: OperatorRoute, node: NodeID? = nil, query: [String: String] = [:]
     ) async throws -> Reply {
         try decode(route, try await send(request(route, node: node, query: query)))
@@ -138,7 +138,7 @@ package struct OperatorClient: Sendable {
         return try decode(route, try await send(request))
     }
 
-    private func request(
+    func request(
         _ route: OperatorRoute, node: NodeID? = nil, query: [String: String] = [:], body: [UInt8] = []
     ) -> MeshHTTP.HTTPRequest {
         var path = route.path
@@ -168,7 +168,7 @@ package struct OperatorClient: Sendable {
         }
     }
 
-    private func refusal(_ response: HTTPResponse, _ route: OperatorRoute) -> OperatorClientError {
+    func refusal(_ response: HTTPResponse, _ route: OperatorRoute) -> OperatorClientError {
         do {
             return .refused(status: response.status, try JSONDecoder().decode(ErrorReply.self, from: Data(PlainReply.plain(response.body))))
         } catch {

@@ -42,6 +42,7 @@ struct OperatorResponder: Sendable {
             throw SurfaceError(403, "viewerOnly", "\(caller.name) may look but not change anything", remedy: "ask an admin")
         }
         if route == .events { return try await events(request) }
+        if route == .telemetry { return try await telemetry(request) }
         let limit = route == .apply || route == .preview ? limits.planBytes : limits.bodyBytes
         let body = route.method == .post ? try await Self.body(request, limit: limit) : []
         let asked = Asked(
@@ -118,7 +119,8 @@ struct OperatorResponder: Sendable {
         case .warrants: return try Self.json(await backend.submit(try asked.decode(), by: asked.caller))
         case .overrides: return try Self.json(await backend.override(try asked.decode(), by: asked.caller))
         case .evidence: return try Self.json(await backend.evidence(about: asked.query("subject")))
-        case .events: throw SurfaceError(500, "internal", "events are streamed")
+        case .books: return try Self.json(await backend.books())
+        case .events, .telemetry: throw SurfaceError(500, "internal", "events are streamed")
         }
     }
 

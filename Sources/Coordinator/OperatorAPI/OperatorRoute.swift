@@ -5,7 +5,7 @@ package enum OperatorRoute: String, Hashable, Sendable, CaseIterable {
     case dashboard, stylesheet, script, health, metrics, status, plan, apply, stop, explain, nodes, invite, revoke, arming, arm, check,
         wipes, losses, preview,
         warrants,
-        overrides, evidence, events
+        overrides, evidence, events, telemetry, books
 
     package enum Method: String, Hashable, Sendable { case get = "GET", post = "POST" }
 
@@ -13,7 +13,7 @@ package enum OperatorRoute: String, Hashable, Sendable, CaseIterable {
     package var method: Method {
         switch self {
         case .dashboard, .stylesheet, .script, .health, .metrics, .status, .plan, .explain, .nodes, .arming, .wipes, .losses, .evidence,
-            .events:
+            .events, .telemetry, .books:
             .get
         case .apply, .stop, .invite, .revoke, .arm, .check, .preview, .warrants, .overrides: .post
         }
@@ -26,7 +26,9 @@ package enum OperatorRoute: String, Hashable, Sendable, CaseIterable {
         case .script: "/dashboard.js"
         case .health: "/healthz"
         case .metrics: "/metrics"
-        case .status, .plan, .apply, .stop, .explain, .nodes, .wipes, .losses, .warrants, .overrides, .evidence, .events: "/v1/" + rawValue
+        case .status, .plan, .apply, .stop, .explain, .nodes, .wipes, .losses, .warrants, .overrides, .evidence, .events, .telemetry:
+            "/v1/" + rawValue
+        case .books: "/v1/telemetry/books"
         case .preview: "/v1/losses/preview"
         case .invite, .revoke, .arming, .arm, .check: "/v1/nodes/{node}/" + rawValue
         }

@@ -107,16 +107,24 @@ package struct OperatorSources: Sendable {
     package var plan: @Sendable () async -> Plan?
     /// Opens the event feed for one follower. A `BackendRefusal` is answered as such.
     package var events: @Sendable (EventRequest) async throws -> EventStream
+    /// Reads stored telemetry for one asker.
+    package var telemetry: @Sendable (TelemetryRequest) async throws -> EventStream
+    /// What `since=10m` counts back from.
+    package var now: @Sendable () -> Timestamp
     /// Absent for none.
     package var dashboard: Dashboard?
 
     package init(
         digest: @escaping @Sendable (Plan.Body) throws -> Digest, plan: @escaping @Sendable () async -> Plan?,
-        events: @escaping @Sendable (EventRequest) async throws -> EventStream, dashboard: Dashboard? = nil
+        events: @escaping @Sendable (EventRequest) async throws -> EventStream,
+        telemetry: @escaping @Sendable (TelemetryRequest) async throws -> EventStream, now: @escaping @Sendable () -> Timestamp,
+        dashboard: Dashboard? = nil
     ) {
         self.digest = digest
         self.plan = plan
         self.events = events
+        self.telemetry = telemetry
+        self.now = now
         self.dashboard = dashboard
     }
 }

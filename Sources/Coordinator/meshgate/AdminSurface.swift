@@ -19,22 +19,23 @@ struct AdminSurface {
 
     static func open(
         _ settings: Coordinator.Settings, trust: Trust, controller: RunController, gateway: FleetGateway, feed: EventFeed, past: RecentPast,
-        progress: ProgressBoard, answers: AnswerDesk, echoes: EchoDesk, observe: @escaping @Sendable (EvidenceKey, Plan) async -> Evidence,
+        progress: ProgressBoard, answers: AnswerDesk, echoes: EchoDesk, telemetry: TelemetryDesk,
+        observe: @escaping @Sendable (EvidenceKey, Plan) async -> Evidence,
         now: @escaping NowSource, startedAt: Timestamp, log: Logger
     ) throws -> AdminSurface {
         let listeners = Listeners(settings)
-        let metrics = Metrics(controller: controller, gateway: gateway, roll: trust.roll, feed: feed, now: now)
+        let metrics = Metrics(controller: controller, gateway: gateway, roll: trust.roll, feed: feed, telemetry: telemetry, now: now)
         let backend = CoordinatorBackend(
             mesh: settings.mesh, controller: controller, gateway: gateway, authority: trust.authority, tokens: trust.tokens,
             roll: trust.roll, entropy: KernelEntropy(), now: now, startedAt: startedAt, progress: progress,
-            answers: answers, echoes: echoes, observe: observe,
+            answers: answers, echoes: echoes, telemetry: telemetry, observe: observe,
             addresses: .init(agents: { listeners.agents(bound: try? await gateway.boundAddress()) }, http: { listeners.http }),
             metricsPage: { await metrics.page() })
         let server = OperatorServer(
             configuration(settings, trust: trust, controller: controller, now: now), backend: backend,
             sources: OperatorSources(
                 digest: { body in Digest.sha256(try CanonicalJSON.encode(body)) }, plan: { controller.snapshot.run?.plan },
-                events: { try events($0, feed) },
+                events: { try events($0, feed) }, telemetry: { telemetry.events($0) }, now: { now().wall },
                 dashboard: DashboardDesk(backend: backend, past: past, now: now).dashboard),
             log: log, opened: { listeners.opened($0, log) })
         return AdminSurface(services: [server, FeedCloser(feed: feed)])

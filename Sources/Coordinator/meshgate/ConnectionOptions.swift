@@ -81,6 +81,7 @@ struct StateDirectory: Sendable {
     var journal: String { path + "/journal.sqlite" }
     var authority: String { path + "/authority" }
     var work: String { path + "/work" }
+    var telemetry: String { path + "/telemetry" }
 }
 
 /// Runs a command against the coordinator: what it refuses becomes our exit code, and what cannot be reached says how to start it.

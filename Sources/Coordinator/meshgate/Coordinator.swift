@@ -14,6 +14,7 @@ import OperatorAPI
 import Running
 import ServiceLifecycle
 import Synchronization
+import TelemetryStore
 import ToolDrivers
 import TrustAuthority
 
@@ -37,6 +38,8 @@ struct Coordinator: Sendable {
         var searchPath: [String]
         /// Who may sign warrants for machines without an agent, which cannot judge them.
         var allowedSigners: String
+        /// How much telemetry is kept, and how long.
+        var telemetry: StoreConfiguration
 
         /// Read anew for each warrant.
         func signers(_ files: some FileStore) throws -> AllowedSigners {
@@ -127,23 +130,25 @@ struct Coordinator: Sendable {
             })
         hub.set(controller)
 
+        let telemetry = TelemetryDesk(
+            store: try TelemetryStore(settings.telemetry, now: now), controller: controller, now: now, log: log)
         let gateway = FleetGateway(
             configuration: trust.gatewayConfiguration(settings, controller: controller, journal: journal, boot: boot, now: now),
             inbox: FleetDesk(
                 controller: controller, released: { hands.release($0) }, answers: answers, seeds: seeds, echoes: echoes, progress: progress,
                 feed: feed,
                 now: now, log: log),
-            enroller: trust.enroller(controller: controller, now: now), log: log)
+            enroller: trust.enroller(controller: controller, now: now), telemetry: telemetry, log: log)
         hub.set(gateway)
         let started = now().wall
         let surface = try AdminSurface.open(
             settings, trust: trust, controller: controller, gateway: gateway, feed: feed, past: past, progress: progress, answers: answers,
-            echoes: echoes, observe: { await driver.observe($0, plan: $1) }, now: now, startedAt: started, log: log)
+            echoes: echoes, telemetry: telemetry, observe: { await driver.observe($0, plan: $1) }, now: now, startedAt: started, log: log)
         return Coordinator(
             settings: settings, controller: controller,
             services: [
                 LoopService(controller: controller, boot: boot), hands, TickService(controller: controller, feed: feed, now: now, log: log),
-                GatewayService(gateway: gateway),
+                TelemetryCloser(store: telemetry.store), GatewayService(gateway: gateway),
             ] + surface.services, lock: lock, journal: journal)
     }
 

@@ -25,6 +25,7 @@ struct CoordinatorBackend: OperatorBackend {
     let progress: ProgressBoard
     let answers: AnswerDesk
     let echoes: EchoDesk
+    let telemetry: TelemetryDesk
     /// A look of the coordinator's own tools, outside of any run.
     let observe: @Sendable (EvidenceKey, Plan) async -> Evidence
     let addresses: Addresses
@@ -86,6 +87,8 @@ struct CoordinatorBackend: OperatorBackend {
         guard let subject else { return EvidenceReply(evidence: all) }
         return EvidenceReply(evidence: all.filter { $0.subject.description == subject })
     }
+
+    func books() async throws -> BooksReply { telemetry.books }
 
     func metrics() async -> String { await metricsPage() }
 

@@ -34,6 +34,7 @@ struct Meshgate: AsyncParsableCommand {
               meshgate explain talos-east/cilium         why a step is held, and what to do
               meshgate verify -f mesh.yaml               look whether everything is still as it was left
               meshgate check net --node wrk-e-1          ask this node now: links, routes, what it reaches
+              meshgate feed query --since 10m            what the hosts' eBPF, Tetragon and Hubble saw
               meshgate approve talos-east/wrk-e-1/wipe-vdb --key ~/.ssh/id_ed25519
               meshgate destroy -f mesh.yaml              take it all down again, in the opposite order
               meshgate lab run tour                      everything, on this machine, with stand-in clusters
@@ -64,6 +65,7 @@ struct Meshgate: AsyncParsableCommand {
             DestroyCommand.self,
             UndoCommand.self,
             EventsCommand.self,
+            FeedCommand.self,
             BundleCommand.self,
             ContextCommand.self,
             KubeconfigCommand.self,

@@ -13,6 +13,7 @@ struct Metrics: Sendable {
     let gateway: FleetGateway
     let roll: AgentRoll
     let feed: EventFeed
+    let telemetry: TelemetryDesk
     let now: NowSource
 
     func page() async -> String {
@@ -23,6 +24,7 @@ struct Metrics: Sendable {
         return MetricsPage.render(
             MetricsState(
                 machine: controller.snapshot, head: controller.head, appends: feed.figures.published, now: now(),
-                build: .init(version: Version.text, commit: "release"), fleet: fleet, feed: feed.figures, process: ProcessFigures.read()))
+                build: .init(version: Version.text, commit: "release"), fleet: fleet, feed: feed.figures,
+                telemetry: telemetry.metrics, process: ProcessFigures.read()))
     }
 }

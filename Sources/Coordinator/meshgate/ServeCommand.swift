@@ -7,6 +7,7 @@ import MeshConfig
 import MeshModel
 import MeshSystem
 import ServiceLifecycle
+import TelemetryStore
 import UnixSignals
 
 /// `meshgate serve`: the coordinator.
@@ -39,6 +40,8 @@ struct ServeCommand: AsyncParsableCommand {
         help: "Who may sign teardowns, and wipes of Talos machines without an agent; hosts with an agent have their own file.",
         completion: .file())
     var allowedSigners: String = "/etc/meshgate/allowed_signers"
+    @Option(help: "How much telemetry is kept; above it the oldest goes. [MESHGATE_TELEMETRY_SIZE; 4GiB]") var telemetrySize: String?
+    @Option(help: "How long telemetry is kept. [MESHGATE_TELEMETRY_AGE; 14d]") var telemetryAge: String?
     @Option(help: "trace, debug, info, notice, warning or error.") var logLevel: String = "info"
 
     func run() async throws {
@@ -81,7 +84,25 @@ struct ServeCommand: AsyncParsableCommand {
             http: http == "none" ? nil : try Self.endpoint(http, option: "--http"),
             operators: try operators.map { try Self.endpoint($0, option: "--operators") },
             searchPath: (environment("PATH") ?? "").split(separator: ":").map(String.init).filter { $0.hasPrefix("/") },
-            allowedSigners: absolute(allowedSigners))
+            allowedSigners: absolute(allowedSigners), telemetry: try telemetry(state))
+    }
+
+    private func telemetry(_ state: StateDirectory) throws -> StoreConfiguration {
+        var configuration = StoreConfiguration(directory: state.telemetry)
+        if let text = telemetrySize ?? environment("MESHGATE_TELEMETRY_SIZE") {
+            guard let size = ByteCount(text), size.bytes >= 16 << 20 else {
+                throw Failure(.usage, "--telemetry-size \"\(text)\" is not \(ByteCount.form), and at least 16MiB")
+            }
+            configuration.retainedBytes = Int(clamping: size.bytes)
+            configuration.segmentBytes = min(configuration.segmentBytes, configuration.retainedBytes / 8)
+        }
+        if let text = telemetryAge ?? environment("MESHGATE_TELEMETRY_AGE") {
+            guard let age = TimeSpan(text), age.duration >= .seconds(60) else {
+                throw Failure(.usage, "--telemetry-age \"\(text)\" is not \(TimeSpan.form), and at least 1m")
+            }
+            configuration.retainedFor = age.duration
+        }
+        return configuration
     }
 
     /// From the mesh file, the option, or what the state directory was made for.

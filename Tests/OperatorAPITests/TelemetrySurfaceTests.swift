@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import MeshHTTP
+import MeshModel
+import MeshSystem
+import OperatorAPI
+import Telemetry
+import Testing
+
+@Suite("Telemetry over the admin surface", .timeLimit(.minutes(1)))
+struct TelemetrySurfaceTests {
+    @Test("parameters become a query, and lines come back one by one")
+    func query() async throws {
+        let lab = try SurfaceLab()
+        try await lab.serve { lab, _ in
+            let lines = Mutex2<[String]>([])
+            try await lab.client.telemetry(
+                [
+                    "since": "10m", "until": "2026-11-23T08:40:01Z", "cluster": "east", "node": "wrk-e-1", "source": "tetragon",
+                    "kind": "process_exec", "binary": "*/nc", "namespace": "shop", "pod": "web-*", "limit": "3",
+                ]
+            ) { line in lines.change { $0.append(line) } }
+            #expect(lines.value == [#"{"n":1}"#, #"{"n":2}"#, #"{"n":3}"#])
+            let asked = try #require(lab.backend.telemetry.value.last)
+            #expect(asked.newest == 3)
+            #expect(
+                asked.query
+                    == TelemetryQuery(
+                        since: EventTime(Timestamp(seconds: 1_795_000_000 - 600)),
+                        until: EventTime(try #require(Timestamp("2026-11-23T08:40:01Z"))), cluster: ClusterName("east"),
+                        node: NodeID("wrk-e-1"), source: .tetragon, kind: .processExec, binary: TextPattern("*/nc"),
+                        namespace: TextPattern("shop"), pod: TextPattern("web-*")))
+            #expect(try await lab.client.books().store.events == 7)
+        }
+    }
+
+    @Test(
+        "a parameter that makes no sense is refused with its name",
+        arguments: [
+            ("since", "yesterday"), ("until", "-5m"), ("cluster", "East"), ("node", "a b"), ("source", "syslog"), ("kind", "Process"),
+            ("binary", ""), ("limit", "0"), ("limit", "100001"), ("limit", "many"),
+        ])
+    func refusals(_ name: String, _ value: String) async throws {
+        let lab = try SurfaceLab()
+        try await lab.serve { lab, _ in
+            do {
+                try await lab.client.telemetry([name: value]) { _ in }
+                Issue.record("\(name)=\(value) was taken")
+            } catch OperatorClientError.refused(let status, let reply) {
+                #expect(status == 400 && reply.error.message.hasPrefix(name + "="), "\(reply)")
+            }
+        }
+    }
+
+    @Test("what programs were started with is not shown on the listener without TLS; the books are")
+    func readOnly() async throws {
+        let lab = try SurfaceLab()
+        try await lab.serve({
+            $0.unixSocket = nil
+            $0.readOnly = .init(port: 0)
+        }) { _, listeners in
+            guard case .readOnly(_, let port) = listeners.first else {
+                Issue.record("no listener")
+                return
+            }
+            let http = try CurlHTTPClient()
+            #expect(try await http.send(HTTPRequest(.get, "http://127.0.0.1:\(port)/v1/telemetry")).status == 403)
+            #expect(try await http.send(HTTPRequest(.get, "http://127.0.0.1:\(port)/v1/telemetry/books")).status == 200)
+        }
+    }
+}
