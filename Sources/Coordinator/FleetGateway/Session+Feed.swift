@@ -12,7 +12,7 @@ extension Session {
             switch item {
             case .statement(let number, let statement, let receivedAt):
                 rest.removeFirst()
-                if let node = status?.node { await inbox.stated(statement, of: node, at: receivedAt) }
+                if let node = status?.node, !feedFailed { await inbox.stated(statement, of: node, at: receivedAt) }
                 send(CoordinatorFeedFrame.taken(number: number))
             case .batch:
                 let together = rest.prefix { if case .batch = $0 { true } else { false } }

@@ -41,7 +41,11 @@ extension SessionHandler {
                 queuedBytes: 0, waitingReports: 0, silence: .zero))
         // The newest connection is the one that lives; what the older one had on its way comes again on this one and is stored once. Whether two
         // agents share a key is found by the session for orders.
-        surroundings.roster.claimFeed(peer.node, for: session)?.command(.close(.replaced, nil))
+        if let older = surroundings.roster.claimFeed(peer.node, for: session) {
+            // What it still holds is not acknowledged; its statement is older than ours and must not finish streams that it does not know.
+            older.failFeed()
+            older.command(.close(.replaced, nil))
+        }
         guard session.goLive() else { return }
         session.send(
             .welcome(FeedWelcome(credit: surroundings.configuration.feedCredit, statement: timing.statement, patience: timing.patience)))
