@@ -112,13 +112,14 @@ final class ServeStage: Sendable {
             ], home: place.path)
     }
 
-    func agent(state name: String) async throws -> Daemon {
+    func agent(state name: String, tracer: String = "no-tracer.sock") async throws -> Daemon {
         Daemon(
             try Programs.invocation(
                 "meshgate-agent",
                 [
                     "run", "--coordinator", try await address("listening for agents"), "--state", "\(place.path)/\(name)", "--node-key",
-                    "\(place.path)/\(name)-key", "--wiper-socket", "\(place.path)/no-wiper.sock",
+                    "\(place.path)/\(name)-key", "--wiper-socket", "\(place.path)/no-wiper.sock", "--tracer-socket",
+                    "\(place.path)/\(tracer)",
                 ], home: place.path, deadline: .seconds(120)))
     }
 

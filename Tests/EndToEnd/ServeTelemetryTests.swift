@@ -64,6 +64,31 @@ struct ServeTelemetryTests {
         #expect(try await stage.get("/v1/telemetry").status == 403)
     }
 
+    @Test(
+        "a program that starts on a host is seen by the tracer and found at the coordinator, with its arguments",
+        .enabled(if: getuid() == 0, "needs root: the tracer brings programs into the kernel"))
+    func tracer() async throws {
+        let stage = try await ServeStage()
+        #expect(try await stage.join("east-1", token: try await stage.token("east-1"), state: "a").code == 0)
+        let tracer = Daemon(
+            try Programs.invocation(
+                "meshgate-agent",
+                ["tracer", "serve", "--tracer-socket", "\(stage.place.path)/tracer.sock", "--kind", "exec", "--agent-user", "0"],
+                home: stage.place.path, deadline: .seconds(120)))
+        let agent = try await stage.agent(state: "a", tracer: "tracer.sock")
+        _ = try await agent.line("feed live")
+        let mark = UUID().uuidString
+        try await eventually("a start of /bin/true is found by its name and arguments") {
+            _ = try await ProcessCommandRunner().run(Invocation("/bin/true", [mark], deadline: .seconds(10)))
+            return try await stage.ask(
+                "feed", "query", "--kind", "process_exec", "--node", "east-1", "--binary", "*/true", "--output", "ndjson"
+            ).output.contains(mark)
+        }
+        let loss = try await stage.ask("feed", "loss", "--output", "json").json()["lines"] as? [[String: Any]]
+        #expect(loss?.contains { $0["node"] as? String == "east-1" && $0["source"] as? String == "tracer" } == true, "\(loss ?? [])")
+        _ = (agent, tracer)
+    }
+
     @Test("a window is exported as gzip that other tools read")
     func export() async throws {
         let stage = try await ServeStage()

@@ -36,6 +36,8 @@ struct RunCommand: AsyncParsableCommand {
     var wiperSocket: String?
     @Option(help: ArgumentHelp("The prober's socket.", valueName: "path"))
     var proberSocket: String?
+    @Option(help: ArgumentHelp("The tracer's socket; events are taken from it where there is one.", valueName: "path"))
+    var tracerSocket: String?
     @Option(help: ArgumentHelp("Where the digest of our key is written for the wiper.", valueName: "file"))
     var nodeKey: String?
     @Option(help: ArgumentHelp("How much telemetry is kept for a coordinator that is away; 0B for none.", valueName: "size"))
@@ -45,7 +47,7 @@ struct RunCommand: AsyncParsableCommand {
     func run() async throws {
         let settings = try common.resolve([
             .coordinator: coordinator, .node: node, .state: state, .joinTokenFile: joinTokenFile, .wiperSocket: wiperSocket,
-            .proberSocket: proberSocket, .nodeKey: nodeKey, .spoolSize: spoolSize,
+            .proberSocket: proberSocket, .tracerSocket: tracerSocket, .nodeKey: nodeKey, .spoolSize: spoolSize,
         ])
         let logger = settings.logger("agent")
         let home = try AgentHome(settings.state)

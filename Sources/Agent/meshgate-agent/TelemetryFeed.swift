@@ -12,6 +12,7 @@ struct TelemetryFeed: Sendable {
     /// Where sources hand over what they see.
     let spool: TelemetrySpool
     private let link: FeedLink
+    private let tracer: TracerFeed
 
     /// `nil` when it is switched off, or when the spool cannot be opened: that is told, and orders are carried out all the same.
     init?(_ configuration: AgentLinkConfiguration, settings: AgentSettings, home: AgentHome, logger: Logger) {
@@ -26,6 +27,7 @@ struct TelemetryFeed: Sendable {
             return nil
         }
         link = FeedLink(configuration: FeedLinkConfiguration(configuration), spool: spool, log: logger)
+        tracer = TracerFeed(socketPath: settings.tracerSocket, intake: spool, logger: logger)
     }
 
     /// Until cancelled; what is in memory then is on the disk afterwards.
@@ -36,7 +38,11 @@ struct TelemetryFeed: Sendable {
                 time: EventTime(SystemClock.now().wall), kind: .agentStart, body: .json("{\"version\":\"\(MeshgateAgent.version)\"}")),
             from: .host)
         defer { spool.stop() }
-        try await link.run()
+        try await withThrowingTaskGroup { group in
+            group.addTask { try await tracer.run() }
+            group.addTask { try await link.run() }
+            try await group.waitForAll()
+        }
         spool.flush()
     }
 }

@@ -49,6 +49,7 @@ enum BoardScript {
         }
         const feed = new EventSource("/v1/events?follow=true&since=" + list.dataset.last);
         const live = text => { document.getElementById("live").textContent = text; };
+        live("Asking for the events that happen now.");
         feed.onopen = () => live("Live: events appear as they happen.");
         feed.onerror = () => live("Not live: the stream broke off, and is tried again.");
         for (const option of form.kind.options) if (option.value) feed.addEventListener(option.value, add);
