@@ -55,7 +55,7 @@ enum BoardStyle {
         #feed { list-style: none; padding: 0; max-height: 32rem; overflow-y: auto; font-size: .9rem; border: 1px solid var(--rule); border-radius: 6px }
         #feed li { padding: .2rem .7rem; border-bottom: 1px solid var(--rule); overflow-wrap: anywhere } #feed time, .kind { color: var(--soft) }
         .kind { font: .85em ui-monospace, "DejaVu Sans Mono", monospace }
-        @media (max-width: 40rem) { body { padding: 0 .7rem 2rem } td, tbody th { padding-right: .6rem } }
+        @media (max-width: 40rem) { body { padding: 0 .7rem 2rem } .scroll table { min-width: 40rem } td, tbody th { padding-right: .6rem } }
         @media (prefers-reduced-motion: no-preference) { progress { transition: none } }
 
         """
