@@ -149,6 +149,8 @@ struct AuthorityMigration: Sendable {
         guard let release = try await release() else { return "" }
         let late = try await trustSeen(release.values, watchesPods: true).stragglers?.filter { why.contains($0.why) }.map(\.pod) ?? []
         guard !late.isEmpty else { return "" }
+        // Times have whole seconds: what begins in the second of the last change would be late again.
+        try await Task.sleep(for: .milliseconds(1100))
         var workloads: [(kind: String, plural: String, name: String)] = []
         for (kind, plural) in [("DaemonSet", "daemonsets"), ("Deployment", "deployments")] {
             workloads += try await client.list("/apis/apps/v1/namespaces/\(Self.namespace)/\(plural)").compactMap {
