@@ -42,6 +42,8 @@ package final class TelemetryStore: Sendable {
     private let queue = Mutex(Queue())
     private let figures = Mutex(Figures())
     private let wakeup: Wakeup
+    /// Set once the writer has written its last.
+    private let ended: Wakeup
 
     /// Opens the store, or makes it, and starts its writer.
     package init(_ configuration: StoreConfiguration, now: @escaping NowSource) throws {
@@ -53,22 +55,30 @@ package final class TelemetryStore: Sendable {
             throw StoreError.cannotOpen(directory: configuration.directory, cause: error)
         }
         do {
-            wakeup = try Wakeup()
+            (wakeup, ended) = (try Wakeup(), try Wakeup())
         } catch {
             throw StoreError.cannotOpen(directory: configuration.directory, cause: error)
         }
         // The thread holds the store weakly between its turns, so that a store that nobody uses any more ends it.
-        try OwnThread.start(named: "telemetry") { [weak self, wakeup] in
+        try OwnThread.start(named: "telemetry") { [weak self, wakeup, ended] in
             repeat { wakeup.wait(milliseconds: 60_000) } while self?.work() ?? false
+            ended.wake()
         }
     }
 
     deinit { wakeup.wake() }
 
-    /// Writes what waits and ends; later batches are refused with `StoreError.closed`.
+    /// Writes what waits and ends; later batches are refused with `StoreError.closed`. Returns when nothing will be written any more, so that
+    /// another store may be opened on the directory: two at once would not know what the other acknowledges.
     package func close() {
-        queue.withLock { $0.isClosed = true }
+        let isFirst = queue.withLock { queue in
+            defer { queue.isClosed = true }
+            return !queue.isClosed
+        }
+        guard isFirst else { return }
         wakeup.wake()
+        // A disk that hangs is not waited for forever.
+        for _ in 0..<300 { if ended.wait(milliseconds: 100) { break } }
     }
 
     // MARK: taking in

@@ -17,11 +17,13 @@ final class Wakeup: Sendable {
 
     func wake() { meshgate_wake(descriptor) }
 
-    /// Until somebody wakes, or the time is over.
-    func wait(milliseconds: Int32) {
+    /// Until somebody wakes, which is true, or the time is over.
+    @discardableResult
+    func wait(milliseconds: Int32) -> Bool {
         var waiting = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
-        guard poll(&waiting, 1, milliseconds) > 0 else { return }
+        guard poll(&waiting, 1, milliseconds) > 0 else { return false }
         var count: UInt64 = 0
         _ = read(descriptor, &count, 8)
+        return true
     }
 }
