@@ -141,7 +141,7 @@ struct BrokenInputTests {
                 "mesh.yaml:8:18: the key \"name\" is written twice in one map (first on line 8)",
                 "mesh.yaml:8:27: the key \"name\" is written twice in one map (first on line 8)",
                 "mesh.yaml:9:7: cluster 2 wants a map of keys (name, id, kind, context, endpoint, network, podCIDRs, serviceCIDRs, "
-                    + "kubeProxy, nodePortRange, cilium, nodes, talos), not \"5\"",
+                    + "kubeProxy, nodePortRange, cilium, nodes, talos, hosts), not \"5\"",
             ])
     }
 
