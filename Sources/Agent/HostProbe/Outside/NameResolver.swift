@@ -34,8 +34,10 @@ final class NameResolver: Sendable {
         for name in asked {
             do {
                 try OwnThread.start(named: "resolver") { [self] in
-                    board.put(name, resolve(name))
+                    let answer = resolve(name)
+                    // Before it is told: whoever has the answer may ask anew at once.
                     pending.withLock { _ = $0.remove(name) }
+                    board.put(name, answer)
                 }
             } catch {
                 pending.withLock { _ = $0.remove(name) }
