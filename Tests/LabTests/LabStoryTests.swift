@@ -16,7 +16,8 @@ struct LabStoryTests {
     @Test(
         "goes as promised and leaves nothing behind", .timeLimit(.minutes(5)),
         arguments: [
-            LabScenario.tour, .clockSkew, .caMismatch, .missingOption, .defaultRoutes, .lostLink, .afterRun, .mtuHole, .droppedUDP, .nat,
+            LabScenario.tour, .clockSkew, .caMismatch, .caMigration, .missingOption, .defaultRoutes, .lostLink, .afterRun, .mtuHole,
+            .droppedUDP, .nat,
             .wrongGuest,
         ])
     func story(scenario: LabScenario) async throws { try await play(scenario) }

@@ -8,14 +8,14 @@ struct LabCrew: Sendable {
     let product: any LabProduct
     let topology: LabTopology
     private let plan: LabPlan
-    private let paths: LabPaths
+    let paths: LabPaths
     private let agents: LabAgents
-    private let clusters: LabStandInClusters
+    let clusters: LabStandInClusters
     private let approver: LabApprover
     private let proxmox: LabProxmox
     let guests: LabHypervisor
     let fault: LabFault
-    private let runner: any CommandRunner
+    let runner: any CommandRunner
 
     init(_ builder: LabBuilder, ledger: LabLedger, meshgate: String, runner: any CommandRunner) throws {
         topology = builder.topology
@@ -48,6 +48,7 @@ struct LabCrew: Sendable {
         story.tell(
             "\(topology.clusters.count) stand-in clusters answer; tools are stand-ins too: \(LabStandInClusters.tools.joined(separator: ", "))"
         )
+        if scenario.migratesCA { try await installByHand(story) }
         try await product.startCoordinator()
         story.tell("the coordinator serves, with its own CA and journal")
         for node in topology.nodes {
@@ -162,13 +163,14 @@ struct LabCrew: Sendable {
 
     private func removeForeignCA(_ story: LabStory) async throws {
         guard let cluster = topology.clusters.last else { return }
-        try await clusters.kubectl(
-            ["--context", cluster.context, "--namespace", "kube-system", "delete", "secret", "cilium-ca"], with: runner)
+        try await clusters.tool(
+            "kubectl", ["--context", cluster.context, "--namespace", "kube-system", "delete", "secret", "cilium-ca"], with: runner)
         story.tell("the admin removed the foreign Secret cilium-ca of \(cluster.name); nothing used it yet", .good)
     }
 
     private func writeMesh(_ scenario: LabScenario, api: LabMeshFile.API?) throws {
-        let file = LabMeshFile(topology, services: plan.services, api: api, watchesAfterRun: scenario.losesLinkAfterwards)
+        let file = LabMeshFile(
+            topology, services: plan.services, api: api, watchesAfterRun: scenario.losesLinkAfterwards, migratesCA: scenario.migratesCA)
         try LabFiles.write(file.mesh, to: paths.mesh)
         try LabFiles.write(file.terraform, to: paths.terraform + "/main.tf")
         for (path, text) in file.manifests { try LabFiles.write(text, to: paths.directory + "/" + path) }

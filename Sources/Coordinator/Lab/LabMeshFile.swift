@@ -9,6 +9,7 @@ package struct LabMeshFile: Hashable, Sendable {
     private let services: [LabService]
     private let api: API?
     private let watchesAfterRun: Bool
+    private let migratesCA: Bool
 
     /// Where the hypervisor's API is, and with what it is asked.
     package struct API: Hashable, Sendable {
@@ -18,13 +19,19 @@ package struct LabMeshFile: Hashable, Sendable {
         package var token: String
     }
 
+    /// What is installed, by the product and by hand.
+    package static let cilium = SemanticVersion(1, 18, 5)
     /// The release that Cilium 1.18 expects.
     package static let gatewayAPI = SemanticVersion(1, 3, 0)
 
-    package init(_ topology: LabTopology, services: LabPlan.Services = .core, api: API? = nil, watchesAfterRun: Bool = false) {
+    package init(
+        _ topology: LabTopology, services: LabPlan.Services = .core, api: API? = nil, watchesAfterRun: Bool = false,
+        migratesCA: Bool = false
+    ) {
         self.topology = topology
         self.api = api
         self.watchesAfterRun = watchesAfterRun
+        self.migratesCA = migratesCA
         self.services = LabService.all(services)
         hasObjectStore = services == .catalogue
     }
@@ -47,7 +54,7 @@ package struct LabMeshFile: Hashable, Sendable {
         metadata:
           name: \(Self.meshName)
         spec:
-          versions: { talos: 1.11.3, cilium: 1.18.5, gatewayAPI: \(Self.gatewayAPI) }
+          versions: { talos: 1.11.3, cilium: \(Self.cilium), gatewayAPI: \(Self.gatewayAPI) }
 
           networks:
         \(topology.clusters.map(network).joined(separator: "\n"))
@@ -68,7 +75,7 @@ package struct LabMeshFile: Hashable, Sendable {
           policy:
             evidence: { maxAge: 10m }
             # A lab has no time for the minute that a mesh is to stay connected.
-            mesh: { steadyFor: 2s }
+            mesh: { steadyFor: 2s\(migratesCA ? ", migrateCA: true" : "") }
             watch: { holdOnRegression: true, afterRun: \(watchesAfterRun) }
             warrants: { signatures: 1 }
 

@@ -81,6 +81,7 @@ package struct LabRunner: Sendable {
         try await carryOut(.apply, crew, &director)
         var missing = director.missing
         if missing.isEmpty { missing += try await repeated(.apply, crew) }
+        if missing.isEmpty, scenario.migratesCA { missing += try crew.checkAuthorities(story) }
         if missing.isEmpty, scenario.losesLinkAfterwards {
             story.chapter("afterwards")
             try await crew.loseLinkAfterwards(story)

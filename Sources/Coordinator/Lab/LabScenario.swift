@@ -26,6 +26,7 @@ package enum LabScenario: String, Hashable, Sendable, CaseIterable {
     case wrongGuest = "wrong-guest"
     case coordinatorKilled = "coordinator-killed"
     case caMismatch = "ca-mismatch"
+    case caMigration = "ca-migration"
     /// The clustermesh API server of one cluster shows a certificate of a CA that was there before.
     case staleServer = "stale-server"
     /// Every service that the product knows, and everything taken down again.
@@ -55,6 +56,7 @@ package enum LabScenario: String, Hashable, Sendable, CaseIterable {
             "the hypervisor puts one machine's frames in another VLAN: its nodes are held until API and files have it as planned"
         case .coordinatorKilled: "the coordinator is killed in the middle of the run and resumes"
         case .caMismatch: "the second cluster already has a Cilium CA of its own: nothing is installed over it"
+        case .caMigration: "two clusters run with a Cilium CA each: they come to one, in rounds, and then to one mesh"
         case .staleServer:
             "one cluster's clustermesh API server shows a certificate of an older CA: nothing is connected until it shows its own"
         case .catalogue: "every service of the catalogue on two clusters, then verified, and taken down again"
@@ -89,6 +91,7 @@ package enum LabScenario: String, Hashable, Sendable, CaseIterable {
     var hasSlowTools: Bool { killsCoordinator || losesLink }
     var hasForeignCA: Bool { self == .caMismatch }
     var hasStaleServer: Bool { self == .staleServer }
+    var migratesCA: Bool { self == .caMigration }
 
     /// After the second apply the mesh is verified and destroyed, and the clusters are compared with what they were.
     var takesDown: Bool { self == .catalogue || self == .five }

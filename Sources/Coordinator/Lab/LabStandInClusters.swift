@@ -77,16 +77,16 @@ extension LabStandInClusters {
         try faults.save(world)
     }
 
-    /// The stand-in kubectl, as the admin would call it.
-    func kubectl(_ arguments: [String], with runner: any CommandRunner) async throws {
+    /// A stand-in tool, as the admin would call it.
+    func tool(_ name: String, _ arguments: [String], with runner: any CommandRunner) async throws {
         let result = try await runner.run(
             Invocation(
-                "kubectl", arguments, searchPath: [paths.bin],
+                name, arguments, searchPath: [paths.bin],
                 environment: processes.environment.merging(["KUBECONFIG": paths.kubeconfig]) { $1 },
                 deadline: .seconds(30)))
         guard result.succeeded else {
             throw LabError.tool(
-                command: (["kubectl"] + arguments).joined(separator: " "), exit: result.exit.description,
+                command: ([name] + arguments).joined(separator: " "), exit: result.exit.description,
                 said: LabTools.lastWords(of: result))
         }
     }
