@@ -178,7 +178,7 @@ let package = Package(
                 "MeshModel", "MeshConfig", "Rendering", "MeshTrust", "MeshTesting", .product(name: "Yams", package: "Yams"),
             ]),
         tests("LintingTests", ["MeshModel", "MeshConfig", "Linting", "MeshTesting"], resources: [.copy("Fixtures")]),
-        tests("ImportTests", ["Import", "Linting", "MeshConfig", "MeshModel"], resources: [.copy("Fixtures")]),
+        tests("ImportTests", ["Import", "Linting", "MeshConfig", "MeshModel", "MeshTesting"], resources: [.copy("Fixtures")]),
         tests("DiskWipeTests", ["DiskWipe", "LocalLink", "MeshModel", "MeshTrust", "MeshSystem"]),
         tests(
             "MeshWireTests",
@@ -226,7 +226,7 @@ let package = Package(
             ["meshgate-agent", "AgentLink", "MeshModel", "MeshSystem", "MeshTrust", "FleetGateway", "TrustAuthority", logging]),
         tests("MeshTrustTests", ["MeshTrust", "MeshModel"]),
         tests("TrustAuthorityTests", ["MeshModel", "MeshSystem", "MeshTrust", "TrustAuthority", "MeshTesting"]),
-        tests("MeshSystemTests", ["MeshSystem", "MeshModel"]),
+        tests("MeshSystemTests", ["MeshSystem", "MeshModel", "MeshTesting"]),
         .target(name: "ServerTesting", dependencies: ["MeshSystem"], path: "Tests/Support/ServerTesting", swiftSettings: strict),
         tests("MeshHTTPTests", ["MeshHTTP", "MeshSystem", "ServerTesting"]),
         tests("GatingTests", ["MeshModel", "Gating", "MeshTesting"]),

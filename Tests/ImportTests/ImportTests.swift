@@ -5,6 +5,7 @@ import Import
 import Linting
 import MeshConfig
 import MeshModel
+import MeshTesting
 import Testing
 
 @Suite("A mesh proposed from what other tools know")
@@ -16,7 +17,7 @@ struct ImportTests {
     static func json(_ name: String) throws -> HelmValue {
         try JSONDecoder().decode(HelmValue.self, from: Data(try fixture(name).utf8))
     }
-    static func yaml(_ name: String) throws -> HelmValue? { try readForeignYAML(try fixture(name), file: name).first }
+    static func yaml(_ name: String) throws -> HelmValue? { try readSharedYAML(try fixture(name), file: name).first }
 
     static func everything() throws -> ImportSources {
         ImportSources(terraform: try json("state.json"), kubeconfig: try yaml("kubeconfig.yaml"), talosconfig: try yaml("talosconfig.yaml"))
@@ -95,6 +96,30 @@ struct ImportTests {
         #expect(north.nodes.map(\.address.description) == ["10.1.0.11", "10.1.0.21"])
     }
 
+    @Test("what is shared by anchors and merges is read as talhelper reads it, and a bomb of them is refused with its place")
+    func shared() throws {
+        let text = """
+            clusterName: north
+            endpoint: &vip "https://10.1.0.10:6443"
+            nodes:
+              - &worker { hostname: w1, ipAddress: 10.1.0.21, controlPlane: false, installDisk: /dev/sda }
+              - { <<: *worker, hostname: w2, ipAddress: 10.1.0.22 }
+              - { <<: *worker, hostname: c1, ipAddress: 10.1.0.11, controlPlane: true }
+            """
+        let trees = try readSharedYAML(text, file: "talconfig.yaml")
+        #expect(trees.first?["nodes"]?.elements?[1]["installDisk"]?.text == "/dev/sda")
+        let spec = try Proposer.propose("lab", from: ImportSources(talhelper: trees)).spec
+        #expect(spec.clusters.first?.nodes.map(\.name.text) == ["w1", "w2", "c1"])
+        #expect(spec.clusters.first?.nodes.map(\.role) == [.worker, .worker, .controlPlane])
+
+        var bomb = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n"
+        for level in 1...9 {
+            bomb += "a\(level): &a\(level) [\(Array(repeating: "*a\(level - 1)", count: 10).joined(separator: ", "))]\n"
+        }
+        let refusal = #expect(throws: MeshFaults.self) { try readSharedYAML(bomb, file: "talconfig.yaml") }
+        #expect(refusal?.description.contains("talconfig.yaml:") == true && refusal?.description.contains("unfold") == true)
+    }
+
     @Test("talm's modelines and Omni's template give machines, and say what they do not know")
     func others() throws {
         let line = "# talm: nodes=[\"10.2.0.11\"], endpoints=[\"10.2.0.11\"], templates=[\"templates/controlplane.yaml\"]\nmachine: {}\n"
@@ -104,7 +129,7 @@ struct ImportTests {
         #expect(talm.summary.contains { $0.contains("notes.yaml has no modeline") })
         let template =
             "kind: Cluster\nname: omni-a\ntalos: { version: v1.11.3 }\n---\nkind: ControlPlane\nmachines: [27c16241-96bf]\n---\nkind: Workers\nmachines: [a0b1]\n"
-        let omni = try Proposer.propose("x", from: ImportSources(omni: try readForeignYAML(template, file: "t")))
+        let omni = try Proposer.propose("x", from: ImportSources(omni: try readSharedYAML(template, file: "t")))
         #expect(omni.spec.clusters[0].nodes.map(\.name.text) == ["machine-27c16241", "machine-a0b1"])
         #expect(omni.notes.filter { $0.kind == .unknown && $0.path.hasSuffix("address") }.count == 2)
     }
@@ -119,7 +144,7 @@ struct ImportTests {
 
     @Test("whatever is broken in a source, what comes out reads")
     func hostile() throws {
-        var generator = SystemRandomNumberGenerator()
+        var generator = SplitMix(seed: 0x1A2B)
         let odd: [HelmValue] = [
             .null, .bool(true), .integer(.min), .integer(.max), .number(.infinity), .string(""), .string("a: b\n- \"x\" # \u{0}\u{202e}"),
             .string("https://x:99999/y"), .string("999.1.1.1/33"), .list([]), .map([:]), .string(String(repeating: "A", count: 5000)),

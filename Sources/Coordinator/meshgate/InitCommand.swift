@@ -73,7 +73,7 @@ struct InitCommand: AsyncParsableCommand {
             sources.talm = try named().map { path in
                 let text = try text(path)
                 let name = String(path.split(separator: "/").last ?? "node")
-                return (name, text, try? readForeignYAML(text, file: path).first)
+                return (name, text, try? readSharedYAML(text, file: path).first)
             }
         }
         sources.kubeconfig = try kubeconfig.flatMap { try yaml($0).first }
@@ -109,7 +109,7 @@ struct InitCommand: AsyncParsableCommand {
 
     private func yaml(_ path: String) throws -> [HelmValue] {
         do {
-            return try readForeignYAML(try text(path), file: path)
+            return try readSharedYAML(try text(path), file: path)
         } catch let faults as MeshFaults {
             throw Failure(.badInput, "\(path) cannot be used:\n\(faults)")
         }

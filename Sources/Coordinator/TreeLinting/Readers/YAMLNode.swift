@@ -81,5 +81,5 @@ package struct YAMLReading: Sendable {
     }
 }
 
-/// Reads YAML and JSON, all documents of it, without aliases. Handed in by whoever has a YAML library.
+/// Reads YAML and JSON, all documents of it, aliases followed within bounds. Handed in by whoever has a YAML library.
 package typealias YAMLReader = @Sendable (_ text: String) -> YAMLReading
