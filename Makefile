@@ -43,11 +43,11 @@ build-tests: toolchain
 test: toolchain ## run every test that this machine can run (as root: also those with namespaces and loop devices)
 	@$(DEPS) build test
 	@[ "$$(id -u)" = 0 ] || echo "make: not root: tests with network namespaces and loop devices are skipped"
-	$(SWIFT) test --no-parallel $(SWIFT_FLAGS) $(ARGS)
+	@SWIFT="$(SWIFT)" scripts/test.sh $(SWIFT_FLAGS) $(ARGS)
 
 test-live: toolchain ## read from the real API server of MESHGATE_LIVE_KUBECONFIG (and MESHGATE_LIVE_CONTEXT), changing nothing
 	@if [ -z "$${MESHGATE_LIVE_KUBECONFIG:-}" ]; then echo "make: MESHGATE_LIVE_KUBECONFIG is not set: nothing is tested against a live cluster"; \
-	else $(DEPS) build test && $(SWIFT) test --no-parallel $(SWIFT_FLAGS) --filter LiveClusterTests; fi
+	else $(DEPS) build test && SWIFT=$(SWIFT) scripts/test.sh $(SWIFT_FLAGS) --filter LiveClusterTests; fi
 
 test-vm: toolchain ## the real wiper in virtual machines under QEMU: every bus, lying discards, LVM, md, unplugged disks (x86-64; minutes)
 	@$(DEPS) build vm

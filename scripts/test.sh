@@ -1,0 +1,45 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+#
+# test.sh [ARGUMENTS FOR swift build AND swift test]: all tests. Each half runs one test at a time; disks and labs mostly wait for the kernel, so they
+# are one half and everything else is the other. With --filter or --skip, one run. The output has tens of thousands of lines: what failed is said last.
+set -euo pipefail
+
+swift=${SWIFT:-swift}
+logs=$(mktemp -d)
+trap 'kill $(jobs -p) 2>/dev/null; rm -rf "$logs"' EXIT
+waiting='^(DiskWipeTests|LabTests)\.'
+
+# What failed in a half: issues, what the values were, and the tests and suites they belong to.
+failures() {
+    echo
+    echo "== what failed ($1)"
+    if grep -qE '^✘|: error:' "$logs/$1"; then
+        grep -E '^(✘|↳)|: error:' "$logs/$1" | tail -n 200
+    else
+        echo "no test says that it failed; the last that began, and the end:"
+        grep -E '^◇ Test ' "$logs/$1" | tail -n 1 || true
+        tail -n 20 "$logs/$1"
+    fi
+}
+
+case " $* " in
+*" --filter "* | *" --skip "*)
+    "$swift" test --no-parallel "$@" 2>&1 | tee "$logs/tests" || { failures tests; exit 1; }
+    exit 0
+    ;;
+esac
+
+"$swift" build --build-tests "$@"
+# Two of `swift test` would wait for each other.
+program=$("$swift" build --show-bin-path)/meshgatePackageTests.xctest
+run() { NO_COLOR=1 "$program" --testing-library swift-testing --no-parallel "$@" 2>&1; }
+
+run --filter "$waiting" >"$logs/disks-and-labs" &
+half=$!
+failed=()
+run --skip "$waiting" | tee "$logs/all-others" || failed+=(all-others)
+wait "$half" || failed+=(disks-and-labs)
+cat "$logs/disks-and-labs"
+for name in "${failed[@]}"; do failures "$name"; done
+[ "${#failed[@]}" = 0 ]
