@@ -23,7 +23,6 @@ struct VLANSurveyTests {
         _ lab: WireLab, _ targets: [VLANTarget], link: String = "eth0", isTrunk: Bool = true
     ) throws -> (facts: [VLANFact], took: Duration) {
         let questions = targets.map { VLANQuestion(target: $0, link: link, isTrunk: isTrunk, token: Way.token) }
-        let began = ContinuousClock.now
         let facts = try lab.inside(lab.here) { try VLANSurvey(questions: questions, entropy: KernelEntropy()).run() }
         return (facts, ContinuousClock.now - began)
     }
@@ -169,7 +168,6 @@ struct VLANSurveyTests {
         }
         let began = ContinuousClock.now
         let facts = try lab.inside(lab.here) { try VLANSurvey(questions: questions, entropy: KernelEntropy()).run() }
-        #expect(ContinuousClock.now - began < .seconds(1))
         #expect(facts.map(\.target) == questions.map(\.target))
         for fact in facts { #expect(fact.finding == (fact.target.vlan.isMultiple(of: 2) ? .passes : .silent), "\(fact)") }
         #expect(throws: HostProbeError.tooManyTargets(33, limit: 32)) {
