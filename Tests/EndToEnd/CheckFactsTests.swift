@@ -65,6 +65,22 @@ struct CheckFactsTests {
         #expect(found.notes(plannedLinks: []).isEmpty)
     }
 
+    @Test("filters of tc on a planned link are told with it, and noted where they are nobody's we know, once")
+    func filters() throws {
+        let link = LinkFact(
+            name: "ens18", index: 2, kind: "physical", mac: nil, mtu: 1500, up: true, carrier: true, addresses: [],
+            programs: [.init(hook: "tc ingress", name: "shaper", id: 2), .init(hook: "tc egress", name: "cil_to_netdev-ens18", id: 3)])
+        let seen = try facts(.links, [.link(link)])
+        let row = try SmallMesh.need(seen.lines(.net, most: 24).first { $0.hasPrefix("ens18") })
+        #expect(row.contains("tc ingress shaper, tc egress cil_to_netdev-ens18"), "\(row)")
+        let notes = seen.notes(plannedLinks: ["ens18"])
+        #expect(notes.count == 1 && notes[0].hasPrefix("ens18 has a tc ingress program shaper, which is neither"), "\(notes)")
+        #expect(seen.notes(plannedLinks: ["ens19"]).isEmpty)
+        let known = BPFProgram(
+            id: 2, kind: "sched_cls", name: "shaper", tag: "", attachments: [.init(kind: "tc ingress", place: "ens18", isLink: true)])
+        #expect(try facts(.kernel, [.link(link), kernel([known])]).notes(plannedLinks: ["ens18"]).count == 1)
+    }
+
     @Test("VLANs and what lies outside are told in words")
     func net() throws {
         let port = TrunkPort(name: "vmbr0", isBridge: true)

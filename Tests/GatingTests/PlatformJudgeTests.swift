@@ -96,24 +96,6 @@ struct PlatformJudgeTests {
                 addresses: name == "ens18" ? ["10.1.0.21/24", "fe80::1/64"] : [], lapsing: lapsing))
     }
 
-    @Test("links of a Cilium that is gone hold an installation; those of the Cilium that is there never do")
-    func leftovers() throws {
-        let requirement = Requirement.leftoversGone(node, cluster: cluster)
-        let left: [(ProbeKind, [Fact])] = [(.links, [link("ens18"), link("cilium_host"), link("lxc4711")])]
-        let clean: [(ProbeKind, [Fact])] = [(.links, [link("ens18")])]
-        var state = ClusterFact(name: cluster, systemUID: "uid", nodes: [])
-        #expect(judge(requirement, clean, state) == .pass)
-        let reason = try held(judge(requirement, left, state))
-        #expect(reason.gate.rawValue == "G-UND-03" && reason.detail.contains("cilium_host") && reason.remedy.contains("reboot wrk-e-1"))
-        state.daemonSets["kube-system/cilium"] = .init(desired: 3, ready: 0)
-        #expect(judge(requirement, left, state) == .pass)
-        state.daemonSets = [:]
-        state.releases["kube-system/cilium"] = .init(chart: "cilium", version: "1.18.5", status: "failed")
-        #expect(judge(requirement, left, state) == .pass)
-        // Whether it is there cannot be told: that is no permission.
-        #expect(isUnknown(judge(requirement, left)))
-    }
-
     @Test("a CNI file of Cilium's holds the end of a teardown with the command that removes it; files that nobody sees are unknown")
     func cniFiles() throws {
         #expect(judge(.cniFilesGone(node), kernel(files: ["10-flannel.conflist"])) == .pass)

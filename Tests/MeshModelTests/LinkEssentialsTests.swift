@@ -43,4 +43,16 @@ struct LinkEssentialsTests {
             #expect(!bare.says(sameAs: other, essentially: true))
         }
     }
+
+    @Test("a program that is loaded anew is no news; another program is")
+    func programs() throws {
+        func seen(_ name: String, _ id: Int) throws -> Evidence {
+            let link = LinkFact(
+                name: "ens18", index: 2, kind: "physical", mac: nil, mtu: 1500, up: true, carrier: true, addresses: [],
+                programs: [.init(hook: "tc ingress", name: name, id: id)])
+            return try evidence([.link(link)])
+        }
+        #expect(try seen("cil_from_netdev", 7).says(sameAs: try seen("cil_from_netdev", 8), essentially: true))
+        #expect(try !seen("cil_from_netdev", 7).says(sameAs: try seen("shaper", 7), essentially: true))
+    }
 }

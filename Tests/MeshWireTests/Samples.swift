@@ -63,7 +63,8 @@ enum Samples {
                     name: "eth0", index: 2, kind: "physical", mac: MACAddress("bc:24:11:00:15:21"), mtu: 1500, up: true,
                     carrier: true, addresses: ["192.168.15.21/24"], lapsing: ["192.168.15.21/24"], master: "vmbr0", driver: "virtio_net",
                     speed: 10_000,
-                    vlans: [.init(first: 1, last: 1, isUntagged: true, isNative: true), .init(first: 110, last: 120)])),
+                    vlans: [.init(first: 1, last: 1, isUntagged: true, isNative: true), .init(first: 110, last: 120)],
+                    programs: [.init(hook: "tc ingress", name: "cil_from_netdev-eth0", id: 4711), .init(hook: "xdp")])),
             .route(
                 RouteFact(destination: CIDR("10.244.0.0/16"), gateway: IPAddress("192.168.15.1"), interface: "eth0")),
             .route(RouteFact(destination: nil, gateway: nil, interface: "eth1")),
@@ -116,15 +117,16 @@ enum Samples {
                             BPFProgram(
                                 id: 41, kind: "sched_cls", name: "cil_from_netdev", tag: "a04f5eef06a7f555",
                                 attachments: [.init(kind: "tcx ingress", place: "ens18", isLink: true), .init(kind: "cgroup")],
-                                owners: [.init(pid: 1207, command: "cilium-agent")], runs: 12, runTimeInNanoseconds: 3400),
+                                owners: [.init(pid: 1207, command: "cilium-agent")], runs: 12, runTimeInNanoseconds: 3400,
+                                user: 0, memoryInBytes: 8192, maps: [7, 9]),
                             BPFProgram(id: 42, kind: "kind 99", name: "", tag: ""),
-                        ], unseen: []))),
+                        ], pins: ["tc/globals/cilium_ct4_global"], unseen: []))),
             .kernel(
                 KernelFact(
                     release: "6.18.1", options: [:], optionsFrom: nil, btf: true, bpffs: true, cgroup2: true, lockdown: nil,
                     loadedModules: [],
                     platform: PlatformFact(
-                        memoryInBytes: nil, processors: 1, parameters: [:], cniFiles: nil, serviceChains: nil,
+                        memoryInBytes: nil, processors: 1, parameters: [:], cniFiles: nil, serviceChains: nil, pins: [],
                         unseen: ["chains: not permitted"]))),
             .wiper(WiperFact(store: try mark(), disarmed: nil, challenge: nil)),
             .wiper(WiperFact(store: nil, disarmed: "its record is gone", challenge: try mark().id)),
@@ -147,8 +149,9 @@ enum Samples {
                     fingerprint: nil, signatures: [], blank: false, unread: "storage of kind rbd is not read from here")),
             .link(
                 LinkFact(
-                    name: "vmbr0", index: 3, kind: "bridge", mac: nil, mtu: 1500, up: true, carrier: true, addresses: [], filtersVLANs: true
-                )),
+                    name: "vmbr0", index: 3, kind: "bridge", mac: nil, mtu: 1500, up: true, carrier: true, addresses: [],
+                    filtersVLANs: true,
+                    programs: [])),
             .link(
                 LinkFact(
                     name: "bond0.110", index: 4, kind: "vlan", mac: nil, mtu: 1500, up: true, carrier: true, addresses: [], parent: "bond0",

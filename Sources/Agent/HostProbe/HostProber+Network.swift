@@ -25,10 +25,10 @@ extension HostProber {
         } with: { answer throws(NetlinkFault) in
             try RouteTable(answer).routes
         }
-        return linkFacts(table) + Self.routeFacts(routes, in: table)
+        return linkFacts(table, LinkPrograms.read(&socket)) + Self.routeFacts(routes, in: table)
     }
 
-    private func linkFacts(_ table: LinkTable) -> [Fact] {
+    private func linkFacts(_ table: LinkTable, _ programs: [Int: [LinkFact.Program]]?) -> [Fact] {
         var room = Self.addressLimit
         let names = table.names
         let filtering = Set(table.links.filter { $0.details.filtersVLANs == true }.map(\.index))
@@ -46,7 +46,8 @@ extension HostProber {
                     bond: link.details.bondMode.map { .init(mode: $0, active: link.details.bondActive.flatMap { names[$0] }) },
                     filtersVLANs: link.details.filtersVLANs,
                     // The kernel keeps a table for every port; it means something only where the bridge looks at it.
-                    vlans: link.master.map(filtering.contains) ?? false ? table.vlans[link.index] ?? [] : nil))
+                    vlans: link.master.map(filtering.contains) ?? false ? table.vlans[link.index] ?? [] : nil,
+                    programs: programs.map { link.express + ($0[link.index] ?? []) }))
         }
         let total = table.addresses.values.reduce(0) { $0 + $1.count }
         if table.links.count > Self.linkLimit {

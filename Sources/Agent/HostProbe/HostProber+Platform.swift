@@ -21,10 +21,11 @@ extension HostProber {
         let cniFiles = self.cniFiles(&unseen)
         let chains = serviceChains(options, &unseen)
         let programs = bpfPrograms(&unseen)
+        let pins = self.pins(&unseen)
         return PlatformFact(
             memoryInBytes: try memory(&unseen), processors: processors.count, processorModel: processors.model,
             processorLevel: processors.level,
-            parameters: parameters(), cniFiles: cniFiles, serviceChains: chains, programs: programs, unseen: unseen)
+            parameters: parameters(), cniFiles: cniFiles, serviceChains: chains, programs: programs, pins: pins, unseen: unseen)
     }
 
     private func memory(_ unseen: inout [String]) throws -> UInt64? {

@@ -22,6 +22,8 @@ struct LinkTable {
         /// Index of the link below, when it lies in the same network namespace.
         var parent: Int?
         var details = Details()
+        /// Its XDP programs.
+        var express: [LinkFact.Program] = []
     }
 
     /// What a kind of link says of itself (IFLA_INFO_DATA).
@@ -53,6 +55,7 @@ struct LinkTable {
         static let bondMode: UInt16 = 1
         static let bondActive: UInt16 = 2
         static let parentDevice: UInt16 = 56
+        static let express: UInt16 = 43
         static let ifaAddress: UInt16 = 1
         static let ifaLocal: UInt16 = 2
         static let ifaCacheInfo: UInt16 = 6
@@ -108,7 +111,8 @@ struct LinkTable {
             carrier: flags & Flag.lowerUp != 0,
             device: try attributes[Attribute.parentDevice]?.text(limit: 256, in: "parent device"),
             master: try reference(attributes, Attribute.master),
-            parent: attributes[Attribute.parentNamespace] == nil ? try reference(attributes, Attribute.parent) : nil, details: details)
+            parent: attributes[Attribute.parentNamespace] == nil ? try reference(attributes, Attribute.parent) : nil, details: details,
+            express: try attributes[Attribute.express].map { value throws(NetlinkFault) in try LinkPrograms.express(value) } ?? [])
     }
 
     /// The index of another link; 0 stands for none.

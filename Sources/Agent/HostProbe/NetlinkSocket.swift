@@ -10,6 +10,10 @@ struct NetlinkSocket: ~Copyable {
         case links, addresses, routes
         /// The ports of all bridges with their VLANs; messages of the same form as links.
         case bridgeVLANs
+        /// The queueing disciplines of all links.
+        case disciplines
+        /// The filters at one place of one link, by its index.
+        case filters(Int32, parent: UInt32)
 
         var name: String {
             switch self {
@@ -17,6 +21,8 @@ struct NetlinkSocket: ~Copyable {
             case .addresses: "addresses"
             case .routes: "routes"
             case .bridgeVLANs: "VLANs of bridge ports"
+            case .disciplines: "queueing disciplines"
+            case .filters: "filters of a link"
             }
         }
         /// RTM_GETLINK and its kin.
@@ -25,6 +31,8 @@ struct NetlinkSocket: ~Copyable {
             case .links, .bridgeVLANs: 18
             case .addresses: 22
             case .routes: 26
+            case .disciplines: 38
+            case .filters: 46
             }
         }
         var answer: UInt16 { request - 2 }
@@ -62,6 +70,8 @@ struct NetlinkSocket: ~Copyable {
             case .links, .addresses, .routes:
                 meshgate_netlink_dump(descriptor, dump.request, UInt8(truncatingIfNeeded: family), sequence)
             case .bridgeVLANs: meshgate_netlink_dump_bridge_vlans(descriptor, sequence)
+            case .disciplines: meshgate_netlink_dump_traffic(descriptor, dump.request, 0, 0, sequence)
+            case .filters(let link, let parent): meshgate_netlink_dump_traffic(descriptor, dump.request, link, parent, sequence)
             }
         guard asked >= 0 else { throw .netlink(doing: "ask for the \(dump.name)", errno: -asked) }
         var collector = DumpCollector(answer: dump.answer, sequence: sequence)

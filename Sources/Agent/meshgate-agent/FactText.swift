@@ -140,6 +140,7 @@ enum FactText {
             let ranges = vlans.map { "\($0.first)" + ($0.last > $0.first ? "-\($0.last)" : "") + ($0.isNative ? " (native)" : "") }
             words.append(ranges.isEmpty ? "no VLANs" : "VLANs " + ranges.joined(separator: " "))
         }
+        words += (link.programs ?? []).map(\.description)
         return words.isEmpty ? "-" : printable(words.joined(separator: ", "))
     }
 

@@ -47,33 +47,6 @@ extension Judge {
                 + "`iptables-save | grep -v KUBE | iptables-restore` and the same with ip6tables")
     }
 
-    /// G-UND-03, before an installation. A Cilium that is there made its links itself; they are not in its own way.
-    func leftoversGone(_ node: NodeID, _ name: ClusterName, _ found: Found, _ say: Findings) -> Verdict {
-        guard let cluster = found.cluster(name) else { return say.nothing(about: "the cluster", .cluster(name)) }
-        let isThere = cluster.releases["kube-system/cilium"] != nil || cluster.daemonSets["kube-system/cilium"] != nil
-        return isThere ? .pass : hostClean(node, found, say)
-    }
-
-    /// G-UND-03, after an uninstallation. Cilium leaves its file unless `cni.uninstall` is set, and the kubelet then calls a plugin that nobody
-    /// answers; it does not go with a reboot.
-    func cniFilesGone(_ node: NodeID, _ found: Found, _ say: Findings) -> Verdict {
-        guard let platform = Self.kernel(node, found)?.platform else { return say.nothing(about: "its CNI files", .node(node)) }
-        guard let files = platform.cniFiles else {
-            return .unknown([
-                say.reason(
-                    .node(node), .unavailable,
-                    "\(node) does not see its CNI files" + (platform.unseen.first { $0.hasPrefix("files in ") }.map { ": \($0)" } ?? ""),
-                    "make /etc/cni/net.d of \(node) readable to the agent; `ls /etc/cni/net.d` there shows what is left")
-            ])
-        }
-        let left = files.filter { $0.contains("cilium") }
-        guard !left.isEmpty else { return .pass }
-        return say.hold(
-            .node(node), .inUse, "\(node) still has \(left.joined(separator: ", ")) of Cilium in /etc/cni/net.d",
-            "on \(node): `rm \(left.map { "/etc/cni/net.d/" + $0 }.joined(separator: " "))`; files that end in .cilium_bak were others' before, "
-                + "and take effect again without that ending")
-    }
-
     /// G-NET-07.
     func addressStable(_ node: NodeID, _ address: IPAddress, _ pool: AddressBlock?, _ found: Found, _ say: Findings) -> Verdict {
         func isOwn(_ text: String) -> Bool { text.split(separator: "/").first.map(String.init) == address.description }
@@ -142,7 +115,7 @@ extension Judge {
         }
     }
 
-    private static func kernel(_ node: NodeID, _ found: Found) -> KernelFact? {
+    static func kernel(_ node: NodeID, _ found: Found) -> KernelFact? {
         for case .kernel(let kernel) in found.of(node, .kernel) { return kernel }
         return nil
     }

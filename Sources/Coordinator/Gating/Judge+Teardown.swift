@@ -118,20 +118,6 @@ extension Judge {
             })
     }
 
-    /// Links that Cilium makes and leaves: docs.cilium.io, "cilium-dbg post-uninstall-cleanup".
-    private static let ciliumLinks = ["cilium_host", "cilium_net", "cilium_vxlan", "cilium_geneve", "cilium_wg0", "cilium_ipip"]
-
-    func hostClean(_ node: NodeID, _ found: Found, _ say: Findings) -> Verdict {
-        let left = (found.facts[EvidenceKey(.node(node), .links)] ?? []).compactMap { fact -> String? in
-            guard case .link(let link) = fact else { return nil }
-            return Self.ciliumLinks.contains(link.name) || link.name.hasPrefix("lxc") ? link.name : nil
-        }
-        guard !left.isEmpty else { return .pass }
-        return say.hold(
-            .node(node), .inUse, "\(node) still has \(left.sorted().prefix(5).joined(separator: ", ")) of Cilium",
-            "reboot \(node): Cilium's links and programs outlive its pods")
-    }
-
     private func absent(_ name: ClusterName, _ found: Found, _ say: Findings, _ left: (ClusterFact) -> [String]) -> Verdict {
         guard let fact = found.cluster(name) else { return say.nothing(about: "the cluster", .cluster(name)) }
         return say.pass(

@@ -82,7 +82,7 @@ package enum Remnant: Hashable, Sendable, Codable {
             [EvidenceKey(.cluster(name), .cluster)]
         case .connections(let names): names.map { EvidenceKey(.cluster($0), .cluster) }
         case .membership(let name, let others): ([name] + others).map { EvidenceKey(.cluster($0), .cluster) }
-        case .hostState(_, let nodes): nodes.map { EvidenceKey(.node($0), .links) }
+        case .hostState(_, let nodes): nodes.flatMap { [EvidenceKey(.node($0), .links), EvidenceKey(.node($0), .kernel)] }
         case .machines: [EvidenceKey(.mesh, .provision)]
         case .servicePhase(let service, let directory, let phase):
             [TerraformPart(directory: directory, phase: phase, service: service).key]

@@ -445,12 +445,14 @@ package enum Requirement: Hashable, Sendable, Codable {
         case .clockWithin(let node, _): [EvidenceKey(.node(node), .clock)]
         case .clocksTogether(let nodes, _): nodes.map { EvidenceKey(.node($0), .clock) }
         case .outsideAnswers(let node, _): [EvidenceKey(.node(node), .outside)]
-        case .leftoversGone(let node, let cluster): [EvidenceKey(.node(node), .links), EvidenceKey(.cluster(cluster), .cluster)]
+        case .leftoversGone(let node, let cluster):
+            [EvidenceKey(.node(node), .links), EvidenceKey(.node(node), .kernel), EvidenceKey(.cluster(cluster), .cluster)]
+        case .hostClean(let node): [EvidenceKey(.node(node), .links), EvidenceKey(.node(node), .kernel)]
         case .addressStable(let node, _, _): [EvidenceKey(.node(node), .links)]
         case .controlGroups(let node), .processorLevel(let node, _), .serviceChainsGone(let node), .cniFilesGone(let node):
             [EvidenceKey(.node(node), .kernel)]
         case .kernelFit(let node, _), .kernelTracing(let node), .kernelModule(let node, _): [EvidenceKey(.node(node), .kernel)]
-        case .link(let node, _, _, _), .address(let node, _, _), .defaultRoute(let node, _, _, _), .hostClean(let node),
+        case .link(let node, _, _, _), .address(let node, _, _), .defaultRoute(let node, _, _, _),
             .bridgeCarries(let node, _, _, _):
             [EvidenceKey(.node(node), .links)]
         case .guestUnique(_, let host, let way), .guestAsPlanned(_, let host, let way), .room(let host, _, let way):

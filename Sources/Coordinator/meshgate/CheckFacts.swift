@@ -50,6 +50,7 @@ struct CheckFacts {
         if let speed = link.speed { words.append("\(speed) Mb/s") }
         if let driver = link.driver { words.append(driver) }
         if let master = link.master { words.append("port of \(master)") }
+        words += (link.programs ?? []).map(\.description)
         return words.joined(separator: ", ")
     }
 
@@ -171,6 +172,11 @@ struct CheckFacts {
         if !loaded.isEmpty {
             rows.append(["eBPF programs", "\(loaded.count) loaded, \(loaded.count { !$0.attachments.isEmpty }) attached"])
         }
+        for case .kernel(let kernel) in facts {
+            guard let platform = kernel.platform, let pins = platform.pins else { continue }
+            let ofCilium = platform.ciliumPins.count
+            rows.append(["pinned in bpffs", "\(pins.count) objects" + (ofCilium > 0 ? ", \(ofCilium) of them Cilium's" : "")])
+        }
         return rows.isEmpty ? [] : Table(rows: rows).text.split(separator: "\n").map(String.init)
     }
 
@@ -244,14 +250,25 @@ struct CheckFacts {
 
     /// What no gate holds for, and a person should know: eBPF programs on links of the plan that are neither Cilium's nor ours.
     func notes(plannedLinks: Set<String>) -> [String] {
-        loadedPrograms.filter { !$0.isCiliums && !$0.isOurs }.flatMap { program in
-            program.attachments.filter { $0.isLink && plannedLinks.contains($0.place ?? "") }.map { place in
-                let keepers = program.owners.map { "\($0.command)[\($0.pid)]" }.joined(separator: ", ")
-                return "\(place.place ?? "") has a \(place.kind) program \(program.name.isEmpty ? "without a name" : program.name)"
-                    + " (id \(program.id)\(keepers.isEmpty ? "" : ", kept by \(keepers)")), which is neither Cilium's nor Meshgate's; "
+        let told = Set(loadedPrograms.map(\.id))
+        // Who may not list programs still sees those of `tc` and XDP, by their links.
+        let onLinks = facts.flatMap { fact -> [String] in
+            guard case .link(let link) = fact, plannedLinks.contains(link.name) else { return [] }
+            return (link.programs ?? []).compactMap { program in
+                guard program.id.map(told.contains) != true, let name = program.name, !BPFProgram.isCiliums(name) else { return nil }
+                return "\(link.name) has a \(program.hook) program \(name), which is neither Cilium's nor Meshgate's; "
                     + "it sees packets before or after Cilium does"
             }
         }
+        return onLinks
+            + loadedPrograms.filter { !$0.isCiliums && !$0.isOurs }.flatMap { program in
+                program.attachments.filter { $0.isLink && plannedLinks.contains($0.place ?? "") }.map { place in
+                    let keepers = program.owners.map { "\($0.command)[\($0.pid)]" }.joined(separator: ", ")
+                    return "\(place.place ?? "") has a \(place.kind) program \(program.name.isEmpty ? "without a name" : program.name)"
+                        + " (id \(program.id)\(keepers.isEmpty ? "" : ", kept by \(keepers)")), which is neither Cilium's nor Meshgate's; "
+                        + "it sees packets before or after Cilium does"
+                }
+            }
     }
 
     // MARK: disk

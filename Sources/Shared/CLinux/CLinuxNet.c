@@ -84,6 +84,17 @@ int meshgate_netlink_dump_bridge_vlans(int fd, uint32_t sequence) {
     return netlink_send(fd, &request, sizeof request);
 }
 
+int meshgate_netlink_dump_traffic(int fd, uint16_t type, int32_t ifindex, uint32_t parent, uint32_t sequence) {
+    struct {
+        struct nlmsghdr header;
+        struct tcmsg body;
+    } request = {
+        .header = {.nlmsg_len = sizeof request, .nlmsg_type = type, .nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP, .nlmsg_seq = sequence},
+        .body = {.tcm_family = AF_UNSPEC, .tcm_ifindex = ifindex, .tcm_parent = parent},
+    };
+    return netlink_send(fd, &request, sizeof request);
+}
+
 int meshgate_nftables_dump_chains(int fd, uint32_t sequence) {
     struct {
         struct nlmsghdr header;

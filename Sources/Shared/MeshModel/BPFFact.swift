@@ -38,10 +38,16 @@ package struct BPFProgram: Hashable, Sendable, Codable {
     /// Counted by the kernel only while statistics are on (`kernel.bpf_stats_enabled`), here and below.
     package var runs: UInt64?
     package var runTimeInNanoseconds: UInt64?
+    /// Who loaded it. This and all below is absent from agents of earlier versions.
+    package var user: UInt32?
+    /// What the kernel charges for it, without its maps.
+    package var memoryInBytes: UInt64?
+    /// The kernel's numbers of the maps that it uses.
+    package var maps: [Int]?
 
     package init(
         id: Int, kind: String, name: String, tag: String, attachments: [Attachment] = [], owners: [Owner] = [], runs: UInt64? = nil,
-        runTimeInNanoseconds: UInt64? = nil
+        runTimeInNanoseconds: UInt64? = nil, user: UInt32? = nil, memoryInBytes: UInt64? = nil, maps: [Int]? = nil
     ) {
         self.id = id
         self.kind = kind
@@ -51,6 +57,9 @@ package struct BPFProgram: Hashable, Sendable, Codable {
         self.owners = owners
         self.runs = runs
         self.runTimeInNanoseconds = runTimeInNanoseconds
+        self.user = user
+        self.memoryInBytes = memoryInBytes
+        self.maps = maps
     }
 
     /// As a line of a table: id, kind, name, tag, places, owners, how often it ran, and how long once takes.
@@ -66,8 +75,15 @@ package struct BPFProgram: Hashable, Sendable, Codable {
 
     /// Whose it is, as far as names tell: Cilium's datapath is called `cil_...` and `tail_...`, and what else it loads its agent keeps open.
     package var isCiliums: Bool {
-        name.hasPrefix("cil_") || name.hasPrefix("tail_") || name.hasPrefix("bpf_sock")
-            || owners.contains { $0.command.hasPrefix("cilium") }
+        Self.isCiliums(name) || name.hasPrefix("tail_") || name.hasPrefix("bpf_sock") || owners.contains { $0.command.hasPrefix("cilium") }
+    }
+
+    /// Whether an entrance of Cilium's datapath is called so: `cil_from_netdev`, or `bpf_netdev_ens18.o:[from-netdev]` before Cilium 1.12.
+    package static func isCiliums(_ name: String) -> Bool {
+        name.hasPrefix("cil_")
+            || ["bpf_host", "bpf_lxc", "bpf_netdev", "bpf_network", "bpf_overlay", "bpf_xdp"].contains { part in
+                name.hasPrefix(part) && name.contains(".o:[")
+            }
     }
     package var isOurs: Bool { name.hasPrefix("meshgate") || owners.contains { $0.command.hasPrefix("meshgate") } }
 }

@@ -271,6 +271,22 @@ package struct LinkFact: Hashable, Sendable, Codable {
             self.active = active
         }
     }
+    /// An eBPF program that frames of the link pass through, attached without a link of the kernel: as a filter of `tc`, or as its XDP program.
+    package struct Program: Hashable, Sendable, Codable, CustomStringConvertible {
+        /// `tc ingress`, `tc egress`, or `xdp` with the way in which it runs.
+        package var hook: String
+        /// What it was attached as; absent where the kernel does not tell, as for XDP.
+        package var name: String?
+        /// The kernel's number of it, another one each time that it is loaded.
+        package var id: Int?
+        package init(hook: String, name: String? = nil, id: Int? = nil) {
+            self.hook = hook
+            self.name = name
+            self.id = id
+        }
+
+        package var description: String { "\(hook) \(name ?? id.map { "program \($0)" } ?? "program")" }
+    }
     package var name: String
     package var index: Int
     /// `physical`, `veth`, `bridge`, `vlan`, `vxlan`, `bond`, `wireguard`, `loopback` or the kernel's own word.
@@ -302,12 +318,14 @@ package struct LinkFact: Hashable, Sendable, Codable {
     package var filtersVLANs: Bool?
     /// Of a port of a bridge that filters: the VLANs that it carries.
     package var vlans: [VLANs]?
+    /// Absent where the kernel does not list them, which is not the same as none.
+    package var programs: [Program]?
 
     package init(
         name: String, index: Int, kind: String, mac: MACAddress?, mtu: Int, up: Bool, carrier: Bool, addresses: [String],
         lapsing: [String]? = nil, master: String? = nil, parent: String? = nil, vlan: Int? = nil, vni: Int? = nil, driver: String? = nil,
         speed: Int? = nil,
-        bond: Bond? = nil, filtersVLANs: Bool? = nil, vlans: [VLANs]? = nil
+        bond: Bond? = nil, filtersVLANs: Bool? = nil, vlans: [VLANs]? = nil, programs: [Program]? = nil
     ) {
         self.name = name
         self.index = index
@@ -327,6 +345,7 @@ package struct LinkFact: Hashable, Sendable, Codable {
         self.bond = bond
         self.filtersVLANs = filtersVLANs
         self.vlans = vlans
+        self.programs = programs
     }
 }
 

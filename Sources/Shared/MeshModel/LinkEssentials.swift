@@ -12,6 +12,8 @@ package struct LinkEssentials: Hashable, Sendable {
         links = facts.compactMap { fact in
             guard case .link(var link) = fact, link.name != "kube-ipvs0" else { return nil }
             link.addresses = link.addresses.filter { !$0.hasPrefix("fe80:") }.sorted()
+            // Loaded anew, a program has another number, and Cilium loads its own whenever something of an endpoint changes.
+            link.programs = link.programs?.map { .init(hook: $0.hook, name: $0.name) }
             return link.kind == "veth" && link.addresses.isEmpty ? nil : link
         }
         defaultRoutes = facts.compactMap { if case .route(let route) = $0, route.destination == nil { route } else { nil } }

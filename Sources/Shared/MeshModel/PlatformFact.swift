@@ -17,12 +17,16 @@ package struct PlatformFact: Hashable, Sendable, Codable {
     package var serviceChains: [String]?
     /// The eBPF programs of the host; absent when they could not be listed.
     package var programs: [BPFProgram]?
+    /// What the host's bpffs keeps alive, as paths below it (`tc/globals/cilium_ct4_global`): programs, maps and links outlive there whoever made
+    /// them. Absent when it is not visible.
+    package var pins: [String]?
     /// What could not be seen, and what would show it.
     package var unseen: [String]
 
     package init(
         memoryInBytes: UInt64?, processors: Int, processorModel: String? = nil, processorLevel: Int? = nil, parameters: [String: String],
-        cniFiles: [String]?, serviceChains: [String]?, programs: [BPFProgram]? = nil, unseen: [String]
+        cniFiles: [String]?, serviceChains: [String]?, programs: [BPFProgram]? = nil,
+        pins: [String]? = nil, unseen: [String]
     ) {
         self.memoryInBytes = memoryInBytes
         self.processors = processors
@@ -32,6 +36,10 @@ package struct PlatformFact: Hashable, Sendable, Codable {
         self.cniFiles = cniFiles
         self.serviceChains = serviceChains
         self.programs = programs
+        self.pins = pins
         self.unseen = unseen
     }
+
+    /// Those of the pins that are Cilium's, by where its agent and its CNI plugin put them.
+    package var ciliumPins: [String] { (pins ?? []).filter { $0.hasPrefix("cilium/") || $0.hasPrefix("tc/globals/cilium_") } }
 }

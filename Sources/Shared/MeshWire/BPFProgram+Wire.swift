@@ -7,6 +7,7 @@ extension BPFProgram {
     static let most = 4096
     /// Of one program.
     private static let mostPlaces = 256
+    private static let mostMaps = 256
     private static let longestName = 128
 
     init(_ wire: WireBPFProgram, _ place: String) throws(WireError) {
@@ -23,7 +24,14 @@ extension BPFProgram {
             },
             owners: try WireField.list(wire.owners, place + ".owners", limit: Self.mostPlaces) { (item, place) throws(WireError) in
                 Owner(pid: Int(item.pid), command: try WireField.text(item.command, place + ".command", limit: Self.longestName))
-            }, runs: wire.hasRuns ? wire.runs : nil, runTimeInNanoseconds: wire.hasRunTimeNs ? wire.runTimeNs : nil)
+            }, runs: wire.hasRuns ? wire.runs : nil, runTimeInNanoseconds: wire.hasRunTimeNs ? wire.runTimeNs : nil,
+            user: wire.hasUser ? wire.user : nil, memoryInBytes: wire.hasMemoryInBytes ? wire.memoryInBytes : nil,
+            maps: wire.hasMaps ? try Self.numbers(wire.maps, place + ".maps") : nil)
+    }
+
+    private static func numbers(_ list: WireNumberList, _ place: String) throws(WireError) -> [Int] {
+        guard list.numbers.count <= mostMaps else { throw .badField(place: place, problem: "more than \(mostMaps) maps") }
+        return list.numbers.map { Int($0) }
     }
 
     var wire: WireBPFProgram {
@@ -47,6 +55,9 @@ extension BPFProgram {
         }
         if let runs { wire.runs = runs }
         if let runTimeInNanoseconds { wire.runTimeNs = runTimeInNanoseconds }
+        if let user { wire.user = user }
+        if let memoryInBytes { wire.memoryInBytes = memoryInBytes }
+        if let maps { wire.maps.numbers = maps.prefix(Self.mostMaps).map { UInt32(clamping: $0) } }
         return wire
     }
 }

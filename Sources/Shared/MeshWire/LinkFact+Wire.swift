@@ -6,6 +6,9 @@ extension LinkFact {
     /// A bridge's port has fewer ranges than there are ids.
     private static let mostRanges = 4096
     private static let mostID: UInt32 = 4095
+    /// Of one link.
+    private static let mostPrograms = 256
+    private static let longestProgram = 256
 
     init(_ wire: WireLinkFact, _ place: String) throws(WireError) {
         self.init(
@@ -19,7 +22,15 @@ extension LinkFact {
             driver: wire.hasDriver ? try WireField.text(wire.driver, place + ".driver") : nil,
             speed: wire.hasSpeed ? Int(wire.speed) : nil, bond: wire.hasBond ? try Bond(wire.bond, place + ".bond") : nil,
             filtersVLANs: wire.hasFiltersVlans ? wire.filtersVlans : nil,
-            vlans: wire.hasVlans ? try Self.table(wire.vlans.ranges, place + ".vlans") : nil)
+            vlans: wire.hasVlans ? try Self.table(wire.vlans.ranges, place + ".vlans") : nil,
+            programs: wire.hasPrograms
+                ? try WireField.list(wire.programs.programs, place + ".programs", limit: Self.mostPrograms) {
+                    (item, place) throws(WireError) in
+                    Program(
+                        hook: try WireField.text(item.hook, place + ".hook", limit: Self.longestProgram),
+                        name: item.hasName ? try WireField.text(item.name, place + ".name", limit: Self.longestProgram) : nil,
+                        id: item.hasID ? Int(item.id) : nil)
+                } : nil)
     }
 
     private static func vlan(_ id: UInt32, _ place: String) throws(WireError) -> Int {
@@ -69,6 +80,15 @@ extension LinkFact {
                 range.untagged = vlans.isUntagged
                 range.native = vlans.isNative
                 return range
+            }
+        }
+        if let programs {
+            wire.programs.programs = programs.prefix(Self.mostPrograms).map { program in
+                var wire = WireLinkProgram()
+                wire.hook = program.hook
+                if let name = program.name { wire.name = name.shortened(to: Self.longestProgram) }
+                if let id = program.id { wire.id = UInt32(clamping: id) }
+                return wire
             }
         }
         return wire

@@ -27,6 +27,7 @@ extension PlatformFact {
                 ? try WireField.list(wire.programs.programs, place + ".programs", limit: BPFProgram.most) {
                     (item, place) throws(WireError) in try BPFProgram(item, place)
                 } : nil,
+            pins: wire.hasPins ? try WireField.texts(wire.pins.names, place + ".pins", limit: Self.mostNames) : nil,
             unseen: try WireField.texts(wire.unseen, place + ".unseen", limit: 64))
     }
 
@@ -53,6 +54,7 @@ extension PlatformFact {
             list.programs = programs.prefix(BPFProgram.most).map(\.wire)
             wire.programs = list
         }
+        if let pins { wire.pins = list(pins) }
         wire.unseen = unseen
         return wire
     }

@@ -2063,11 +2063,66 @@ package nonisolated struct WireLinkFact: @unchecked Sendable {
   /// Clears the value of `lapsing`. Subsequent reads from it will return its default value.
   package mutating func clearLapsing() {_uniqueStorage()._lapsing = nil}
 
+  /// Absent where the kernel does not list them.
+  package var programs: WireLinkProgramList {
+    get {_storage._programs ?? WireLinkProgramList()}
+    set {_uniqueStorage()._programs = newValue}
+  }
+  /// Returns true if `programs` has been explicitly set.
+  package var hasPrograms: Bool {_storage._programs != nil}
+  /// Clears the value of `programs`. Subsequent reads from it will return its default value.
+  package mutating func clearPrograms() {_uniqueStorage()._programs = nil}
+
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package init() {}
 
   fileprivate var _storage = _StorageClass.defaultInstance
+}
+
+package nonisolated struct WireLinkProgramList: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  package var programs: [WireLinkProgram] = []
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+}
+
+package nonisolated struct WireLinkProgram: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  package var hook: String = String()
+
+  package var name: String {
+    get {_name ?? String()}
+    set {_name = newValue}
+  }
+  /// Returns true if `name` has been explicitly set.
+  package var hasName: Bool {self._name != nil}
+  /// Clears the value of `name`. Subsequent reads from it will return its default value.
+  package mutating func clearName() {self._name = nil}
+
+  package var id: UInt32 {
+    get {_id ?? 0}
+    set {_id = newValue}
+  }
+  /// Returns true if `id` has been explicitly set.
+  package var hasID: Bool {self._id != nil}
+  /// Clears the value of `id`. Subsequent reads from it will return its default value.
+  package mutating func clearID() {self._id = nil}
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+
+  fileprivate var _name: String? = nil
+  fileprivate var _id: UInt32? = nil
 }
 
 package nonisolated struct WireBond: Sendable {
@@ -2755,6 +2810,15 @@ package nonisolated struct WirePlatformFact: Sendable {
   /// Clears the value of `programs`. Subsequent reads from it will return its default value.
   package mutating func clearPrograms() {self._programs = nil}
 
+  package var pins: WireNameList {
+    get {_pins ?? WireNameList()}
+    set {_pins = newValue}
+  }
+  /// Returns true if `pins` has been explicitly set.
+  package var hasPins: Bool {self._pins != nil}
+  /// Clears the value of `pins`. Subsequent reads from it will return its default value.
+  package mutating func clearPins() {self._pins = nil}
+
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package init() {}
@@ -2765,6 +2829,7 @@ package nonisolated struct WirePlatformFact: Sendable {
   fileprivate var _cniFiles: WireNameList? = nil
   fileprivate var _serviceChains: WireNameList? = nil
   fileprivate var _programs: WireBPFProgramList? = nil
+  fileprivate var _pins: WireNameList? = nil
 }
 
 package nonisolated struct WireBPFProgramList: Sendable {
@@ -2814,12 +2879,54 @@ package nonisolated struct WireBPFProgram: Sendable {
   /// Clears the value of `runTimeNs`. Subsequent reads from it will return its default value.
   package mutating func clearRunTimeNs() {self._runTimeNs = nil}
 
+  package var user: UInt32 {
+    get {_user ?? 0}
+    set {_user = newValue}
+  }
+  /// Returns true if `user` has been explicitly set.
+  package var hasUser: Bool {self._user != nil}
+  /// Clears the value of `user`. Subsequent reads from it will return its default value.
+  package mutating func clearUser() {self._user = nil}
+
+  package var memoryInBytes: UInt64 {
+    get {_memoryInBytes ?? 0}
+    set {_memoryInBytes = newValue}
+  }
+  /// Returns true if `memoryInBytes` has been explicitly set.
+  package var hasMemoryInBytes: Bool {self._memoryInBytes != nil}
+  /// Clears the value of `memoryInBytes`. Subsequent reads from it will return its default value.
+  package mutating func clearMemoryInBytes() {self._memoryInBytes = nil}
+
+  package var maps: WireNumberList {
+    get {_maps ?? WireNumberList()}
+    set {_maps = newValue}
+  }
+  /// Returns true if `maps` has been explicitly set.
+  package var hasMaps: Bool {self._maps != nil}
+  /// Clears the value of `maps`. Subsequent reads from it will return its default value.
+  package mutating func clearMaps() {self._maps = nil}
+
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package init() {}
 
   fileprivate var _runs: UInt64? = nil
   fileprivate var _runTimeNs: UInt64? = nil
+  fileprivate var _user: UInt32? = nil
+  fileprivate var _memoryInBytes: UInt64? = nil
+  fileprivate var _maps: WireNumberList? = nil
+}
+
+package nonisolated struct WireNumberList: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  package var numbers: [UInt32] = []
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
 }
 
 package nonisolated struct WireBPFAttachment: Sendable {
@@ -6464,7 +6571,7 @@ nonisolated extension WireOrphan: SwiftProtobuf.Message, SwiftProtobuf._MessageI
 
 nonisolated extension WireLinkFact: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".LinkFact"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}name\0\u{1}index\0\u{1}kind\0\u{1}mac\0\u{1}mtu\0\u{1}up\0\u{1}carrier\0\u{1}addresses\0\u{1}master\0\u{1}parent\0\u{1}vlan\0\u{1}vni\0\u{1}driver\0\u{1}speed\0\u{1}bond\0\u{3}filters_vlans\0\u{1}vlans\0\u{1}lapsing\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}name\0\u{1}index\0\u{1}kind\0\u{1}mac\0\u{1}mtu\0\u{1}up\0\u{1}carrier\0\u{1}addresses\0\u{1}master\0\u{1}parent\0\u{1}vlan\0\u{1}vni\0\u{1}driver\0\u{1}speed\0\u{1}bond\0\u{3}filters_vlans\0\u{1}vlans\0\u{1}lapsing\0\u{1}programs\0")
 
   fileprivate class _StorageClass {
     var _name: String = String()
@@ -6485,6 +6592,7 @@ nonisolated extension WireLinkFact: SwiftProtobuf.Message, SwiftProtobuf._Messag
     var _filtersVlans: Bool? = nil
     var _vlans: WireVLANTable? = nil
     var _lapsing: WireNameList? = nil
+    var _programs: WireLinkProgramList? = nil
 
       // This property is used as the initial default value for new instances of the type.
       // The type itself is protecting the reference to its storage via CoW semantics.
@@ -6513,6 +6621,7 @@ nonisolated extension WireLinkFact: SwiftProtobuf.Message, SwiftProtobuf._Messag
       _filtersVlans = source._filtersVlans
       _vlans = source._vlans
       _lapsing = source._lapsing
+      _programs = source._programs
     }
   }
 
@@ -6549,6 +6658,7 @@ nonisolated extension WireLinkFact: SwiftProtobuf.Message, SwiftProtobuf._Messag
         case 16: try { try decoder.decodeSingularBoolField(value: &_storage._filtersVlans) }()
         case 17: try { try decoder.decodeSingularMessageField(value: &_storage._vlans) }()
         case 18: try { try decoder.decodeSingularMessageField(value: &_storage._lapsing) }()
+        case 19: try { try decoder.decodeSingularMessageField(value: &_storage._programs) }()
         default: break
         }
       }
@@ -6615,6 +6725,9 @@ nonisolated extension WireLinkFact: SwiftProtobuf.Message, SwiftProtobuf._Messag
       try { if let v = _storage._lapsing {
         try visitor.visitSingularMessageField(value: v, fieldNumber: 18)
       } }()
+      try { if let v = _storage._programs {
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 19)
+      } }()
     }
     try unknownFields.traverse(visitor: &visitor)
   }
@@ -6642,10 +6755,85 @@ nonisolated extension WireLinkFact: SwiftProtobuf.Message, SwiftProtobuf._Messag
         if _storage._filtersVlans != rhs_storage._filtersVlans {return false}
         if _storage._vlans != rhs_storage._vlans {return false}
         if _storage._lapsing != rhs_storage._lapsing {return false}
+        if _storage._programs != rhs_storage._programs {return false}
         return true
       }
       if !storagesAreEqual {return false}
     }
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension WireLinkProgramList: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".LinkProgramList"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}programs\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeRepeatedMessageField(value: &self.programs) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.programs.isEmpty {
+      try visitor.visitRepeatedMessageField(value: self.programs, fieldNumber: 1)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: WireLinkProgramList, rhs: WireLinkProgramList) -> Bool {
+    if lhs.programs != rhs.programs {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension WireLinkProgram: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".LinkProgram"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}hook\0\u{1}name\0\u{1}id\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularStringField(value: &self.hook) }()
+      case 2: try { try decoder.decodeSingularStringField(value: &self._name) }()
+      case 3: try { try decoder.decodeSingularUInt32Field(value: &self._id) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
+    if !self.hook.isEmpty {
+      try visitor.visitSingularStringField(value: self.hook, fieldNumber: 1)
+    }
+    try { if let v = self._name {
+      try visitor.visitSingularStringField(value: v, fieldNumber: 2)
+    } }()
+    try { if let v = self._id {
+      try visitor.visitSingularUInt32Field(value: v, fieldNumber: 3)
+    } }()
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: WireLinkProgram, rhs: WireLinkProgram) -> Bool {
+    if lhs.hook != rhs.hook {return false}
+    if lhs._name != rhs._name {return false}
+    if lhs._id != rhs._id {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -7658,7 +7846,7 @@ nonisolated extension WireKernelFact: SwiftProtobuf.Message, SwiftProtobuf._Mess
 
 nonisolated extension WirePlatformFact: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".PlatformFact"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}memory_in_bytes\0\u{1}processors\0\u{3}processor_model\0\u{3}processor_level\0\u{1}parameters\0\u{3}cni_files\0\u{3}service_chains\0\u{1}unseen\0\u{1}programs\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}memory_in_bytes\0\u{1}processors\0\u{3}processor_model\0\u{3}processor_level\0\u{1}parameters\0\u{3}cni_files\0\u{3}service_chains\0\u{1}unseen\0\u{1}programs\0\u{1}pins\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -7675,6 +7863,7 @@ nonisolated extension WirePlatformFact: SwiftProtobuf.Message, SwiftProtobuf._Me
       case 7: try { try decoder.decodeSingularMessageField(value: &self._serviceChains) }()
       case 8: try { try decoder.decodeRepeatedStringField(value: &self.unseen) }()
       case 9: try { try decoder.decodeSingularMessageField(value: &self._programs) }()
+      case 10: try { try decoder.decodeSingularMessageField(value: &self._pins) }()
       default: break
       }
     }
@@ -7712,6 +7901,9 @@ nonisolated extension WirePlatformFact: SwiftProtobuf.Message, SwiftProtobuf._Me
     try { if let v = self._programs {
       try visitor.visitSingularMessageField(value: v, fieldNumber: 9)
     } }()
+    try { if let v = self._pins {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 10)
+    } }()
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -7725,6 +7917,7 @@ nonisolated extension WirePlatformFact: SwiftProtobuf.Message, SwiftProtobuf._Me
     if lhs._serviceChains != rhs._serviceChains {return false}
     if lhs.unseen != rhs.unseen {return false}
     if lhs._programs != rhs._programs {return false}
+    if lhs._pins != rhs._pins {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -7762,7 +7955,7 @@ nonisolated extension WireBPFProgramList: SwiftProtobuf.Message, SwiftProtobuf._
 
 nonisolated extension WireBPFProgram: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".BPFProgram"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}id\0\u{1}kind\0\u{1}name\0\u{1}tag\0\u{1}attachments\0\u{1}owners\0\u{1}runs\0\u{3}run_time_ns\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}id\0\u{1}kind\0\u{1}name\0\u{1}tag\0\u{1}attachments\0\u{1}owners\0\u{1}runs\0\u{3}run_time_ns\0\u{1}user\0\u{3}memory_in_bytes\0\u{1}maps\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -7778,6 +7971,9 @@ nonisolated extension WireBPFProgram: SwiftProtobuf.Message, SwiftProtobuf._Mess
       case 6: try { try decoder.decodeRepeatedMessageField(value: &self.owners) }()
       case 7: try { try decoder.decodeSingularUInt64Field(value: &self._runs) }()
       case 8: try { try decoder.decodeSingularUInt64Field(value: &self._runTimeNs) }()
+      case 9: try { try decoder.decodeSingularUInt32Field(value: &self._user) }()
+      case 10: try { try decoder.decodeSingularUInt64Field(value: &self._memoryInBytes) }()
+      case 11: try { try decoder.decodeSingularMessageField(value: &self._maps) }()
       default: break
       }
     }
@@ -7812,6 +8008,15 @@ nonisolated extension WireBPFProgram: SwiftProtobuf.Message, SwiftProtobuf._Mess
     try { if let v = self._runTimeNs {
       try visitor.visitSingularUInt64Field(value: v, fieldNumber: 8)
     } }()
+    try { if let v = self._user {
+      try visitor.visitSingularUInt32Field(value: v, fieldNumber: 9)
+    } }()
+    try { if let v = self._memoryInBytes {
+      try visitor.visitSingularUInt64Field(value: v, fieldNumber: 10)
+    } }()
+    try { if let v = self._maps {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 11)
+    } }()
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -7824,6 +8029,39 @@ nonisolated extension WireBPFProgram: SwiftProtobuf.Message, SwiftProtobuf._Mess
     if lhs.owners != rhs.owners {return false}
     if lhs._runs != rhs._runs {return false}
     if lhs._runTimeNs != rhs._runTimeNs {return false}
+    if lhs._user != rhs._user {return false}
+    if lhs._memoryInBytes != rhs._memoryInBytes {return false}
+    if lhs._maps != rhs._maps {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension WireNumberList: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".NumberList"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}numbers\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeRepeatedUInt32Field(value: &self.numbers) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.numbers.isEmpty {
+      try visitor.visitPackedUInt32Field(value: self.numbers, fieldNumber: 1)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: WireNumberList, rhs: WireNumberList) -> Bool {
+    if lhs.numbers != rhs.numbers {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

@@ -15,6 +15,8 @@ int meshgate_netlink_subscribe(void);
 int meshgate_netlink_dump(int fd, uint16_t type, uint8_t family, uint32_t sequence);
 /// Asks for the ports of all bridges with the VLANs that they carry, in ranges. The answers are RTM_NEWLINK of family AF_BRIDGE.
 int meshgate_netlink_dump_bridge_vlans(int fd, uint32_t sequence);
+/// Asks for queueing disciplines (RTM_GETQDISC, of all links with `ifindex` 0) or for the filters at `parent` of one link (RTM_GETTFILTER).
+int meshgate_netlink_dump_traffic(int fd, uint16_t type, int32_t ifindex, uint32_t parent, uint32_t sequence);
 /// One datagram of the kernel. -EMSGSIZE when it did not fit, -EPROTO when somebody else sent it.
 int64_t meshgate_netlink_receive(int fd, void *buffer, size_t capacity);
 
