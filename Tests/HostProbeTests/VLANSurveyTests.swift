@@ -171,6 +171,27 @@ struct VLANSurveyTests {
         }
     }
 
+    @Test("a frame that is lost once is asked for again; frames that are lost in every round are told")
+    func losses() throws {
+        let lab = try WireLab()
+        let house = try answering(lab)
+        defer { house.stop() }
+        func drop(_ rule: String) throws {
+            try lab.nft(
+                lab.mid,
+                "add table netdev f; delete table netdev f; add table netdev f; "
+                    + "add chain netdev f i { type filter hook ingress device \"ha\" priority 0; }; add rule netdev f i vlan id \(Self.vlan) \(rule) drop"
+            )
+        }
+        // The second of all; then every second one.
+        try drop("numgen inc mod 1000 == 1")
+        let once = try one(lab)
+        #expect(once.finding == .passes && once.sent == 3 && once.answered == 3, "\(once)")
+        try drop("numgen inc mod 2 == 1")
+        let facts = try ask(lab, [try target()])
+        #expect(facts.first?.finding == .lossy, "\(facts)")
+    }
+
     @Test("links that cannot send are named: not there, no Ethernet, down")
     func links() throws {
         let lab = try WireLab()

@@ -4,9 +4,10 @@ import MeshModel
 
 /// What one VLAN is tried with, and what is made of the answers. Pure: it is told the time, and what came.
 ///
-///      0 ms   three tagged questions, 60 ms apart         the same again at 350 ms while none is answered, because the other end may only now
-///     30 ms   two without a tag, 60 ms apart              have been told to answer; and a third time at 650 ms
+///      0 ms   three tagged questions, 60 ms apart         the same again at 350 ms while not all are answered, because the other end may only now
+///     30 ms   two without a tag, 60 ms apart              have been told to answer, or be busy; and a third time at 650 ms
 ///
+/// Frames count as lost when there is no round in which all came back: three frames tell whether a VLAN passes, and `PathMeter` how much is lost.
 /// A node's answers name their question. A router's do not, so that it is asked without a tag only when 650 ms have shown that tagged
 /// questions are not answered.
 final class VLANMeter {
@@ -62,15 +63,19 @@ final class VLANMeter {
     /// What is to be sent now.
     func due(at now: Duration) -> [Shot] {
         guard problem == nil else { return [] }
-        let round = answeredRound
-        let due = plan.filter { $0.at <= now && sentAt[$0.shot.sequence] == nil && (round == nil || $0.round <= round ?? 0) }
+        let last = completeRound ?? Self.rounds.count
+        // A router that answered some tagged questions needs no plain one.
+        let isPlainRoundDue = !isRouter || !plan.contains { $0.shot.isTagged && answers[$0.shot.sequence] != nil }
+        let due = plan.filter {
+            $0.at <= now && sentAt[$0.shot.sequence] == nil && $0.round <= last && ($0.shot.isTagged || isPlainRoundDue)
+        }
         for item in due { sentAt[item.shot.sequence] = now }
         return due.map(\.shot)
     }
 
     func isDone(at now: Duration) -> Bool {
         if problem != nil || (isRouter && plan.contains { !$0.shot.isTagged && answers[$0.shot.sequence] != nil }) { return true }
-        guard let round = answeredRound else { return now >= VLANSurvey.patience }
+        guard let round = completeRound else { return now >= VLANSurvey.patience }
         let planned = plan.filter { $0.round == round }
         return planned.allSatisfy { isSettled($0, at: now) }
     }
@@ -82,7 +87,7 @@ final class VLANMeter {
 
     func wake(after now: Duration) -> Duration {
         let next = plan.lazy.filter { self.sentAt[$0.shot.sequence] == nil && $0.at > now }.map(\.at).first
-        let ends = answeredRound.map { round in
+        let ends = completeRound.map { round in
             plan.filter { $0.round == round && !isSettled($0, at: now) }.compactMap { sentAt[$0.shot.sequence].map { $0 + Self.window } }
         }
         let end = ends?.max() ?? VLANSurvey.patience
@@ -112,16 +117,25 @@ final class VLANMeter {
 
     private var lastRound: Int? { plan.last { sentAt[$0.shot.sequence] != nil }?.round }
 
-    /// The round in which a tagged question was answered.
-    private var answeredRound: Int? {
-        plan.lazy.filter { $0.shot.isTagged && self.answers[$0.shot.sequence] != nil }.map(\.round).min()
+    /// The first round in which every tagged question was answered.
+    private var completeRound: Int? {
+        Self.rounds.indices.first { round in
+            let tagged = plan.filter { $0.shot.isTagged && $0.round == round }
+            return !tagged.isEmpty && tagged.allSatisfy { answers[$0.shot.sequence] != nil }
+        }
+    }
+
+    /// The round that speaks for the VLAN: a complete one, else the first of those in which most questions were answered; `nil` when none was.
+    private var tellingRound: Int? {
+        func answered(_ round: Int) -> Int { plan.count { $0.shot.isTagged && $0.round == round && answers[$0.shot.sequence] != nil } }
+        return completeRound ?? Self.rounds.indices.filter { answered($0) > 0 }.max { answered($0) < answered($1) }
     }
 
     /// What it comes to at the end.
     func fact(at now: Duration) -> VLANFact {
         var fact = VLANFact(target: question.target, link: question.link, isTrunk: question.isTrunk, problem: problem)
-        let round = answeredRound ?? lastRound
-        let tagged = plan.filter { $0.shot.isTagged && isSettled($0, at: now) && (answeredRound == nil || $0.round == round) }
+        let round = tellingRound
+        let tagged = plan.filter { $0.shot.isTagged && isSettled($0, at: now) && (round == nil || $0.round == round) }
         let got = tagged.compactMap { answers[$0.shot.sequence] }
         (fact.sent, fact.answered) = (tagged.count, got.count)
         // Of several that differ, the one that fits least is told: it is what is wrong.
