@@ -141,8 +141,42 @@ struct LabDirectorTests {
         #expect(link.missing.isEmpty)
     }
 
+    @Test("each wrong port of a switch has its own answer, given once, and every one of them has to be seen")
+    func ports() throws {
+        var director = LabDirector(.vlanPorts)
+        let target = VLANTarget(
+            port: TrunkPort(name: "ens19"), vlan: 3000, end: .node(try #require(NodeID("cp-e-1")), at: TrunkPort(name: "ens19")))
+        let facts: [(LabVLANFault, VLANFact)] = [
+            (.untagged, VLANFact(target: target, link: "ens19", sent: 3, untagged: [])),
+            (.silent, VLANFact(target: target, link: "ens19", sent: 3)),
+            (.doubled, VLANFact(target: target, link: "ens19", sent: 3, answered: 3, there: [4000, 3000], back: [3000], untagged: [])),
+            (.leaking, VLANFact(target: target, link: "ens19", sent: 3, answered: 3, there: [3000], back: [3000], untagged: [3000])),
+        ]
+        #expect(facts.map(\.0) == LabVLANFault.allCases)
+        let node = try #require(NodeID("wrk-e-1"))
+        let now = Moment(wall: Timestamp(seconds: 1_800_000_000), boot: 0)
+        for (fault, fact) in facts {
+            var table = EvidenceTable()
+            table.take(Evidence(subject: .node(node), probe: .vlans, bootID: nil, takenAt: now, facts: [.vlan(fact)]))
+            let verdict = Judge(evidence: table, maxAge: .seconds(60), now: now).judge(.tagged(node, [target]))
+            // The product's own reason is what the person reads.
+            let reason = try #require(verdict.reasons.first)
+            #expect(LabVLANFault.allCases.filter { reason.detail.contains($0.mark) } == [fault], "\(reason.detail)")
+            #expect(reason.detail.contains("ens19 of wrk-e-1") && !reason.remedy.isEmpty)
+            let seen = LabEvent.Reason(gate: reason.gate.rawValue, code: reason.code.rawValue, subject: "", detail: reason.detail)
+            #expect(director.react(to: .step(cilium, state: "held", reasons: [seen], detail: "")).contains(.repairPort(fault)))
+            #expect(!director.react(to: .step(cilium, state: "held", reasons: [seen], detail: "")).contains(.repairPort(fault)))
+        }
+        _ = director.react(to: .ended(ending: "succeeded", changed: 1))
+        #expect(director.missing.isEmpty)
+        var blind = LabDirector(.vlanPorts)
+        _ = blind.react(to: .ended(ending: "succeeded", changed: 1))
+        #expect(blind.missing.count == LabVLANFault.allCases.count)
+    }
+
     @Test("the director's words are the product's")
     func words() {
+        #expect(GateID(rawValue: LabDirector.vlanGate) == .taggedFrames)
         #expect(GateID(rawValue: LabDirector.handshakeGate) == .meshHandshake)
         #expect(GateID(rawValue: LabDirector.routeGate) == .address && GateID(rawValue: LabDirector.linkGate) == .link)
         #expect(GateID(rawValue: LabDirector.guestGate) == .guestAsPlanned)

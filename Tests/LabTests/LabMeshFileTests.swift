@@ -26,6 +26,22 @@ struct LabMeshFileTests {
         #expect(file.spec.members.map(\.node.address) == topology.nodes.map(\.address))
     }
 
+    @Test("machines of metal with a tagged network have no fault either, and each of their trunks is tried with two others")
+    func trunks() throws {
+        let topology = try LabTopology(try LabScenario.vlanPorts.plan(directory: "/lab"))
+        let spec = try readMesh(bytes: Array(LabMeshFile(topology).mesh.utf8), file: "mesh.yaml").spec
+        #expect(lint(spec).filter { $0.severity == .error } == [])
+        let plan = Planner.plan(spec) { _ in Digest.zero }
+        #expect(PlanCheck.faults(of: plan) == [])
+        var tried: [NodeID: Int] = [:]
+        for requirement in plan.steps.flatMap(\.gates) {
+            guard case .tagged(let node, let targets) = requirement else { continue }
+            tried[node] = targets.count
+            #expect(targets.allSatisfy { $0.vlan == LabTopology.trunkVLAN && $0.port.name == LabTopology.trunkNIC })
+        }
+        #expect(tried == Dictionary(uniqueKeysWithValues: topology.nodes.map { ($0.name, 2) }))
+    }
+
     @Test("the catalogue lists every service that the product knows, one of them brought by Terraform, with pinned manifests")
     func catalogue() throws {
         let file = LabMeshFile(try LabTopology(try LabScenario.five.plan(directory: "/lab")), services: .catalogue)

@@ -58,6 +58,37 @@ extension LabCrew {
         story.tell("the way is as it should be", .good)
     }
 
+    /// All of them before anybody has looked.
+    func spoilPorts(_ story: LabStory) async throws {
+        for wrong in LabVLANFault.allCases {
+            guard let node = wrong.victim(topology) else { continue }
+            try await fault.plant(wrong, node)
+            if let tagging = wrong.tagging {
+                let others = topology.nodes.filter { $0.name != node.name }.map(\.trunkPort)
+                try processes.start(
+                    Self.portName(node), program, LabTagPort.arguments(tagging, from: node.trunkPort, to: others),
+                    in: .network(topology.fabric))
+            }
+            story.tell(wrong.words(node), .bad)
+        }
+    }
+
+    /// The person reads what the product says of that node before they touch its port; it has to name the fault, the node and its link.
+    func repairPort(_ wrong: LabVLANFault, _ story: LabStory) async throws {
+        guard let node = wrong.victim(topology) else { return }
+        let lines = try await product.checkNetwork([node.name]).split(separator: "\n")
+        guard let line = lines.first(where: { $0.contains(wrong.mark) && $0.contains("\(LabTopology.trunkNIC) of \(node.name)") }) else {
+            throw LabError.unexpected(
+                doing: "read what is wrong with the port of \(node.name)", found: lines.joined(separator: "; "))
+        }
+        story.tell(String(line), .quote)
+        try processes.stop(Self.portName(node))
+        try await fault.repairTrunk(of: node)
+        story.tell("the switch port of \(node.name) is set as the others are", .good)
+    }
+
+    private static func portName(_ node: LabTopology.Node) -> String { "switch-port-\(node.number)" }
+
     /// Nobody runs anything any more: what the watching coordinator says, and when.
     func loseLinkAfterwards(_ story: LabStory) async throws {
         guard let node = topology.nodes.last else { return }

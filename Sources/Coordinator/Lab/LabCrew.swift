@@ -11,6 +11,8 @@ struct LabCrew: Sendable {
     let paths: LabPaths
     private let agents: LabAgents
     let clusters: LabStandInClusters
+    let processes: LabProcesses
+    let program: String
     private let approver: LabApprover
     private let proxmox: LabProxmox
     let guests: LabHypervisor
@@ -22,7 +24,8 @@ struct LabCrew: Sendable {
         self.runner = runner
         plan = builder.plan
         paths = builder.paths
-        let processes = LabProcesses(paths: paths, marker: ledger.marker)
+        processes = LabProcesses(paths: paths, marker: ledger.marker)
+        program = meshgate
         let beside = meshgate.split(separator: "/").dropLast().map { "/" + $0 }.joined()
         let endpoint =
             plan.mode == .full ? "\(topology.coordinator):\(LabCommandLine.agentPort)" : "127.0.0.1:\(try LabPort.free())"
@@ -83,6 +86,7 @@ struct LabCrew: Sendable {
         }
         if plan.mode == .full, scenario.losesRoutes { try await spoilRoutes(story) }
         if plan.mode == .full, let fault = scenario.wayFault { try await spoilWay(fault, story) }
+        if plan.mode == .full, scenario.hasWrongPorts { try await spoilPorts(story) }
     }
 
     func carry(_ act: LabDirector.Act, in scenario: LabScenario, _ story: LabStory) async throws {
@@ -106,6 +110,7 @@ struct LabCrew: Sendable {
         case .pullCable(let step): try await pullCable(under: step, story)
         case .plugCable: try await plugCables(story)
         case .repairWay: if let fault = scenario.wayFault { try await repairWay(fault, story) }
+        case .repairPort(let fault): try await repairPort(fault, story)
         case .repairGuest: try await repairGuest(story)
         case .removeForeignCA: try await removeForeignCA(story)
         case .reloadServer:

@@ -20,6 +20,8 @@ package struct LabDirector: Hashable, Sendable {
         case plugCable
         /// Look at the ways by hand, then let everything through that was planned.
         case repairWay
+        /// Look at the node by hand, then set its port as the others are.
+        case repairPort(LabVLANFault)
         /// Ask the hypervisor by hand, then give the machine its planned VLAN.
         case repairGuest
         case removeForeignCA
@@ -40,6 +42,8 @@ package struct LabDirector: Hashable, Sendable {
     package static let linkGate = "G-NET-01"
     package static let kernelGate = "G-HST-04"
     package static let guestGate = "G-PVE-03"
+    /// The gate of tagged frames.
+    package static let vlanGate = "G-NET-03"
     /// How a step says that it waits because ground below it was lost.
     package static let lostGround = "has given way"
     /// How `meshgate apply` says that a coordinator has come back.
@@ -89,6 +93,9 @@ package struct LabDirector: Hashable, Sendable {
         wants(scenario.losesRoutes, .repairRoutes, "the wrong default routes held no step")
         wants(scenario.losesLink, .plugCable, "the lost link held no step")
         wants(scenario.wayFault != nil, .repairWay, "the spoiled way held no step")
+        for fault in scenario.hasWrongPorts ? LabVLANFault.allCases : [] {
+            wants(true, .repairPort(fault), "the port that is \(fault.rawValue) held no step")
+        }
         wants(scenario.hasWrongGuest, .repairGuest, "the wrong machine held no step")
         wants(scenario.hasForeignCA, .removeForeignCA, "the foreign CA held no step")
         wants(scenario.hasStaleServer, .reloadServer, "the stale certificate held no step")
@@ -162,6 +169,10 @@ package struct LabDirector: Hashable, Sendable {
             answers.append(.plugCable)
         }
         if let fault = scenario.wayFault, reasons.contains(where: { $0.gate == fault.gate }) { answers.append(.repairWay) }
+        if scenario.hasWrongPorts {
+            let seen = reasons.filter { $0.gate == Self.vlanGate }
+            answers += LabVLANFault.allCases.filter { fault in seen.contains { $0.detail.contains(fault.mark) } }.map(Act.repairPort)
+        }
         if scenario.hasWrongGuest, reasons.contains(where: { $0.gate == Self.guestGate && $0.code == "mismatch" }) {
             answers.append(.repairGuest)
         }

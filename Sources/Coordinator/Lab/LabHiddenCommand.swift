@@ -11,14 +11,18 @@ package enum LabHiddenCommand {
         let rest = Array(commandLine.dropFirst(3))
         switch commandLine[2] {
         case "node-services": LabNodeServices.run(rest)
-        case "enter":
-            do {
-                try LabEnter.exec(rest)
-            } catch {
-                let text = Array("meshgate: \(error)\n".utf8)
-                exit(write(STDERR_FILENO, text, text.count) == text.count ? 1 : 2)
-            }
+        case "enter": end { () throws -> Never in try LabEnter.exec(rest) }
+        case "tag-port": end { () throws -> Never in try LabTagPort.run(rest) }
         default: return
+        }
+    }
+
+    private static func end(_ body: () throws -> Never) -> Never {
+        do {
+            try body()
+        } catch {
+            let text = Array("meshgate: \(error)\n".utf8)
+            exit(write(STDERR_FILENO, text, text.count) == text.count ? 1 : 2)
         }
     }
 }

@@ -57,7 +57,7 @@ package struct LabMeshFile: Hashable, Sendable {
           versions: { talos: 1.11.3, cilium: \(Self.cilium), gatewayAPI: \(Self.gatewayAPI) }
 
           networks:
-        \(topology.clusters.map(network).joined(separator: "\n"))
+        \((topology.clusters.map(network) + trunkNetwork).joined(separator: "\n"))
 
           hypervisors:
             - name: \(LabTopology.hypervisor)
@@ -91,6 +91,12 @@ package struct LabMeshFile: Hashable, Sendable {
         "    - { name: \(cluster.network), vlan: \(cluster.vlan), cidr: \(cluster.cidr), gateway: \(cluster.gateway), mtu: 1500 }"
     }
 
+    /// It has no router, as storage networks have none.
+    private var trunkNetwork: [String] {
+        guard topology.hasTrunks else { return [] }
+        return ["    - { name: \(LabTopology.trunkNetwork), vlan: \(LabTopology.trunkVLAN), cidr: 172.30.0.0/24, mtu: 1500 }"]
+    }
+
     private func cluster(_ cluster: LabTopology.Cluster) -> String {
         """
             - name: \(cluster.name)
@@ -116,9 +122,17 @@ package struct LabMeshFile: Hashable, Sendable {
     private func node(_ node: LabTopology.Node, _ cluster: LabTopology.Cluster) -> String {
         var lines = [
             "        - name: \(node.name)", "          role: \(node.role.rawValue)", "          address: \(node.address)",
-            "          hypervisor: \(LabTopology.hypervisor)",
-            "          interfaces: [ { name: \(LabTopology.nic), network: \(cluster.network), mac: \"\(node.mac)\" } ]",
         ]
+        let nic = "{ name: \(LabTopology.nic), network: \(cluster.network), mac: \"\(node.mac)\" }"
+        if topology.hasTrunks {
+            // A VLAN of the second NIC. The kernel of a lab need not be able to make one: the frames are real, their sender is the prober.
+            let trunk =
+                "{ name: \(LabTopology.trunkNIC).\(LabTopology.trunkVLAN), network: \(LabTopology.trunkNetwork), "
+                + "mac: \"\(node.trunkMAC)\" }"
+            lines.append("          interfaces: [ \(nic), \(trunk) ]")
+        } else {
+            lines += ["          hypervisor: \(LabTopology.hypervisor)", "          interfaces: [ \(nic) ]"]
+        }
         if let disk = node.disk {
             lines.append(
                 "          disks: [ { name: \(disk.device), serial: \(disk.serial), size: \(disk.size), use: rook-ceph } ]")

@@ -59,6 +59,17 @@ struct LabNetworkScript {
                 ]
             }
         }
+        if topology.hasTrunks {
+            let bridge = LabTopology.trunkSwitch
+            lines += ["link add name \(bridge) type bridge", "link set dev \(bridge) up"]
+            for node in topology.nodes {
+                lines += [
+                    "link add name \(node.trunkPort) mtu 1500 type veth peer name \(LabTopology.trunkNIC) address \(node.trunkMAC) mtu 1500 "
+                        + "netns \(node.namespace)",
+                    "link set dev \(node.trunkPort) alias \(node.name)", "link set dev \(node.trunkPort) master \(bridge) up",
+                ]
+            }
+        }
         return Part(namespace: topology.fabric, lines: lines)
     }
 
@@ -69,6 +80,7 @@ struct LabNetworkScript {
             "route add default via \(cluster.gateway)",
             "address add \(node.management)/24 dev \(LabTopology.managementNIC)", "link set dev \(LabTopology.managementNIC) up",
         ]
+        if topology.hasTrunks { lines.append("link set dev \(LabTopology.trunkNIC) up") }
         if node.name == cluster.nodes.first?.name { lines.append("address add \(cluster.endpoint)/24 dev \(LabTopology.nic)") }
         return Part(namespace: node.namespace, lines: lines)
     }

@@ -21,6 +21,8 @@ package struct LabPlan: Hashable, Sendable, Codable {
     package var skews: [Skew]
     /// What mesh.yaml lists for the clusters once Cilium runs.
     package var services: Services
+    /// Machines of metal: no hypervisor, and a second NIC that carries a tagged network of their own.
+    package var hasTrunks: Bool
 
     /// What a lab can be on this machine.
     package enum Mode: String, Hashable, Sendable, Codable {
@@ -69,7 +71,7 @@ package struct LabPlan: Hashable, Sendable, Codable {
     package init(
         directory: String, mode: Mode = .full, prefix: String = LabPlan.defaultPrefix, managementByte: UInt8? = nil, clusterCount: Int = 2,
         nodesPerCluster: Int = 3, diskSize: ByteCount = .gibibytes(12), contents: [DiskContent] = [], skews: [Skew] = [],
-        services: Services = .core
+        services: Services = .core, hasTrunks: Bool = false
     ) {
         self.directory = directory
         self.mode = mode
@@ -81,6 +83,7 @@ package struct LabPlan: Hashable, Sendable, Codable {
         self.contents = contents
         self.skews = skews
         self.services = services
+        self.hasTrunks = hasTrunks
     }
 
     package static let defaultPrefix = "mgl"

@@ -22,6 +22,8 @@ package enum LabScenario: String, Hashable, Sendable, CaseIterable {
     case droppedUDP = "dropped-udp"
     /// A router that translates addresses between the clusters.
     case nat
+    /// A tagged network whose switch has four ports wrong, each in another way.
+    case vlanPorts = "vlan-ports"
     /// A machine whose card is in another VLAN.
     case wrongGuest = "wrong-guest"
     case coordinatorKilled = "coordinator-killed"
@@ -52,6 +54,8 @@ package enum LabScenario: String, Hashable, Sendable, CaseIterable {
         case .mtuHole: "large packets of one node vanish, one way only: Cilium is held until they get through"
         case .droppedUDP: "a firewall drops the tunnel's datagrams of one node: Cilium is held until it lets them through"
         case .nat: "a router translates addresses between the clusters: Cilium is held until it leaves them alone"
+        case .vlanPorts:
+            "four ports of a tagged network are wrong, each in another way: Cilium is held, every fault is told from the others, and mended"
         case .wrongGuest:
             "the hypervisor puts one machine's frames in another VLAN: its nodes are held until API and files have it as planned"
         case .coordinatorKilled: "the coordinator is killed in the middle of the run and resumes"
@@ -76,6 +80,7 @@ package enum LabScenario: String, Hashable, Sendable, CaseIterable {
     var losesRoutes: Bool { self == .defaultRoutes }
     var losesLink: Bool { self == .lostLink }
     var losesLinkAfterwards: Bool { self == .afterRun }
+    var hasWrongPorts: Bool { self == .vlanPorts }
     var hasWrongGuest: Bool { self == .wrongGuest }
     /// Whether the hypervisor has an API; in all other stories its agent alone tells of machines.
     var asksProxmox: Bool { hasWrongGuest }
@@ -100,6 +105,7 @@ package enum LabScenario: String, Hashable, Sendable, CaseIterable {
     package func plan(directory: String, prefix: String = LabPlan.defaultPrefix, clusters: Int? = nil) throws -> LabPlan {
         var plan = LabPlan(directory: directory, prefix: prefix, clusterCount: clusters ?? (self == .five ? 5 : 2))
         if takesDown { plan.services = .catalogue }
+        plan.hasTrunks = hasWrongPorts
         let workers = try LabTopology(plan).nodes.filter { $0.disk != nil }.map(\.name)
         if hasDirtyDisks {
             plan.contents = zip(workers, [.bluestore, .lvm, .bluestore, .ext4]).map { LabPlan.DiskContent(node: $0, kind: $1) }

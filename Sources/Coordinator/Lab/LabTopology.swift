@@ -50,6 +50,9 @@ package struct LabTopology: Hashable, Sendable {
         package var disk: Disk?
         /// Its end of the cluster's wire in the fabric namespace.
         package var fabricPort: String { "port-\(number)" }
+        /// The same of its wire for the tagged network, and the address of its own end, where the lab has one.
+        package var trunkPort: String { "trunk-\(number)" }
+        package var trunkMAC: String { "bc:24:11:01:00:\(encodeHex([UInt8(clamping: number)]))" }
     }
 
     package struct Disk: Hashable, Sendable {
@@ -64,12 +67,19 @@ package struct LabTopology: Hashable, Sendable {
     package let prefix: String
     package let clusters: [Cluster]
     package let managementByte: UInt8
+    /// Whether nodes have a second NIC for a tagged network.
+    package let hasTrunks: Bool
 
     package static let regions = ["east", "west", "north", "south", "central"]
     package static let nic = "ens18"
     /// The host that gives every node its disk, as far as the lab has one: its configuration, and a look at the images by an agent of its own.
     package static let hypervisor = "pve-1"
     package static let managementNIC = "mgmt0"
+    /// The second NIC, the network that it carries for all nodes alike, its tag, and what plays the switch.
+    package static let trunkNIC = "ens19"
+    package static let trunkNetwork = "storage"
+    package static let trunkVLAN = 3000
+    package static let trunkSwitch = "br-trunk"
 
     package var fabric: String { "\(prefix)-fabric" }
     package var managementBridge: String { "\(prefix)0" }
@@ -87,6 +97,7 @@ package struct LabTopology: Hashable, Sendable {
         if let problem = plan.problems.first { throw LabError.badPlan(problem) }
         prefix = plan.prefix
         managementByte = plan.managementByte
+        hasTrunks = plan.hasTrunks
         var clusters: [Cluster] = []
         for index in 0..<plan.clusterCount { clusters.append(try Self.cluster(index, plan)) }
         self.clusters = clusters
