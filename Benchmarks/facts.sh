@@ -93,7 +93,7 @@ cat >"$work/setup.yaml" <<'PLAY'
 PLAY
 for ((i = 0; i < hosts; i++)); do echo "h$i ansible_python_interpreter=/usr/bin/python3"; done >"$work/inventory"
 list=$(seq -s, -f 'h%g' 0 $((hosts - 1)))
-meshgate() { mg check net --output json >"$work/out.net" && mg check disk --output json >"$work/out.disk"; }
+meshgate() { mg check net disk --output json >"$work/out.meshgate"; }
 ansible() {
     ANSIBLE_SSH_ARGS="-F $work/ssh_config -o ControlMaster=no" ANSIBLE_PIPELINING=1 "$venv/bin/ansible-playbook" -i "$work/inventory" \
         --forks "$hosts" "$work/setup.yaml" >"$work/out.ansible"
@@ -105,11 +105,12 @@ over_ssh() {
 answers() {
     case "$1" in
     meshgate)
-        python3 - "$work/out.net" "$work/out.disk" <<'COUNT'
+        python3 - "$work/out.meshgate" <<'COUNT'
 import json, sys
-def whole(path):
-    return {r["node"] for r in json.load(open(path)) if r["answered"] and not any("unavailable" in f for e in r["evidence"] for f in e["facts"])}
-print(len(whole(sys.argv[1]) & whole(sys.argv[2])))
+def whole(topic):
+    return {r["node"] for r in json.load(open(sys.argv[1])) if r["topic"] == topic and r["answered"]
+            and not any("unavailable" in f for e in r["evidence"] for f in e["facts"])}
+print(len(whole("net") & whole("disk")))
 COUNT
         ;;
     ansible) grep -c 'ok=1 .*unreachable=0 .*failed=0' "$work/out.ansible" ;;

@@ -35,6 +35,13 @@ struct ServeCheckTests {
         #expect(shown.output.contains("clock ") && shown.output.contains("kernel ") && shown.output.contains("machine "), "\(shown.output)")
         let net = try await stage.ask("check", "net", "--node", "east-1")
         #expect(net.code == 0 && net.output.contains("DEFAULT ROUTE"), "\(net.all)")
+        let both = try await stage.ask("check", "net", "host", "net")
+        #expect(both.code == 0 && both.output.contains("1 node: 1 answered"), "\(both.all)")
+        for head in ["east-1  net  answered", "east-1  host  answered"] {
+            #expect(both.output.components(separatedBy: head).count == 2, "\(both.output)")
+        }
+        let answers = try replies(try await stage.ask("check", "host", "disk", "--output", "json"))
+        #expect(answers.compactMap { $0["topic"] as? String } == ["host", "disk"])
         let status = try await stage.status()
         #expect(status["run"] == nil, "a look is no run")
         withExtendedLifetime(agent) {}

@@ -6,14 +6,12 @@ import OperatorAPI
 
 /// `meshgate check` for people: a line for each node with its verdict and facts, and below it what does not pass and what to do.
 struct CheckText {
-    let topic: CheckTopic
     let replies: [CheckReply]
     let hasPlan: Bool
     /// Names of the links that the plan speaks of, by node.
     let plannedLinks: [NodeID: Set<String>]
 
-    init(_ topic: CheckTopic, _ replies: [CheckReply], hasPlan: Bool, plannedLinks: [NodeID: Set<String>] = [:]) {
-        self.topic = topic
+    init(_ replies: [CheckReply], hasPlan: Bool, plannedLinks: [NodeID: Set<String>] = [:]) {
         self.replies = replies
         self.hasPlan = hasPlan
         self.plannedLinks = plannedLinks
@@ -28,10 +26,12 @@ struct CheckText {
     }
 
     private var summary: String {
-        let good = replies.count(where: \.isGood)
-        let silent = replies.count { !$0.answered }
-        let held = replies.count - good - silent
-        var words = "\(counted(replies.count, "node", "nodes")): \(good) \(hasPlan ? "as planned" : "answered")"
+        // A node is as good as its worst answer.
+        let nodes = Dictionary(grouping: replies, by: \.node).values
+        let good = nodes.count { $0.allSatisfy(\.isGood) }
+        let silent = nodes.count { $0.contains { !$0.answered } }
+        let held = nodes.count - good - silent
+        var words = "\(counted(nodes.count, "node", "nodes")): \(good) \(hasPlan ? "as planned" : "answered")"
         if held > 0 { words += ", \(held) not" }
         if silent > 0 { words += ", \(silent) silent" }
         if !hasPlan { words += "; there is no plan to compare with, name one with -f" }
@@ -43,7 +43,7 @@ struct CheckText {
         var lines = [head(reply) + (passed.isEmpty ? "" : Terminal.paint("  passes " + passed.joined(separator: " "), .dim))]
         for gate in reply.gates where gate.verdict != "pass" { lines += describe(gate) }
         let facts = CheckFacts(reply.evidence)
-        lines += facts.lines(topic, most: Self.mostLines).map { "  " + printable($0) }
+        lines += facts.lines(reply.topic, most: Self.mostLines).map { "  " + printable($0) }
         for note in facts.notes(plannedLinks: plannedLinks[reply.node] ?? []) {
             lines += Words.paragraph("note: \(printable(note))", indent: 2).map { Terminal.paint($0, .yellow) }
         }
@@ -55,7 +55,8 @@ struct CheckText {
         let verdict: (String, Terminal.Style) =
             !reply.answered
             ? ("SILENT", .red) : reply.isGood ? (hasPlan && !reply.gates.isEmpty ? "as planned" : "answered", .green) : ("HELD", .yellow)
-        return Terminal.paint(reply.node.text, .bold) + "  " + Terminal.paint(verdict.0, verdict.1) + "  "
+        let about = replies.contains { $0.topic != reply.topic } ? "  \(reply.topic.rawValue)" : ""
+        return Terminal.paint(reply.node.text, .bold) + about + "  " + Terminal.paint(verdict.0, verdict.1) + "  "
             + Terminal.paint("in \(reply.took)", .dim)
     }
 
