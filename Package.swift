@@ -162,7 +162,8 @@ let package = Package(
             path: "Benchmarks/meshgate-bench", swiftSettings: strict),
         // The program that `make test-vm` runs inside its virtual machines, never part of `make test`.
         .executableTarget(
-            name: "meshgate-vm-guest", dependencies: ["DiskWipe", "MeshModel", "MeshSystem", "MeshTrust"], path: "Tests/VM/Guest",
+            name: "meshgate-vm-guest", dependencies: ["DiskWipe", "HostProbe", "MeshModel", "MeshSystem", "MeshTrust"],
+            path: "Tests/VM/Guest",
             swiftSettings: strict),
         // Tests
         .target(name: "MeshTesting", dependencies: ["MeshModel"], path: "Tests/Support/MeshTesting", swiftSettings: strict),

@@ -3,6 +3,7 @@
 #
 # The real wiper in small virtual machines: a Debian cloud kernel under QEMU's own interpreter (no KVM), with virtio, SCSI and NVMe disks,
 # device-mapper, md and the kernel's own partitions. Each scenario is one boot; then the images of its disks are looked at from outside.
+# And the prober on kinds of links that the kernel of a test machine may not have: 802.1Q, 802.1ad, bonds, WireGuard, netem.
 #
 #   Tests/VM/run.sh [SCENARIO...]
 #
@@ -13,10 +14,11 @@ cd "$(dirname "$0")/../.."
 cache=$PWD/.build-vm
 kernel_package=${MESHGATE_VM_KERNEL:-linux-image-cloud-amd64}
 all=(buses ignored unmapped plain volume array mounted released swap unplugged pulled nameless twins resized faulty
-    locked)
+    locked links vlans ways)
 # What a scenario may need beyond what the kernel has built in.
-modules=(virtio_pci virtio_blk virtio_scsi sd_mod nvme dm_mod raid1 ext4)
-tools=(ssh-keygen lvm mdadm sgdisk mke2fs)
+modules=(virtio_pci virtio_blk virtio_scsi sd_mod nvme dm_mod raid1 ext4
+    af_packet veth bridge 8021q bonding dummy wireguard sch_netem)
+tools=(ssh-keygen lvm mdadm sgdisk mke2fs ip bridge tc)
 
 passed=0
 failed=0
@@ -358,6 +360,11 @@ scenario_locked() {
     boot locked 90
     check "the image is unchanged" is "$before" "$(digest data)"
 }
+
+# Networks are made inside; there is no disk but the one with the keys.
+scenario_links() { boot links 90; }
+scenario_vlans() { boot vlans 120; }
+scenario_ways() { boot ways 120; }
 
 scenario_swap() {
     image a 64M

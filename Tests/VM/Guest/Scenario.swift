@@ -22,6 +22,9 @@ enum Scenario: String, CaseIterable {
     case resized
     case faulty
     case locked
+    case links
+    case vlans
+    case ways
 
     func play(_ stage: Stage) async throws {
         switch self {
@@ -42,6 +45,9 @@ enum Scenario: String, CaseIterable {
         case .resized: try await stage.resized()
         case .faulty: try await stage.faulty()
         case .locked: try await stage.locked()
+        case .links: try await stage.links()
+        case .vlans: try await stage.vlans()
+        case .ways: try await stage.ways()
         }
     }
 }
