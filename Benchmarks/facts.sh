@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 #
-# The network and disk facts of many hosts at once: meshgate's agents beside ansible-core's setup module and pdsh, which ask one sshd on loopback
+# The network and disk facts of many hosts at once, and then the ways between them: meshgate's agents beside ansible-core's setup module and pdsh, which ask one sshd on loopback
 # as often. All "hosts" are this machine, for all three. Needs root, openssh-server, pdsh and python3-venv.
 #
 #   Benchmarks/facts.sh [HOSTS]     100 unless given
@@ -75,7 +75,8 @@ for ((i = 0; i < hosts; i++)); do
     mg node invite "h$i" --output json | python3 -c 'import json,sys; r=json.load(sys.stdin); print(r["token"]); print(r["coordinator"], file=sys.stderr)' \
         >"$work/token" 2>"$work/where"
     "$bin/meshgate-agent" join --coordinator "$(cat "$work/where")" --node "h$i" --token-file "$work/token" --state "$work/a$i" >/dev/null
-    "$bin/meshgate-agent" run --state "$work/a$i" --node-key "$work/k$i" --wiper-socket "$work/wiper.sock" 2>"$work/a$i.log" &
+    "$bin/meshgate-agent" run --state "$work/a$i" --node-key "$work/k$i" --wiper-socket "$work/wiper.sock" \
+        --prober-socket "$work/p$i.sock" 2>"$work/a$i.log" &
     jobs_of_ours+=($!)
 done
 for ((i = 0; i < 300; i++)); do
@@ -129,5 +130,36 @@ for who in meshgate over_ssh ansible; do
     done
     echo "| $who | $(answers "$who") | ${times[*]} | $load |"
 done
+
+# The ways between all of them, as a plan of two clusters asks: each with a prober of its own, on an address of its own.
+probers=()
+for ((i = 0; i < hosts; i++)); do
+    "$bin/meshgate-agent" prober serve --prober-socket "$work/p$i.sock" 2>"$work/p$i.log" &
+    probers+=($!)
+    jobs_of_ours+=($!)
+done
+for ((i = 0; i < hosts; i++)); do
+    for ((tries = 0; tries < 200; tries++)); do
+        [ -S "$work/p$i.sock" ] && break
+        sleep 0.1
+    done
+done
+Benchmarks/matrix-mesh.py "$hosts" >"$work/mesh.yaml"
+echo
+echo "| nodes that answered | ways | measured | checks | seconds, round by round | load before |"
+echo "| --- | --- | --- | --- | --- | --- |"
+times=()
+load=$(cut -d' ' -f1 /proc/loadavg)
+for ((round = 0; round < rounds; round++)); do
+    began=$(date +%s%N)
+    # That nobody listens on the ports of Kubernetes is as it should be here.
+    mg check net -f "$work/mesh.yaml" --output json >"$work/out.matrix" || true
+    times+=("$(python3 -c "print(round(($(date +%s%N) - $began) / 1e9, 2))")")
+done
+read -r answered ways measured checks <<<"$(Benchmarks/matrix-mesh.py --count "$work/out.matrix")"
+echo "| $answered | $ways | $measured | $checks | ${times[*]} | $load |"
+echo
+
 rss() { awk '/VmHWM/ { print $2 }' "/proc/$1/status" 2>/dev/null; }
-for job in "${jobs_of_ours[@]:3}"; do rss "$job"; done | sort -n | awk '{ a[NR] = $1 } END { printf "agents, peak RSS in MiB: median %.1f, most %.1f\n", a[int((NR + 1) / 2)] / 1024, a[NR] / 1024 }'
+for job in "${jobs_of_ours[@]:3:hosts}"; do rss "$job"; done | sort -n | awk '{ a[NR] = $1 } END { printf "agents, peak RSS in MiB: median %.1f, most %.1f\n", a[int((NR + 1) / 2)] / 1024, a[NR] / 1024 }'
+for job in "${probers[@]}"; do rss "$job"; done | sort -n | awk '{ a[NR] = $1 } END { printf "probers, peak RSS in MiB: median %.1f, most %.1f\n", a[int((NR + 1) / 2)] / 1024, a[NR] / 1024 }'
