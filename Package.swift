@@ -20,9 +20,18 @@ func room(
         name: name, dependencies: dependencies, path: "Sources/\(floor)/\(name)", exclude: exclude, swiftSettings: strict, plugins: plugins)
 }
 
-func program(_ name: String, in floor: String, _ dependencies: [Target.Dependency]) -> Target {
-    .executableTarget(name: name, dependencies: dependencies, path: "Sources/\(floor)/\(name)", swiftSettings: strict)
+func program(_ name: String, in floor: String, _ dependencies: [Target.Dependency], link: [LinkerSetting]? = nil) -> Target {
+    .executableTarget(
+        name: name, dependencies: dependencies, path: "Sources/\(floor)/\(name)", swiftSettings: strict, linkerSettings: link)
 }
+
+/// For a program of which each host runs several. What nobody calls is left out, for which no symbol may be exported, and relocations are packed
+/// (glibc 2.36): both otherwise cost every process megabytes of pages. The Swift runtime finds its sections by their beginning and end.
+let small = LinkerSetting.unsafeFlags(
+    [
+        "-use-ld=lld", "-Xlinker", "--gc-sections", "-Xlinker", "--no-export-dynamic", "-Xlinker", "-z", "-Xlinker", "nostart-stop-gc",
+        "-Xlinker", "-z", "-Xlinker", "pack-relative-relocs", "-Xlinker", "--icf=safe",
+    ], .when(platforms: [.linux], configuration: .release))
 
 func tests(_ name: String, _ dependencies: [Target.Dependency], resources: [Resource]? = nil) -> Target {
     .testTarget(name: name, dependencies: dependencies, path: "Tests/\(name)", resources: resources, swiftSettings: strict)
@@ -98,7 +107,7 @@ let package = Package(
             [
                 "MeshModel", "Telemetry", "TelemetrySpool", "HostProbe", "HostTrace", "Tetragon", "DiskWipe", "AgentLink", "LocalLink",
                 "MeshTrust", "MeshSystem", arguments, logging, lifecycle, signals,
-            ]),
+            ], link: [small]),
         // Coordinator
         room("Rendering", in: "Coordinator", ["MeshModel"]),
         room("MeshConfig", in: "Coordinator", ["MeshModel", "Rendering", "TreeLinting", "Yams"]),
