@@ -2,6 +2,7 @@
 
 import CHostTrace
 import MeshModel
+import Telemetry
 import Testing
 
 @testable import HostTrace

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
+package import Telemetry
+
 extension TraceEvent {
     /// The kind in one word, as the feed has it.
     package var kind: String {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 internal import CHostTrace
+package import Telemetry
 
 /// What the programs counted, since they were loaded.
 package struct TraceFigures: Hashable, Sendable {

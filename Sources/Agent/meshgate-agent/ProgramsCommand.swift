@@ -6,6 +6,7 @@ import HostProbe
 import HostTrace
 import MeshModel
 import MeshSystem
+import Telemetry
 
 /// `meshgate-agent probe programs`: every eBPF program in this kernel, and what Cilium, Tetragon and others cost with theirs.
 struct ProgramsCommand: AsyncParsableCommand {

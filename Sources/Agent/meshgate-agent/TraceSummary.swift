@@ -2,6 +2,7 @@
 
 import HostTrace
 import MeshModel
+import Telemetry
 
 /// What a watch saw in all, what it lost, and what it could not watch.
 struct TraceSummary {

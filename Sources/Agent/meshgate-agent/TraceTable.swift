@@ -4,6 +4,7 @@ import Glibc
 import HostTrace
 import MeshModel
 import Synchronization
+import Telemetry
 
 /// A watch for people: one line for each event, in columns, no longer than the terminal is wide.
 struct TraceTable: TraceView {
