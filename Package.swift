@@ -43,11 +43,16 @@ func system(_ name: String, pkgConfig: String, apt: String) -> Target {
 
 let nioCore = Target.Dependency.product(name: "NIOCore", package: "swift-nio")
 let nioPosix = Target.Dependency.product(name: "NIOPosix", package: "swift-nio")
+let nioHTTP1 = Target.Dependency.product(name: "NIOHTTP1", package: "swift-nio")
 let nioTLS = Target.Dependency.product(name: "NIOTLS", package: "swift-nio")
 let nioSSL = Target.Dependency.product(name: "NIOSSL", package: "swift-nio-ssl")
 let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
 let lifecycle = Target.Dependency.product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
 let signals = Target.Dependency.product(name: "UnixSignals", package: "swift-service-lifecycle")
+let grpc: [Target.Dependency] = [
+    .product(name: "GRPCCore", package: "grpc-swift-2"),
+    .product(name: "GRPCNIOTransportHTTP2Posix", package: "grpc-swift-nio-transport"),
+]
 let arguments = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
 
 let package = Package(
@@ -67,6 +72,9 @@ let package = Package(
         .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
         .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.1"),
         .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
+        .package(url: "https://github.com/grpc/grpc-swift-2", from: "2.4.3"),
+        .package(url: "https://github.com/grpc/grpc-swift-nio-transport", from: "2.9.2"),
+        .package(url: "https://github.com/grpc/grpc-swift-protobuf", from: "2.4.1"),
     ],
     targets: [
         // Shared
@@ -97,7 +105,8 @@ let package = Package(
         room(
             "HostTrace", in: "Agent", ["MeshModel", "Telemetry", "MeshSystem", "LocalLink", "CHostTrace", "CBpf"], exclude: ["bpf"],
             plugins: ["BPFObject"]),
-        room("Tetragon", in: "Agent", ["MeshModel", "Telemetry", "MeshSystem"]),
+        room("GRPCStream", in: "Agent", ["Telemetry", nioCore, nioPosix] + grpc),
+        room("Tetragon", in: "Agent", ["MeshModel", "Telemetry", "MeshSystem", "GRPCStream", nioCore, nioPosix, nioHTTP1]),
         room("DiskWipe", in: "Agent", ["MeshModel", "AgentCore", "LocalLink", "MeshTrust", "MeshSystem", "CLinux", "CBlkid"]),
         room(
             "AgentLink", in: "Agent",
@@ -228,7 +237,11 @@ let package = Package(
                 "MeshTesting", "StandInTesting", "ServerTesting",
             ]),
         tests("LabTests", ["Lab", "MeshModel", "MeshSystem", "MeshTrust", "MeshConfig", "Linting", "Planning", "Gating"]),
-        tests("TetragonTests", ["Tetragon", "Telemetry"], resources: [.copy("Fixtures")]),
+        .target(
+            name: "FeedTesting", dependencies: ["Telemetry"] + grpc, path: "Tests/Support/FeedTesting",
+            resources: [.copy("Fixtures")], swiftSettings: strict),
+        tests("GRPCStreamTests", ["GRPCStream", "Telemetry"]),
+        tests("TetragonTests", ["Tetragon", "GRPCStream", "Telemetry", "MeshTesting", "FeedTesting", "ServerTesting"]),
         tests("HostTraceTests", ["HostTrace", "CHostTrace", "LocalLink", "MeshModel", "Telemetry"]),
         tests("HostProbeTests", ["HostProbe", "LocalLink", "MeshModel", "MeshTrust", "MeshSystem", "CLinux"]),
         tests(

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import FeedTesting
 import Foundation
+import GRPCStream
 import Telemetry
 import Testing
 
@@ -20,10 +22,7 @@ struct Seeded: RandomNumberGenerator {
 
 /// Lines as Tetragon writes them, one of every kind.
 enum Samples {
-    static func lines() throws -> [[UInt8]] {
-        let url = try #require(Bundle.module.url(forResource: "tetragon-samples", withExtension: "ndjson", subdirectory: "Fixtures"))
-        return try Data(contentsOf: url).split(separator: UInt8(ascii: "\n")).map(Array.init)
-    }
+    static func lines() throws -> [[UInt8]] { try SampleEvent.samples().map(\.line) }
 }
 
 @Suite struct TetragonLineTests {

@@ -36,6 +36,30 @@ import Testing
         #expect(losses.lost(TetragonMetrics([])) == 0 && losses.lost(page(5)) == 5)
     }
 
+    @Test("what the kernel could not write is counted by two, and lost once") func once() {
+        func page(_ kernel: UInt64, _ ring: UInt64, _ queue: UInt64) -> TetragonMetrics {
+            TetragonMetrics(
+                Array(
+                    """
+                    tetragon_bpf_missed_events_total \(kernel)
+                    tetragon_observer_ringbuf_events_lost_total \(ring)
+                    tetragon_observer_ringbuf_queue_events_lost_total \(queue)
+
+                    """.utf8))
+        }
+        var losses = TetragonLosses()
+        let told = [page(5, 5, 0), page(15, 5, 0), page(15, 15, 0), page(15, 18, 2), page(20, 20, 2)].map { losses.lost($0) }
+        #expect(told == [0, 10, 0, 5, 2], "the ring tells of its hole later than the kernel")
+    }
+
+    @Test("a counter that jumps beyond belief does not end all counting") func hostile() {
+        func page(_ count: UInt64) -> TetragonMetrics { TetragonMetrics(Array("tetragon_notify_overflowed_events_total \(count)\n".utf8)) }
+        var losses = TetragonLosses()
+        for count in [0, 8_000_000_000_000_000_000, 0, 8_000_000_000_000_000_000, 0] as [UInt64] {
+            #expect(losses.lost(page(count)) < 1 << 40)
+        }
+    }
+
     @Test("any page can be read") func fuzz() {
         var random = Seeded(state: 3)
         let pieces = [

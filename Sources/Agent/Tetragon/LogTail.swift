@@ -40,6 +40,32 @@ package final class LogTail {
 
     deinit { leave() }
 
+    /// Whether the last look came to the end of what is written.
+    package private(set) var isAtEnd = false
+
+    /// The end of the log under that name, behind its last whole line; `nil` where there is none or it cannot be read.
+    package static func end(of path: String) -> TailPosition? {
+        let descriptor = Glibc.open(path, O_RDONLY | O_CLOEXEC)
+        guard descriptor >= 0 else { return nil }
+        defer { close(descriptor) }
+        var status = stat()
+        guard fstat(descriptor, &status) == 0, status.st_mode & S_IFMT == S_IFREG else { return nil }
+        var end = Int64(status.st_size)
+        var room = [UInt8](repeating: 0, count: 64 << 10)
+        // Backwards to the last line break; a line is never longer than what is looked at here.
+        while end > 0, Int64(status.st_size) - end <= Int64(longestLine) {
+            let start = max(0, end - Int64(room.count))
+            let count = room.withUnsafeMutableBytes { pread(descriptor, $0.baseAddress, Int(end - start), off_t(start)) }
+            guard count == Int(end - start) else { return nil }
+            if let index = room[..<count].lastIndex(of: UInt8(ascii: "\n")) {
+                end = start + Int64(index) + 1
+                break
+            }
+            end = start
+        }
+        return TailPosition(device: UInt64(status.st_dev), inode: UInt64(status.st_ino), offset: end)
+    }
+
     /// Lines that were too long so far.
     package var oversized: UInt64 { lines.oversized }
 
@@ -56,6 +82,8 @@ package final class LogTail {
         var budget = most
         if file < 0 { try begin(&notes) }
         var isLast = false
+        isAtEnd = false
+        defer { if file < 0 { isAtEnd = true } }
         while file >= 0, budget > 0 {
             let count = room.withUnsafeMutableBytes { Glibc.read(file, $0.baseAddress, min($0.count, budget)) }
             guard count >= 0 else {
@@ -70,9 +98,13 @@ package final class LogTail {
             } else if try shrank() {
                 notes.append(.truncated)
             } else if try hasTheName() {
+                isAtEnd = true
                 return notes
             } else if isLast {
-                guard try goOn(&notes) else { return notes }
+                guard try goOn(&notes) else {
+                    isAtEnd = true
+                    return notes
+                }
                 isLast = false
             } else {
                 // Once more: it may have been written to between our reading and its renaming.

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
+internal import GRPCStream
+
 /// What Tetragon counts about itself (Prometheus text on port 2112): its version, and the losses that its streams never mention.
 package struct TetragonMetrics: Hashable, Sendable {
     /// Events that nobody got, by metric: lost in the kernel's ring, in Tetragon's queues, or for a reader that was too slow.
@@ -67,6 +69,9 @@ package struct TetragonMetrics: Hashable, Sendable {
 /// Follows Tetragon's counters from one scrape to the next.
 package struct TetragonLosses {
     private var before: [String: UInt64]?
+    /// Since the first scrape, by metric.
+    private var sums: [String: UInt64] = [:]
+    private var told: UInt64 = 0
 
     package init() {}
 
@@ -74,12 +79,17 @@ package struct TetragonLosses {
     package mutating func lost(_ now: TetragonMetrics) -> UInt64 {
         defer { before = now.values }
         guard let before else { return 0 }
-        var lost: UInt64 = 0
         for name in TetragonMetrics.lossNames {
             guard let value = now.values[name] else { continue }
             let old = before[name] ?? 0
-            lost = lost.addingReportingOverflow(value >= old ? value - old : value).partialValue
+            sums[name, default: 0] &+= SourceLimits.believable(value >= old ? value - old : value)
         }
-        return lost
+        // An event that the kernel could not write is counted there, and once more by the reader when the ring tells it of the hole.
+        let kernel = max(sums["tetragon_observer_ringbuf_events_lost_total"] ?? 0, sums["tetragon_bpf_missed_events_total"] ?? 0)
+        let total =
+            kernel &+ (sums["tetragon_observer_ringbuf_queue_events_lost_total"] ?? 0)
+            &+ (sums["tetragon_notify_overflowed_events_total"] ?? 0)
+        defer { told = max(told, total) }
+        return total > told ? total - told : 0
     }
 }

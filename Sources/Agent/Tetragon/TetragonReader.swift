@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+internal import GRPCStream
 package import Telemetry
 
 /// Turns Tetragon's lines into events for the feed, each once, also when a line is read again.
@@ -25,14 +26,17 @@ package struct TetragonReader {
     }
 
     /// The event of one line; `nil` when there is none to tell, see `losses`. `now` stands in for a time that cannot be read.
-    package mutating func event(_ line: [UInt8], now: EventTime) -> TelemetryEvent? {
+    package mutating func event(_ line: [UInt8], now: EventTime) -> TelemetryEvent? { read(line, now: now)?.event }
+
+    /// The same, with what makes the event known on Tetragon's other way.
+    mutating func read(_ line: [UInt8], now: EventTime) -> (event: TelemetryEvent, key: EventKey)? {
         if line.allSatisfy({ $0 == 0x20 || $0 == 0x0d }) { return nil }
         guard let read = TetragonLine(line) else {
             losses.malformed += 1
             return nil
         }
         if let leftOut = read.leftOut {
-            losses.rateLimited = losses.rateLimited.addingReportingOverflow(leftOut).overflow ? .max : losses.rateLimited + leftOut
+            losses.rateLimited += SourceLimits.believable(leftOut)
             return nil
         }
         let time = read.time ?? now
@@ -47,29 +51,6 @@ package struct TetragonReader {
             losses.repeated += 1
             return nil
         }
-        return TelemetryEvent(time: time, kind: read.kind, attributes: read.attributes, body: EventBody(.json, line))
-    }
-}
-
-/// The last so many keys that came, the oldest forgotten first.
-struct RecentKeys {
-    private let most: Int
-    private var keys: Set<Int> = []
-    private var order: [Int] = []
-    private var oldest = 0
-
-    init(most: Int) { self.most = max(1, most) }
-
-    /// False when the key is among them already.
-    mutating func insert(_ key: Int) -> Bool {
-        guard keys.insert(key).inserted else { return false }
-        if order.count < most {
-            order.append(key)
-        } else {
-            keys.remove(order[oldest])
-            order[oldest] = key
-            oldest = (oldest + 1) % most
-        }
-        return true
+        return (TelemetryEvent(time: time, kind: read.kind, attributes: read.attributes, body: EventBody(.json, line)), read.key)
     }
 }
