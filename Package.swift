@@ -107,6 +107,7 @@ let package = Package(
             plugins: ["BPFObject"]),
         room("GRPCStream", in: "Agent", ["Telemetry", nioCore, nioPosix] + grpc),
         room("Tetragon", in: "Agent", ["MeshModel", "Telemetry", "MeshSystem", "GRPCStream", nioCore, nioPosix, nioHTTP1]),
+        room("Hubble", in: "Agent", ["MeshModel", "Telemetry", "MeshSystem", "GRPCStream"]),
         room("DiskWipe", in: "Agent", ["MeshModel", "AgentCore", "LocalLink", "MeshTrust", "MeshSystem", "CLinux", "CBlkid"]),
         room(
             "AgentLink", in: "Agent",
@@ -242,6 +243,7 @@ let package = Package(
             resources: [.copy("Fixtures")], swiftSettings: strict),
         tests("GRPCStreamTests", ["GRPCStream", "Telemetry"]),
         tests("TetragonTests", ["Tetragon", "GRPCStream", "Telemetry", "MeshTesting", "FeedTesting", "ServerTesting"]),
+        tests("HubbleTests", ["Hubble", "GRPCStream", "Telemetry", "MeshTesting", "FeedTesting"], resources: [.copy("Fixtures")]),
         tests("HostTraceTests", ["HostTrace", "CHostTrace", "LocalLink", "MeshModel", "Telemetry"]),
         tests("HostProbeTests", ["HostProbe", "LocalLink", "MeshModel", "MeshTrust", "MeshSystem", "CLinux"]),
         tests(
