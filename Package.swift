@@ -115,8 +115,8 @@ let package = Package(
         program(
             "meshgate-agent", in: "Agent",
             [
-                "MeshModel", "Telemetry", "TelemetrySpool", "HostProbe", "HostTrace", "Tetragon", "DiskWipe", "AgentLink", "LocalLink",
-                "MeshTrust", "MeshSystem", arguments, logging, lifecycle, signals,
+                "MeshModel", "Telemetry", "TelemetrySpool", "HostProbe", "HostTrace", "GRPCStream", "Tetragon", "Hubble", "DiskWipe",
+                "AgentLink", "LocalLink", "MeshTrust", "MeshSystem", arguments, logging, lifecycle, signals,
             ], link: [small]),
         // Coordinator
         room("Rendering", in: "Coordinator", ["MeshModel"]),
@@ -248,7 +248,10 @@ let package = Package(
         tests("HostProbeTests", ["HostProbe", "LocalLink", "MeshModel", "MeshTrust", "MeshSystem", "CLinux"]),
         tests(
             "AgentMainTests",
-            ["meshgate-agent", "AgentLink", "MeshModel", "MeshSystem", "MeshTrust", "FleetGateway", "TrustAuthority", logging]),
+            [
+                "meshgate-agent", "AgentLink", "GRPCStream", "HostTrace", "MeshModel", "MeshSystem", "MeshTrust", "FleetGateway",
+                "TrustAuthority", logging,
+            ]),
         tests("MeshTrustTests", ["MeshTrust", "MeshModel"]),
         tests("TrustAuthorityTests", ["MeshModel", "MeshSystem", "MeshTrust", "TrustAuthority", "MeshTesting"]),
         tests("MeshSystemTests", ["MeshSystem", "MeshModel", "MeshTesting"]),
@@ -262,7 +265,7 @@ let package = Package(
             dependencies: [
                 "meshgate", "meshgate-agent", "MeshModel", "Gating", "Planning", "Running", "Rehearsal", "JournalSQLite", "OperatorAPI",
                 "FeedExport", "FleetGateway", "MeshSystem", "ToolDrivers", "Telemetry", "TelemetrySpool", "TelemetryStore", "AgentLink",
-                "MeshTrust", "MeshHTTP", "MeshTesting", .product(name: "GRDB", package: "GRDB.swift"), logging,
+                "MeshTrust", "MeshHTTP", "MeshTesting", "FeedTesting", .product(name: "GRDB", package: "GRDB.swift"), logging,
             ],
             path: "Tests/EndToEnd", swiftSettings: strict),
         .testTarget(

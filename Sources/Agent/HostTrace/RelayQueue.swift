@@ -69,7 +69,11 @@ package final class RelayQueue: TelemetryIntake {
     /// Counts events that were lost before they came here.
     package func lost(_ count: UInt64, _ reason: LossReason, from source: TelemetrySource) {
         guard count > 0 else { return }
-        state.withLock { $0.parcels[$0.open(for: source)].lost[reason, default: 0] += count }
+        state.withLock { state in
+            let parcel = state.open(for: source)
+            let (sum, overflow) = (state.parcels[parcel].lost[reason] ?? 0).addingReportingOverflow(count)
+            state.parcels[parcel].lost[reason] = overflow ? .max : sum
+        }
     }
 
     /// The oldest parcel. It is handed out again until `took` says that it arrived.

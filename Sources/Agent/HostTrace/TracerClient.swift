@@ -45,8 +45,7 @@ package struct TracerClient: Sendable {
                     throw LocalLinkError.frameMalformed(role: TracerServer.role, problem: "\(error)")
                 }
             }
-            guard let source = TelemetrySource(rawValue: head.source), source != .hubble,
-                UInt64(events.count) == head.events
+            guard let source = TelemetrySource(rawValue: head.source), UInt64(events.count) == head.events
             else { throw LocalLinkError.frameMalformed(role: TracerServer.role, problem: "a parcel that is not what its head says") }
             if !events.isEmpty { intake.offer(events, from: source) }
             for (word, count) in head.lost { intake.lost(count, LossReason(word: word), from: source) }

@@ -47,4 +47,35 @@ package struct TracerStatus: Hashable, Sendable, Codable {
     /// Bytes of events that the agent has not taken yet.
     package var waiting: Int
     package var isFollowed: Bool
+    /// Other programs that are listened to; absent from a tracer of an earlier version.
+    package var sources: [SourceStatus]?
+}
+
+/// Another program on this host that tells what it sees, as the tracer knows it.
+package struct SourceStatus: Hashable, Sendable, Codable {
+    /// `tetragon` or `hubble`.
+    package var name: String
+    package var address: String?
+    package var isStreaming: Bool
+    package var version: String
+    package var health: String
+    /// What it was told to look for, with the state of each.
+    package var policies: [String]
+    /// Counts since the start by what is counted, such as `from_stream`.
+    package var counts: [String: UInt64]
+    /// What is wrong with it, each in a sentence.
+    package var problems: [String]
+    package init(
+        name: String, address: String?, isStreaming: Bool, version: String, health: String = "", policies: [String] = [],
+        counts: [String: UInt64], problems: [String]
+    ) {
+        self.name = name
+        self.address = address
+        self.isStreaming = isStreaming
+        self.version = version
+        self.health = health
+        self.policies = policies
+        self.counts = counts
+        self.problems = problems
+    }
 }

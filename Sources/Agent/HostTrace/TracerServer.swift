@@ -54,18 +54,18 @@ package final class TracerServer: Sendable {
             whenBusy: .failed("the tracer is busy; ask again later"), log: log)
     }
 
-    /// Traces and serves until `stop` or cancellation.
-    package func run() async throws {
+    /// Traces and serves until `stop` or cancellation. `sources` tells of others that put events into the queue.
+    package func run(sources: @escaping @Sendable () -> [SourceStatus] = { [] }) async throws {
         let stop = server.stopSignal
         async let traced: Void = OwnThread.run(named: "tracer-ring") { [loop] in loop.run(until: stop) }
-        try await server.run(serve)
+        try await server.run { [self] in serve($0, sources) }
         try await traced
     }
 
     /// Ends `run`.
     package func stop() { server.stop() }
 
-    @Sendable private func serve(_ socket: LocalSocket) {
+    private func serve(_ socket: LocalSocket, _ sources: () -> [SourceStatus]) {
         do {
             switch try socket.receive(TracerRequest.self, patience: Self.patience) {
             case .follow: try handOver(to: socket)
@@ -73,6 +73,7 @@ package final class TracerServer: Sendable {
                 var status = loop.status
                 status.waiting = queue.waiting
                 status.isFollowed = isFollowed.withLock { $0 }
+                status.sources = sources()
                 try socket.send(TracerResponse.status(status))
             case .took, nil: return
             }

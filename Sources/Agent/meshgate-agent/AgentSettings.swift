@@ -14,6 +14,15 @@ enum SettingKey: String, CaseIterable {
     case proberSocket = "prober-socket"
     case tracerSocket = "tracer-socket"
     case tetragonLog = "tetragon-log"
+    case tetragon
+    case tetragonTLS = "tetragon-tls"
+    case tetragonServerName = "tetragon-server-name"
+    case tetragonLeaveOut = "tetragon-leave-out"
+    case tetragonMetrics = "tetragon-metrics"
+    case hubble
+    case hubbleTLS = "hubble-tls"
+    case hubbleServerName = "hubble-server-name"
+    case hubbleVerdicts = "hubble-verdicts"
     case nodeKey = "node-key"
     case agentUser = "agent-user"
     case wipeRate = "wipe-rate"
@@ -47,6 +56,8 @@ struct AgentSettings: Equatable {
     var tracerSocket = "/run/meshgate-tracer/tracer.sock"
     /// Where Tetragon writes its events; the usual places unless given.
     var tetragonLog: String?
+    /// Tetragon's and Hubble's streams.
+    var streams = StreamSettings()
     /// Where `run` writes the digest of its key and the wiper reads it: a warrant is bound to that key.
     var nodeKey = "/run/meshgate-agent/node-key"
     /// Whom wiper, prober and tracer listen to besides their own users.
@@ -86,6 +97,7 @@ struct AgentSettings: Equatable {
         proberSocket = path(.proberSocket) ?? proberSocket
         tracerSocket = path(.tracerSocket) ?? tracerSocket
         tetragonLog = path(.tetragonLog)
+        streams = StreamSettings(texts, faults: &faults)
         nodeKey = path(.nodeKey) ?? nodeKey
         agentUser = take(.agentUser, wanted: "a user's name or number") { $0.isEmpty || $0.utf8.contains(0) ? nil : $0 }
         let priorities = WipeManners.Priority.allCases.map(\.rawValue).joined(separator: ", ")

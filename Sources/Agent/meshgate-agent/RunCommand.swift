@@ -3,6 +3,7 @@
 import AgentLink
 import ArgumentParser
 import DiskWipe
+import GRPCStream
 import Glibc
 import HostProbe
 import LocalLink
@@ -49,6 +50,7 @@ struct RunCommand: AsyncParsableCommand {
             .coordinator: coordinator, .node: node, .state: state, .joinTokenFile: joinTokenFile, .wiperSocket: wiperSocket,
             .proberSocket: proberSocket, .tracerSocket: tracerSocket, .nodeKey: nodeKey, .spoolSize: spoolSize,
         ])
+        GRPCDialer.useOneThread()
         let logger = settings.logger("agent")
         let home = try AgentHome(settings.state)
         let lock = try home.lock()

@@ -13,6 +13,7 @@ struct TelemetryFeed: Sendable {
     let spool: TelemetrySpool
     private let link: FeedLink
     private let tracer: TracerFeed
+    private let ports: PortFeed
 
     /// `nil` when it is switched off, or when the spool cannot be opened: that is told, and orders are carried out all the same.
     init?(_ configuration: AgentLinkConfiguration, settings: AgentSettings, home: AgentHome, logger: Logger) {
@@ -28,6 +29,7 @@ struct TelemetryFeed: Sendable {
         }
         link = FeedLink(configuration: FeedLinkConfiguration(configuration), spool: spool, log: logger)
         tracer = TracerFeed(socketPath: settings.tracerSocket, intake: spool, logger: logger)
+        ports = PortFeed(settings.streams, intake: spool, logger: logger)
     }
 
     /// Until cancelled; what is in memory then is on the disk afterwards.
@@ -40,6 +42,7 @@ struct TelemetryFeed: Sendable {
         defer { spool.stop() }
         try await withThrowingTaskGroup { group in
             group.addTask { try await tracer.run() }
+            group.addTask { await ports.run() }
             group.addTask { try await link.run() }
             try await group.waitForAll()
         }

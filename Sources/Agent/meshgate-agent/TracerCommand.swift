@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import ArgumentParser
+import GRPCStream
 import Glibc
 import HostTrace
 import LocalLink
 import Logging
 import MeshSystem
 import ServiceLifecycle
-import Telemetry
-import Tetragon
 
 /// `meshgate-agent tracer`: the fourth role of this binary. It may bring eBPF programs into the kernel; it has no key, no disk, no network and
 /// no coordinator.
@@ -22,7 +21,7 @@ struct TracerCommand: AsyncParsableCommand {
               meshgate-agent tracer status
 
             It keeps CAP_BPF and CAP_PERFMON and gives up every other capability. What it sees goes to `meshgate-agent run` alone; what waits
-            for it is bounded, and losses are counted. Where Tetragon runs on this host its log is read along with it. Without these capabilities, or on a kernel that refuses, it reads /proc instead.
+            for it is bounded, and losses are counted. Where Tetragon and Hubble run on this host it follows their streams, and fills with Tetragon's log what its stream missed. Without these capabilities, or on a kernel that refuses, it reads /proc instead.
             """,
         subcommands: [Serve.self, Status.self])
 
@@ -37,10 +36,17 @@ struct TracerCommand: AsyncParsableCommand {
         var kind: String?
         @Option(help: ArgumentHelp("Tetragon's log; looked for in the usual places unless given.", valueName: "file"))
         var tetragonLog: String?
+        @Option(help: ArgumentHelp("Tetragon's socket, or none; found unless given.", valueName: "address"))
+        var tetragon: String?
+        @Option(help: ArgumentHelp("Hubble's socket, or none; the usual one unless given.", valueName: "address"))
+        var hubble: String?
         @OptionGroup var common: SettingsOptions
 
         func run() async throws {
-            let settings = try common.resolve([.tracerSocket: tracerSocket, .agentUser: agentUser, .tetragonLog: tetragonLog])
+            let settings = try common.resolve([
+                .tracerSocket: tracerSocket, .agentUser: agentUser, .tetragonLog: tetragonLog, .tetragon: tetragon, .hubble: hubble,
+            ])
+            GRPCDialer.useOneThread()
             let logger = settings.logger("tracer")
             let user = try settings.agentUser.map(SystemUser.init)
             let another = user.map { $0.id != geteuid() } ?? false
@@ -58,19 +64,8 @@ struct TracerCommand: AsyncParsableCommand {
                 throw AgentFailure(.inputOutput, "cannot start the tracer: \(error)")
             }
             logger.info("tracer serving", metadata: ["socket": "\(settings.tracerSocket)"])
-            try await runUntilSignal(TracerService(server: server, tetragon: tetragon(settings, server, logger)))
+            try await runUntilSignal(TracerService(server: server, settings: settings, logger: logger))
             logger.info("tracer stopped")
-        }
-
-        private func tetragon(_ settings: AgentSettings, _ server: TracerServer, _ logger: Logger) -> TetragonSource {
-            let queue = server.queue
-            let directory = settings.tracerSocket[..<(settings.tracerSocket.lastIndex(of: "/") ?? settings.tracerSocket.startIndex)]
-            return TetragonSource(
-                .init(
-                    paths: settings.tetragonLog.map { [$0] } ?? TetragonSource.usualPaths,
-                    positionPath: directory + "/tetragon.position", since: EventTime(nanoseconds: HostTracer.bootTime())),
-                intake: queue, hasRoom: { queue.hasRoom }, isTaken: { queue.isEmpty }
-            ) { event, details in logger.info("\(event)", metadata: details.mapValues { .string($0) }) }
         }
     }
 
@@ -100,32 +95,9 @@ struct TracerCommand: AsyncParsableCommand {
             }
             for refusal in status.refused { text += "NOT WATCHED \(refusal.program.tracepoint): \(printable(refusal.why))\n" }
             text += "\(status.events) events, \(status.waiting) bytes wait\n"
+            for source in status.sources ?? [] { text += source.text }
             for (reason, count) in status.lost.sorted(by: { $0.key < $1.key }) { text += "LOST \(count): \(printable(reason))\n" }
             return text
-        }
-    }
-}
-
-/// The tracer and the reader of Tetragon's log, as one service.
-private struct TracerService: Service {
-    let server: TracerServer
-    let tetragon: TetragonSource
-    private let stop = StopSignal()
-
-    init(server: TracerServer, tetragon: TetragonSource) {
-        self.server = server
-        self.tetragon = tetragon
-    }
-
-    func run() async throws {
-        try await withGracefulShutdownHandler {
-            async let read: Void = OwnThread.run(named: "tetragon") { [tetragon, stop] in tetragon.run { stop.isSet } }
-            defer { stop.set() }
-            try await server.run()
-            stop.set()
-            try await read
-        } onGracefulShutdown: {
-            server.stop()
         }
     }
 }
