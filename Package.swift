@@ -175,6 +175,7 @@ let package = Package(
                 "MeshModel", "Telemetry", "TelemetrySpool", "TelemetryStore", "MeshConfig", "Linting", "TreeLinting", "Gating", "Planning",
                 "Running", "Rehearsal", "JournalSQLite",
                 "FleetGateway", "ToolDrivers", "MeshHTTP", "FeedExport", "MeshWire", "MeshTrust", "MeshSystem", "DiskWipe", "MeshTesting",
+                "FeedTesting",
                 nioCore, nioPosix, nioTLS, nioSSL, logging,
                 .product(name: "Yams", package: "Yams"),
             ],

@@ -4,11 +4,11 @@
 # Builds for release and measures; prints the tables of RESULTS.md. Without names it runs everything but `facts` (which needs
 # openssh-server and pdsh) and `build`.
 #
-#   Benchmarks/run.sh [plan] [matrix] [tree] [steps] [watch] [intake] [telemetry] [journal] [fleet] [agent] [disks] [sizes] [facts] [build]
+#   Benchmarks/run.sh [plan] [matrix] [tree] [steps] [watch] [intake] [telemetry] [feed] [journal] [fleet] [agent] [disks] [sizes] [facts] [build]
 #
 #   BENCH_BIN=DIR        programs that are built already, in place of a build of our own
 #   BENCH_DIR=DIR        where the journal and disk images lie; a directory on a real disk (not tmpfs) with 7 GiB of room
-#   BENCH_SAMPLES=FILE   NDJSON of real Tetragon events for `telemetry`, which is skipped without; BENCH_EVENTS=N how many (1,000,000)
+#   BENCH_SAMPLES=FILE   NDJSON of real Tetragon events for `telemetry`, which is skipped without, and for the peer of `feed`; BENCH_EVENTS=N how many (1,000,000)
 #   BENCH_SESSIONS=LIST  numbers of sessions for `fleet` (1 100 1000 10000)
 #   BENCH_SECONDS=N      how long the agent is watched (30)
 #   BENCH_STATIC=1       also link the agent with -static-stdlib and watch that
@@ -18,12 +18,12 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 parts=("$@")
-[ ${#parts[@]} -gt 0 ] || parts=(plan matrix tree steps watch intake telemetry journal fleet agent disks sizes)
+[ ${#parts[@]} -gt 0 ] || parts=(plan matrix tree steps watch intake telemetry feed journal fleet agent disks sizes)
 for part in "${parts[@]}"; do
     case "$part" in
-    plan | matrix | tree | steps | watch | intake | telemetry | journal | fleet | agent | disks | sizes | facts | build) ;;
+    plan | matrix | tree | steps | watch | intake | telemetry | feed | journal | fleet | agent | disks | sizes | facts | build) ;;
     *)
-        echo "run.sh: there is no part \"$part\"; known are plan, matrix, tree, steps, watch, intake, telemetry, journal, fleet, agent, disks, sizes, facts, build" >&2
+        echo "run.sh: there is no part \"$part\"; known are plan, matrix, tree, steps, watch, intake, telemetry, feed, journal, fleet, agent, disks, sizes, facts, build" >&2
         exit 64
         ;;
     esac
@@ -32,7 +32,7 @@ wants() { [[ " ${parts[*]} " == *" $1 "* ]]; }
 
 work=$(mktemp -d "${BENCH_DIR:-$PWD}/.bench.XXXXXX")
 trap 'rm -rf "$work"' EXIT
-if wants telemetry || wants journal || wants fleet || wants disks || wants steps; then
+if wants telemetry || wants feed || wants journal || wants fleet || wants disks || wants steps; then
     [ "$(stat -f -c %T "$work")" != tmpfs ] || {
         echo "run.sh: $work is in memory, where nothing is durable; set BENCH_DIR to a directory on a disk" >&2
         exit 64
@@ -40,7 +40,7 @@ if wants telemetry || wants journal || wants fleet || wants disks || wants steps
 fi
 
 programs=(meshgate-bench)
-if wants agent || wants disks; then programs+=(meshgate-agent); fi
+if wants agent || wants disks || wants feed; then programs+=(meshgate-agent); fi
 if wants sizes || wants facts; then programs+=(meshgate meshgate-agent); fi
 if [ -z "${BENCH_BIN:-}" ]; then
     for program in $(printf '%s\n' "${programs[@]}" | sort -u); do
@@ -138,6 +138,28 @@ if wants telemetry; then
         rm -rf "$work/spool" "$work/store"
     else
         echo "skipped: BENCH_SAMPLES=FILE names no NDJSON of real events"
+    fi
+fi
+
+if wants feed && [ "$(id -u)" != 0 ]; then
+    printf '\n### feed\n\nleft out: the tracer needs root\n'
+elif wants feed; then
+    printf '\n### feed: from Tetragon to the store\n\n'
+    [ -e "$work/agents" ] || "$bench" identities 1 "$work"
+    head_of "events/s wanted" events "events/s" "events/s for a core, tracer and agent" "CPU %, tracer / agent" "peak RSS MiB, tracer / agent" \
+        "CPU us per event, with Tetragon's stand-in and the coordinator" lost load
+    stripped meshgate-agent
+    for load in "500 10000" "5000 100000" "50000 500000" "- 500000"; do
+        read -r rate events <<<"$load"
+        "$bench" feed "$work" "$work/meshgate-agent" "$rate" "$events"
+        rm -rf "$work"/feed-*
+    done
+    if [ -n "${BENCH_SAMPLES:-}" ] && command -v rsyslogd >/dev/null; then
+        printf '\nBeside it, rsyslog (imfile, omfwd and imtcp with gtls and certificates on both sides, omfile):\n\n'
+        head_of lines "B per line" "lines/s" "lines/s for a core of both ends" "CPU us per line" "peak RSS MiB, sender / receiver" load
+        for lines in 100000 300000; do Benchmarks/rsyslog.sh "$lines" "$BENCH_SAMPLES" "$work"; done
+    else
+        echo "rsyslog left out: it needs rsyslog and rsyslog-gnutls, and BENCH_SAMPLES=FILE with NDJSON of real events"
     fi
 fi
 

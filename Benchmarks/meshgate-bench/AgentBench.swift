@@ -19,7 +19,7 @@ struct AgentBench {
         let serving = Task { try await gateway.run() }  // cancelled at the end
         let address = try await gateway.boundAddress()
         let state = directory + "/agent-state"
-        try prepare(state, mesh, address)
+        try Self.prepare(state, mesh, address)
         let agent = try Companion([program, "run", "--state", state, "--node-key", state + "/node-key", "--log-level", "error"])
         await opened.wait(for: 1)
         try await Task.sleep(for: .seconds(2))
@@ -69,7 +69,7 @@ struct AgentBench {
     }
 
     /// The identity as `meshgate-agent join` leaves it.
-    private func prepare(_ state: String, _ mesh: BenchMesh, _ address: FleetGateway.BoundAddress) throws {
+    static func prepare(_ state: String, _ mesh: BenchMesh, _ address: FleetGateway.BoundAddress) throws {
         guard let agent = try mesh.agents(1).first else { throw BenchError.usage }
         for name in ["outbox", "state", "identity.pem"] { unlink("\(state)/\(name)") }
         try LinuxFileStore().createDirectory(state)
@@ -80,7 +80,7 @@ struct AgentBench {
     }
 }
 
-private struct CountingInbox: FleetInbox {
+struct CountingInbox: FleetInbox {
     let opened: Turnstile
     let answered: Turnstile
     func sessionOpened(_ session: SessionStatus) async { opened.pass() }

@@ -70,7 +70,7 @@ struct BenchMesh: Sendable {
     }
 
     /// The gateway as `meshgate serve` sets it up, with room for all sessions from one address.
-    func gateway(inbox: any FleetInbox, sessions: Int) throws -> FleetGateway {
+    func gateway(inbox: any FleetInbox, sessions: Int, telemetry: (any TelemetryInbox)? = nil) throws -> FleetGateway {
         let leaf = try Certificate.bundle(pem: Machine.read(directory + "/server.pem"))
         let identity = ServerIdentity(chain: leaf.map(\.der), privateKeyPEM: Machine.read(directory + "/server-key.pem"))
         let root = root
@@ -92,7 +92,7 @@ struct BenchMesh: Sendable {
         configuration.timing.greeting = .seconds(60)
         configuration.timing.patience = .seconds(60)
         return FleetGateway(
-            configuration: configuration, inbox: inbox, enroller: NoEnroller(),
+            configuration: configuration, inbox: inbox, enroller: NoEnroller(), telemetry: telemetry,
             log: Logger(label: "bench") { _ in SwiftLogNoOpLogHandler() })
     }
 }

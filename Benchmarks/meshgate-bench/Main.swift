@@ -15,6 +15,7 @@ struct Bench {
         meshgate-bench watch OBJECTS URL              follow a collection of that size of an API server
         meshgate-bench journal DIRECTORY              durable appends beside plain write and fdatasync
         meshgate-bench telemetry EVENTS DIRECTORY SAMPLES   events through spool and store, and queries; SAMPLES is NDJSON of real ones
+        meshgate-bench feed DIRECTORY AGENT RATE EVENTS   Tetragon's stream through real tracer and agent; RATE a second, - for all at once
         meshgate-bench identities COUNT DIRECTORY     a mesh authority and COUNT agents, for the next three
         meshgate-bench fleet DIRECTORY SESSIONS ROUNDS SIZE JOURNAL|-
         meshgate-bench nats DIRECTORY SESSIONS ROUNDS SIZE
@@ -41,6 +42,10 @@ struct Bench {
             case ("watch", 3): try await WatchBench(objects: number(words[1]), server: words[2]).run()
             case ("journal", 2): try await JournalBench(directory: words[1]).run()
             case ("telemetry", 4): try await TelemetryBench(events: number(words[1]), directory: words[2], samples: words[3]).run()
+            case ("feed", 5):
+                try await FeedBench(
+                    directory: words[1], program: words[2], rate: words[3] == "-" ? 0 : number(words[3]), events: number(words[4])
+                ).run()
             case ("identities", 3): try BenchMesh.make(agents: number(words[1]), in: words[2])
             case ("fleet", 6):
                 try await FleetBench(
