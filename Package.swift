@@ -211,7 +211,7 @@ let package = Package(
             [
                 "MeshModel", "Telemetry", "TelemetrySpool", "TelemetryStore", "MeshWire", "AgentCore", "AgentLink", "FleetGateway",
                 "MeshTrust",
-                "MeshSystem", "MeshTesting", nioCore, nioPosix, nioTLS, nioSSL, logging,
+                "MeshSystem", "MeshTesting", "CLinux", nioCore, nioPosix, nioTLS, nioSSL, logging,
             ]),
         .testTarget(
             name: "JournalSQLiteTests",

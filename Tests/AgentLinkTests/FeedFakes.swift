@@ -67,9 +67,9 @@ final class TestSpool: Sendable {
     let configuration: SpoolConfiguration
     private let current: Mutex<TelemetrySpool>
 
-    init(_ adjust: (inout SpoolConfiguration) -> Void = { _ in }) throws {
+    init(in parent: String = "/tmp", _ adjust: (inout SpoolConfiguration) -> Void = { _ in }) throws {
         var configuration = SpoolConfiguration(
-            directory: "/tmp/meshgate-feed-\(try KernelEntropy().hexID(byteCount: 6))", boot: try #require(BootID("0f6f2c1e-8a53")))
+            directory: "\(parent)/meshgate-feed-\(try KernelEntropy().hexID(byteCount: 6))", boot: try #require(BootID("0f6f2c1e-8a53")))
         adjust(&configuration)
         self.configuration = configuration
         current = Mutex(try TelemetrySpool(configuration))
