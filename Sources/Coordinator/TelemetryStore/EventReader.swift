@@ -123,7 +123,7 @@ package final class EventReader: Sendable {
 }
 
 /// The numbers of a batch's events, one after the other.
-private struct EventNumbers {
+struct EventNumbers {
     private var runs: ArraySlice<TelemetryBatch.Run>
     private var number: UInt64
     private var left: UInt64 = 0

@@ -185,4 +185,20 @@ package final class TelemetryStore: Sendable {
         return EventReader(
             segments: segments, query: query, newest: newest, damaged: { [weak self] in self?.figures.withLock { $0.damaged += 1 } })
     }
+
+    /// Reads events in the order in which they are stored, for as long as the store is open.
+    package var arrivals: ArrivalReader {
+        ArrivalReader { [weak self] in
+            self?.files.withLock { ($0.segments, $0.book.books.total.delivered) } ?? ([], 0)
+        }
+    }
+
+    /// The place after all that is stored now.
+    package var end: StorePosition {
+        files.withLock { files in
+            StorePosition(
+                segment: files.segments.last?.file.number ?? 0, offset: files.segments.last?.length ?? 0,
+                before: files.book.books.total.delivered)
+        }
+    }
 }
