@@ -74,7 +74,6 @@ let package = Package(
         .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
         .package(url: "https://github.com/grpc/grpc-swift-2", from: "2.4.3"),
         .package(url: "https://github.com/grpc/grpc-swift-nio-transport", from: "2.9.2"),
-        .package(url: "https://github.com/grpc/grpc-swift-protobuf", from: "2.4.1"),
     ],
     targets: [
         // Shared
@@ -145,6 +144,7 @@ let package = Package(
             ["MeshModel", "Rendering", "Gating", "Planning", "Running", "MeshTrust", "MeshSystem", "MeshHTTP"]),
         room("TelemetryStore", in: "Coordinator", ["MeshModel", "Telemetry", "MeshSystem", "CLinux"]),
         room("FeedExport", in: "Coordinator", ["MeshModel", "Telemetry", "Gating", "Planning", "Running"]),
+        room("OTLPExport", in: "Coordinator", ["MeshModel", "Telemetry", "MeshSystem", "MeshHTTP", logging] + grpc),
         room(
             "OperatorAPI", in: "Coordinator",
             [
@@ -163,7 +163,8 @@ let package = Package(
             [
                 "MeshModel", "Import", "MeshConfig", "Rendering", "Linting", "TreeLinting", "Gating", "Planning", "Running", "Rehearsal",
                 "JournalSQLite", "TrustAuthority",
-                "FleetGateway", "ToolDrivers", "FeedExport", "TelemetryStore", "Telemetry", "OperatorAPI", "Lab", "MeshTrust", "MeshSystem",
+                "FleetGateway", "ToolDrivers", "FeedExport", "OTLPExport", "TelemetryStore", "Telemetry", "OperatorAPI", "Lab", "MeshTrust",
+                "MeshSystem",
                 "MeshHTTP", arguments,
                 logging,
                 lifecycle, signals,
@@ -223,6 +224,12 @@ let package = Package(
         tests("TelemetryStoreTests", ["MeshModel", "Telemetry", "TelemetryStore", "MeshSystem", "MeshTesting", "CLinux"]),
         tests("FeedExportTests", ["MeshModel", "Telemetry", "Gating", "Planning", "Running", "FeedExport", "MeshTesting"]),
         tests(
+            "OTLPExportTests",
+            [
+                "MeshModel", "Telemetry", "Gating", "Planning", "Running", "FeedExport", "OTLPExport", "MeshSystem", "MeshHTTP",
+                "ServerTesting", logging,
+            ] + grpc, resources: [.copy("Fixtures")]),
+        tests(
             "OperatorAPITests",
             [
                 "MeshModel", "Telemetry", "Gating", "Planning", "Running", "MeshTrust", "MeshSystem", "MeshHTTP", "OperatorAPI", logging,
@@ -265,8 +272,8 @@ let package = Package(
             name: "EndToEndTests",
             dependencies: [
                 "meshgate", "meshgate-agent", "MeshModel", "Gating", "Planning", "Running", "Rehearsal", "JournalSQLite", "OperatorAPI",
-                "FeedExport", "FleetGateway", "MeshSystem", "ToolDrivers", "Telemetry", "TelemetrySpool", "TelemetryStore", "AgentLink",
-                "MeshTrust", "MeshHTTP", "MeshTesting", "FeedTesting", .product(name: "GRDB", package: "GRDB.swift"), logging,
+                "FeedExport", "OTLPExport", "FleetGateway", "MeshSystem", "ToolDrivers", "Telemetry", "TelemetrySpool", "TelemetryStore",
+                "AgentLink", "MeshTrust", "MeshHTTP", "MeshTesting", "FeedTesting", .product(name: "GRDB", package: "GRDB.swift"), logging,
             ],
             path: "Tests/EndToEnd", swiftSettings: strict),
         .testTarget(

@@ -15,7 +15,7 @@ find Sources -name '*.swift' ! -name '*.pb.swift' -print0 | sort -z | xargs -0 a
         for (i in list) pure[list[i]] = 1
         split("Foundation FoundationEssentials FoundationNetworking FoundationInternationalization Glibc Musl Dispatch Logging CLinux", list)
         for (i in list) impure[list[i]] = 1
-        split("MeshConfig JournalSQLite TrustAuthority FleetGateway ToolDrivers FeedExport TelemetryStore OperatorAPI Lab HostProbe HostTrace Tetragon Hubble DiskWipe AgentLink TelemetrySpool", list)
+        split("MeshConfig JournalSQLite TrustAuthority FleetGateway ToolDrivers FeedExport OTLPExport TelemetryStore OperatorAPI Lab HostProbe HostTrace Tetragon Hubble DiskWipe AgentLink TelemetrySpool", list)
         for (i in list) edge[list[i]] = 1
         # Module: the rooms, or folders of a room, that may import it.
         only["Yams"] = "MeshConfig"
@@ -27,7 +27,7 @@ find Sources -name '*.swift' ! -name '*.pb.swift' -print0 | sort -z | xargs -0 a
         only["CBpf"] = only["CHostTrace"] = "HostTrace"
         only["Hummingbird"] = only["HummingbirdTLS"] = only["HummingbirdCore"] = "OperatorAPI Lab/StandIns"
         only["SwiftProtobuf"] = "MeshWire"
-        only["GRPCCore"] = only["GRPCNIOTransportHTTP2Posix"] = "GRPCStream"
+        only["GRPCCore"] = only["GRPCNIOTransportHTTP2Posix"] = "GRPCStream OTLPExport"
         only["ArgumentParser"] = "meshgate meshgate-agent"
     }
     function wrong(text) { print FILENAME ":" FNR ": " text; faults++ }

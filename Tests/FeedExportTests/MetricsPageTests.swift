@@ -35,6 +35,11 @@ struct MetricsPageTests {
             build: .init(version: "0.1.0", commit: "a\"b\\c\nd"),
             fleet: .init(silence: [samples.node: .milliseconds(1500)], enrolled: [samples.node], droppedReports: 2),
             telemetry: try telemetry(),
+            deliveries: [
+                .init(
+                    stream: "telemetry", sent: 9, rejected: ["partial": 2], lost: ["retention": 5], retries: 1, behindSeconds: 1.25,
+                    isDelivering: false)
+            ],
             process: ProcessFigures.read())
     }
 
@@ -61,6 +66,10 @@ struct MetricsPageTests {
             #"meshgate_telemetry_pending_events{cluster="talos-east",node="wrk-e-1",source="tracer"} 1"#,
             "meshgate_telemetry_store_events 6",
             #"meshgate_telemetry_statement_age_seconds{cluster="talos-east",node="wrk-e-1"} 0.5"#,
+            #"meshgate_otlp_sent_items_total{stream="telemetry"} 9"#,
+            #"meshgate_otlp_rejected_items_total{stream="telemetry",reason="partial"} 2"#,
+            #"meshgate_otlp_lost_items_total{stream="telemetry",reason="retention"} 5"#,
+            #"meshgate_otlp_behind_seconds{stream="telemetry"} 1.25"#, #"meshgate_otlp_delivering{stream="telemetry"} 0"#,
             "meshgate_journal_entries 42", "meshgate_journal_appends_total 12", "meshgate_feed_lost_events_total 0",
             #"meshgate_run_info{mesh="home",run="run-1",plan="000000000000",ending="none"} 1"#,
         ] { #expect(page.contains(line + "\n"), "\(line)") }
@@ -81,6 +90,70 @@ struct MetricsPageTests {
         let page = MetricsPage.render(state)
         #expect(page.contains(#"meshgate_omitted_series{metric="meshgate_node_connected"} 4001"#))
         #expect(page.utf8.count < 200_000)
+    }
+
+    @Test("agents that tell of thousands of sources, losses and names make no page without an end")
+    func hostile() throws {
+        var state = try state()
+        var books = TelemetryBooks()
+        for number in 0..<2000 {
+            let node = try #require(NodeID("n-\(number)"))
+            for source in TelemetrySource.allCases {
+                books.add(
+                    TelemetryAccount(
+                        produced: .max, delivered: .max, lost: Dictionary(uniqueKeysWithValues: LossReason.allCases.map { ($0, .max) })),
+                    node: node, source: source)
+            }
+        }
+        state.telemetry?.books = books
+        let page = MetricsPage.render(state)
+        #expect(page.utf8.count < 1 << 20)
+        #expect(page.contains(#"meshgate_omitted_series{metric="meshgate_telemetry_produced_events_total"} 7000"#))
+        #expect(page.split(separator: "\n").count { !$0.hasPrefix("#") } < 5000)
+    }
+
+    /// The table in the guide, row by row: name, type and labels.
+    private func documented() throws -> [String: (kind: String, labels: Set<String>)] {
+        let guide = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
+            .appendingPathComponent("docs/guide/telemetry.md")
+        let text = try String(contentsOf: guide, encoding: .utf8)
+        let section = try #require(text.components(separatedBy: "\n## Every metric\n").last?.components(separatedBy: "\n## ").first)
+        var rows: [String: (kind: String, labels: Set<String>)] = [:]
+        for line in section.split(separator: "\n") where line.hasPrefix("| `") {
+            let cells = line.split(separator: "|").map { $0.trimmingCharacters(in: .whitespaces) }
+            #expect(cells.count == 4 && !cells[3].isEmpty, "\(line)")
+            let labels = cells[2].split(separator: ",").map { $0.trimmingCharacters(in: CharacterSet(charactersIn: " `")) }
+            #expect(
+                rows.updateValue((cells[1], Set(labels)), forKey: cells[0].trimmingCharacters(in: CharacterSet(charactersIn: "`"))) == nil)
+        }
+        return rows
+    }
+
+    @Test("the guide's table has every metric that the page may show, with its type and labels, and no other")
+    func table() throws {
+        var state = try state()
+        let step = try #require(state.machine.run?.steps.first?.step.id)
+        state.machine.apply(
+            .stepRegressed(step: step, verdict: .hold([Reason(.agentReady, .node(samples.node), .stale, "old", remedy: "")])),
+            at: samples.noon)
+        state.machine.apply(.runFinished(run: samples.run, ending: .stopped), at: samples.noon)
+        state.fleet.enrolled = Set((0..<1500).compactMap { NodeID("n-\($0)") })
+        let families = MetricsPage.families(state)
+        let rows = try documented()
+        #expect(Set(families.map(\.name)) == Set(rows.keys))
+        for family in families {
+            #expect(rows[family.name]?.kind == family.kind.rawValue, "\(family.name)")
+            #expect(rows[family.name]?.labels == Set(family.samples.flatMap { $0.labels.map(\.name) }), "\(family.name)")
+        }
+        // A metric that this state did not bring about would be missing above: the source may name none that the table has not.
+        let room = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
+            .appendingPathComponent("Sources/Coordinator/FeedExport")
+        let files = try FileManager.default.contentsOfDirectory(at: room, includingPropertiesForKeys: nil)
+        for file in files where file.lastPathComponent.hasPrefix("Metrics") {
+            for match in try String(contentsOf: file, encoding: .utf8).matches(of: /"((meshgate|process)_[a-z_]+)"/) {
+                #expect(rows[String(match.output.1)] != nil, "\(match.output.1)")
+            }
+        }
     }
 
     @Test("figures of this process are plausible")

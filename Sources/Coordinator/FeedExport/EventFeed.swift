@@ -124,11 +124,14 @@ package final class EventFeed: Sendable {
         return try result.get()
     }
 
+    /// At most `limit` events after a sequence, from the journal.
+    package func events(after sequence: UInt64, limit: Int) async throws -> [FeedEvent] { try await page(after: sequence, limit: limit) }
+
     // MARK: for subscriptions
 
     /// One page of events after `cursor`, with the runs they belong to.
-    func page(after cursor: UInt64) async throws -> [FeedEvent] {
-        let records = try await history(cursor, Self.page)
+    func page(after cursor: UInt64, limit: Int = EventFeed.page) async throws -> [FeedEvent] {
+        let records = try await history(cursor, limit)
         let runs = state.withLock { $0.runs }
         return records.map { record in FeedEvent(record, run: runs.last { $0.sequence <= record.sequence }?.run) }
     }

@@ -10,7 +10,10 @@ package enum MetricsPage {
     /// Prometheus 3 refuses a scrape without it.
     package static let contentType = "text/plain; version=0.0.4; charset=utf-8"
 
-    package static func render(_ state: MetricsState) -> String {
+    package static func render(_ state: MetricsState) -> String { MetricsText.write(families(state)) }
+
+    /// The same, not yet written.
+    package static func families(_ state: MetricsState) -> [MetricFamily] {
         var page = MetricsText()
         coordinator(state, &page)
         if let run = state.machine.run { describe(run, &page) }
@@ -19,6 +22,7 @@ package enum MetricsPage {
         evidence(state, &page)
         streams(state, &page)
         if let figures = state.telemetry { telemetry(figures, &page) }
+        deliveries(state.deliveries, &page)
         if let process = state.process { describe(process, &page) }
         return page.finish()
     }

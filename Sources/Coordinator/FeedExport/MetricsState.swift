@@ -39,11 +39,14 @@ package struct MetricsState: Sendable {
     package var fleet: Fleet
     package var feed: EventFeed.Figures
     package var telemetry: Telemetry?
+    /// What is sent on to others, by stream.
+    package var deliveries: [Delivery]
     package var process: ProcessFigures?
 
     package init(
         machine: RunMachine, head: JournalHead, appends: UInt64, now: Moment, build: Build, fleet: Fleet = Fleet(),
-        feed: EventFeed.Figures = EventFeed.Figures(), telemetry: Telemetry? = nil, process: ProcessFigures? = nil
+        feed: EventFeed.Figures = EventFeed.Figures(), telemetry: Telemetry? = nil, deliveries: [Delivery] = [],
+        process: ProcessFigures? = nil
     ) {
         self.machine = machine
         self.head = head
@@ -53,6 +56,7 @@ package struct MetricsState: Sendable {
         self.fleet = fleet
         self.feed = feed
         self.telemetry = telemetry
+        self.deliveries = deliveries
         self.process = process
     }
 }

@@ -1,33 +1,68 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// Writes the Prometheus text format 0.0.4: all samples of one metric together, HELP and TYPE first, one `\n` at the end of each line.
-struct MetricsText {
-    enum Kind: String { case gauge, counter }
+/// One metric with its series, however it will be written.
+package struct MetricFamily: Hashable, Sendable {
+    package enum Kind: String, Hashable, Sendable { case gauge, counter }
 
+    /// One series at one moment.
+    package struct Sample: Hashable, Sendable {
+        package struct Label: Hashable, Sendable {
+            package var name: String
+            package var value: String
+        }
+        package var labels: [Label]
+        package var value: Double
+    }
+
+    package var name: String
+    package var kind: Kind
+    /// One sentence.
+    package var help: String
+    package var samples: [Sample]
+}
+
+/// Collects metrics, and writes them in the Prometheus text format 0.0.4: all samples of one metric together, HELP and TYPE first, one `\n` at the
+/// end of each line.
+struct MetricsText {
     /// More series than this of one metric are counted and left out: a page has an end whatever the mesh.
     static let seriesLimit = 1000
 
-    private(set) var text = ""
+    private(set) var families: [MetricFamily] = []
     private var omitted: [(metric: String, series: Int)] = []
 
     typealias Sample = (labels: [(String, String)], value: Double)
 
-    mutating func add(_ name: String, _ kind: Kind, _ help: String, _ samples: [Sample]) {
+    mutating func add(_ name: String, _ kind: MetricFamily.Kind, _ help: String, _ samples: [Sample]) {
         guard !samples.isEmpty else { return }
-        text += "# HELP \(name) \(Self.escaped(help, quotes: false))\n# TYPE \(name) \(kind.rawValue)\n"
-        for sample in samples.prefix(Self.seriesLimit) {
-            let labels = sample.labels.map { "\($0.0)=\"\(Self.escaped($0.1, quotes: true))\"" }.joined(separator: ",")
-            text += "\(name)\(labels.isEmpty ? "" : "{\(labels)}") \(Self.number(sample.value))\n"
-        }
+        families.append(
+            MetricFamily(
+                name: name, kind: kind, help: help,
+                samples: samples.prefix(Self.seriesLimit).map { sample in
+                    .init(labels: sample.labels.map { .init(name: $0.0, value: $0.1) }, value: sample.value)
+                }))
         if samples.count > Self.seriesLimit { omitted.append((name, samples.count - Self.seriesLimit)) }
     }
 
-    mutating func add(_ name: String, _ kind: Kind, _ help: String, _ value: Double) { add(name, kind, help, [([], value)]) }
+    mutating func add(_ name: String, _ kind: MetricFamily.Kind, _ help: String, _ value: Double) { add(name, kind, help, [([], value)]) }
 
-    /// The page, with what had to be left out.
-    mutating func finish() -> String {
+    /// Everything that was added, with what had to be left out.
+    mutating func finish() -> [MetricFamily] {
         let samples: [Sample] = omitted.map { ([("metric", $0.metric)], Double($0.series)) }
+        omitted = []
         add("meshgate_omitted_series", .gauge, "Series that did not fit on this page, by metric.", samples)
+        return families
+    }
+
+    /// The page.
+    static func write(_ families: [MetricFamily]) -> String {
+        var text = ""
+        for family in families {
+            text += "# HELP \(family.name) \(escaped(family.help, quotes: false))\n# TYPE \(family.name) \(family.kind.rawValue)\n"
+            for sample in family.samples {
+                let labels = sample.labels.map { "\($0.name)=\"\(escaped($0.value, quotes: true))\"" }.joined(separator: ",")
+                text += "\(family.name)\(labels.isEmpty ? "" : "{\(labels)}") \(number(sample.value))\n"
+            }
+        }
         return text
     }
 

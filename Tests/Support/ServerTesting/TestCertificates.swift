@@ -2,7 +2,7 @@
 
 import MeshSystem
 
-/// Two authorities, a server named `mesh.test` and a client of the first, made with the openssl command, in a directory that goes away.
+/// Two authorities, servers named `mesh.test` and `localhost` (`local`) and a client of the first, made with the openssl command, in a directory that goes away.
 package struct TestCertificates: Sendable {
     package let directory: String
 
@@ -25,6 +25,7 @@ package func withTestCertificates(_ body: @Sendable (TestCertificates) async thr
         try await makeAuthority("ca", in: made)
         try await makeAuthority("other", in: made)
         try await makeLeaf("server", "subjectAltName=DNS:mesh.test", in: made)
+        try await makeLeaf("local", "subjectAltName=DNS:localhost,IP:127.0.0.1", in: made)
         try await makeLeaf("client", "extendedKeyUsage=clientAuth", in: made)
         outcome = .success(try await body(made))
     } catch {
