@@ -54,7 +54,7 @@ final class ServeStage: Sendable {
     }
 
     /// Starts it, or starts it again on what `place` holds, and waits until it listens everywhere.
-    init(_ place: Place? = nil, operators: Bool = false) async throws {
+    init(_ place: Place? = nil, operators: Bool = false, options: [String] = [], environment: [String: String] = [:]) async throws {
         self.place = try place ?? Place()
         state = self.place.path + "/state"
         mesh = try self.place.put("mesh.yaml", Self.meshText())
@@ -62,7 +62,8 @@ final class ServeStage: Sendable {
             try Programs.invocation(
                 "meshgate",
                 ["serve", "--state-dir", state, "--listen", "127.0.0.1:0", "--http", "127.0.0.1:0", "--mesh", mesh]
-                    + (operators ? ["--operators", "127.0.0.1:0"] : []), home: self.place.path, deadline: .seconds(60)))
+                    + (operators ? ["--operators", "127.0.0.1:0"] : []) + options, home: self.place.path, environment: environment,
+                deadline: .seconds(60)))
         for listener in ["listening for agents", "listening for the command line", "listening for metrics"]
             + (operators ? ["listening for operators"] : [])
         {

@@ -16,15 +16,18 @@ import TrustAuthority
 /// The admin surface with its listeners: the Unix socket always, mTLS for remote operators and read-only HTTP when asked for.
 struct AdminSurface {
     let services: [any Service]
+    /// What `/metrics` shows.
+    let metrics: Metrics
 
     static func open(
         _ settings: Coordinator.Settings, trust: Trust, controller: RunController, gateway: FleetGateway, feed: EventFeed, past: RecentPast,
-        progress: ProgressBoard, answers: AnswerDesk, echoes: EchoDesk, telemetry: TelemetryDesk,
+        progress: ProgressBoard, answers: AnswerDesk, echoes: EchoDesk, telemetry: TelemetryDesk, board: DeliveryBoard,
         observe: @escaping @Sendable (EvidenceKey, Plan) async -> Evidence,
         now: @escaping NowSource, startedAt: Timestamp, log: Logger
     ) throws -> AdminSurface {
         let listeners = Listeners(settings)
-        let metrics = Metrics(controller: controller, gateway: gateway, roll: trust.roll, feed: feed, telemetry: telemetry, now: now)
+        let metrics = Metrics(
+            controller: controller, gateway: gateway, roll: trust.roll, feed: feed, telemetry: telemetry, board: board, now: now)
         let backend = CoordinatorBackend(
             mesh: settings.mesh, controller: controller, gateway: gateway, authority: trust.authority, tokens: trust.tokens,
             roll: trust.roll, entropy: KernelEntropy(), now: now, startedAt: startedAt, progress: progress,
@@ -38,7 +41,7 @@ struct AdminSurface {
                 events: { try events($0, feed) }, telemetry: { telemetry.events($0) }, now: { now().wall },
                 dashboard: DashboardDesk(backend: backend, past: past, now: now).dashboard),
             log: log, opened: { listeners.opened($0, log) })
-        return AdminSurface(services: [server, FeedCloser(feed: feed)])
+        return AdminSurface(services: [server, FeedCloser(feed: feed)], metrics: metrics)
     }
 
     private static func configuration(

@@ -82,6 +82,8 @@ struct StateDirectory: Sendable {
     var authority: String { path + "/authority" }
     var work: String { path + "/work" }
     var telemetry: String { path + "/telemetry" }
+    /// How far each stream was sent on.
+    var outward: String { path + "/outward" }
 }
 
 /// Runs a command against the coordinator: what it refuses becomes our exit code, and what cannot be reached says how to start it.

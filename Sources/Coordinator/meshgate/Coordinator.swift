@@ -10,6 +10,7 @@ import MeshHTTP
 import MeshModel
 import MeshSystem
 import MeshTrust
+import OTLPExport
 import OperatorAPI
 import Running
 import ServiceLifecycle
@@ -40,6 +41,8 @@ struct Coordinator: Sendable {
         var allowedSigners: String
         /// How much telemetry is kept, and how long.
         var telemetry: StoreConfiguration
+        /// The collector that everything is sent on to; absent for none.
+        var otlp: OTLPConfiguration?
 
         /// Read anew for each warrant.
         func signers(_ files: some FileStore) throws -> AllowedSigners {
@@ -141,15 +144,37 @@ struct Coordinator: Sendable {
             enroller: trust.enroller(controller: controller, now: now), telemetry: telemetry, log: log)
         hub.set(gateway)
         let started = now().wall
+        let board = DeliveryBoard()
         let surface = try AdminSurface.open(
             settings, trust: trust, controller: controller, gateway: gateway, feed: feed, past: past, progress: progress, answers: answers,
-            echoes: echoes, telemetry: telemetry, observe: { await driver.observe($0, plan: $1) }, now: now, startedAt: started, log: log)
+            echoes: echoes, telemetry: telemetry, board: board, observe: { await driver.observe($0, plan: $1) }, now: now,
+            startedAt: started, log: log)
+        let parts = OTLPDesk.Parts(
+            store: telemetry.store, feed: feed, history: { try await journal.records(after: $0, limit: $1) },
+            families: { [metrics = surface.metrics] in await metrics.families() }, startedAt: started)
+        let outward = try Self.outward(settings, parts, board, files: files, http: tools.http, now: now, log: log)
         return Coordinator(
             settings: settings, controller: controller,
             services: [
                 LoopService(controller: controller, boot: boot), hands, TickService(controller: controller, feed: feed, now: now, log: log),
                 TelemetryCloser(store: telemetry.store), GatewayService(gateway: gateway),
-            ] + surface.services, lock: lock, journal: journal)
+            ] + outward + surface.services, lock: lock, journal: journal)
+    }
+
+    /// What is sent on to others.
+    private static func outward(
+        _ settings: Settings, _ parts: OTLPDesk.Parts, _ board: DeliveryBoard, files: any FileStore, http: any HTTPClient,
+        now: @escaping NowSource, log: Logger
+    ) throws -> [any Service] {
+        var services: [any Service] = []
+        if let configuration = settings.otlp {
+            let desk = try OTLPDesk.open(
+                configuration, mesh: settings.mesh, parts: parts, directory: settings.state.outward, files: files, http: http, now: now,
+                log: log)
+            board.set(desk)
+            services.append(desk)
+        }
+        return services
     }
 
     private static func replay(_ journal: SQLiteJournal, _ feed: EventFeed, _ past: RecentPast, _ log: Logger) async throws -> RunMachine {

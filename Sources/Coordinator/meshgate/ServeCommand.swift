@@ -21,6 +21,7 @@ struct ServeCommand: AsyncParsableCommand {
               meshgate serve
               meshgate serve --mesh mesh.yaml --listen 192.168.88.5:7443
               meshgate serve --operators 0.0.0.0:7444 --name coordinator.lan
+              meshgate serve --otlp-endpoint https://api.honeycomb.io --otlp-headers-file /etc/meshgate/honeycomb
 
             Ends gracefully on SIGTERM and SIGINT. Exit codes: 65 the mesh file cannot be used, 69 an address or the state directory is
             in use, 74 the journal failed, 77 the state directory may not be written, 78 something in it is damaged, of another mesh, or
@@ -42,6 +43,7 @@ struct ServeCommand: AsyncParsableCommand {
     var allowedSigners: String = "/etc/meshgate/allowed_signers"
     @Option(help: "How much telemetry is kept; above it the oldest goes. [MESHGATE_TELEMETRY_SIZE; 4GiB]") var telemetrySize: String?
     @Option(help: "How long telemetry is kept. [MESHGATE_TELEMETRY_AGE; 14d]") var telemetryAge: String?
+    @OptionGroup(title: "Sending on") var otlp: OTLPOptions
     @Option(help: "trace, debug, info, notice, warning or error.") var logLevel: String = "info"
 
     func run() async throws {
@@ -84,7 +86,7 @@ struct ServeCommand: AsyncParsableCommand {
             http: http == "none" ? nil : try Self.endpoint(http, option: "--http"),
             operators: try operators.map { try Self.endpoint($0, option: "--operators") },
             searchPath: (environment("PATH") ?? "").split(separator: ":").map(String.init).filter { $0.hasPrefix("/") },
-            allowedSigners: absolute(allowedSigners), telemetry: try telemetry(state))
+            allowedSigners: absolute(allowedSigners), telemetry: try telemetry(state), otlp: try otlp.configuration())
     }
 
     private func telemetry(_ state: StateDirectory) throws -> StoreConfiguration {

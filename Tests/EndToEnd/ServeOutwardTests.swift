@@ -1,0 +1,234 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Foundation
+import Glibc
+import MeshHTTP
+import MeshSystem
+import Telemetry
+import Testing
+
+/// A collector's HTTP side that takes everything and keeps it in files.
+private final class Collector: Sendable {
+    private let daemon: Daemon
+    let place: Place
+    static let fixtures = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+        .appendingPathComponent("OTLPExportTests/Fixtures").path
+
+    init(_ behaviours: String...) throws {
+        place = try Place()
+        daemon = Daemon(
+            Invocation("/usr/bin/python3", ["-u", Self.fixtures + "/collector.py", place.path] + behaviours, deadline: .seconds(120)))
+    }
+
+    func url() async throws -> String {
+        let line = try await daemon.line("listening on ")
+        return "http://127.0.0.1:\(line.split(separator: " ").last ?? "")"
+    }
+
+    /// The bodies that came to a path so far.
+    func bodies(_ path: String) throws -> [String] {
+        try daemon.text.split(separator: "\n").filter { $0.hasPrefix("{") }.compactMap { line in
+            let request = try #require(try JSONSerialization.jsonObject(with: Data(line.utf8)) as? [String: Any])
+            #expect(request["key"] as? String == "hunter2" && request["packed"] as? Bool == true)
+            guard request["path"] as? String == path, let number = request["number"] as? Int else { return nil }
+            return "\(place.path)/\(number)"
+        }
+    }
+
+    /// Everything that came to a path as text in which names and ids can be looked for.
+    func text(_ path: String) throws -> String {
+        try bodies(path).map { String(decoding: try Data(contentsOf: URL(fileURLWithPath: $0)), as: UTF8.self) }.joined()
+    }
+}
+
+@Suite("What the coordinator tells others", .timeLimit(.minutes(4)))
+struct ServeOutwardTests {
+    /// How often each record's id is in what came as logs, as far as it begins like this.
+    private func ids(_ collector: Collector, _ prefix: String) throws -> [String: Int] {
+        var counts: [String: Int] = [:]
+        for body in try collector.bodies("/v1/logs") {
+            // Resource, scope, record, attribute.
+            let bytes = Array(try Data(contentsOf: URL(fileURLWithPath: body)))
+            let attributes = try [1, 2, 2, 6].reduce([0..<bytes.count]) { ranges, field in
+                try ranges.flatMap { try blocks(bytes, $0, field) }
+            }
+            for attribute in attributes {
+                guard let key = try blocks(bytes, attribute, 1).first, bytes[key].elementsEqual("log.record.uid".utf8),
+                    let value = try blocks(bytes, attribute, 2).first, let text = try blocks(bytes, value, 1).first
+                else { continue }
+                let id = String(decoding: bytes[text], as: UTF8.self)
+                if id.hasPrefix(prefix) { counts[id, default: 0] += 1 }
+            }
+        }
+        return counts
+    }
+
+    /// The blocks of one field in a protobuf message.
+    private func blocks(_ bytes: [UInt8], _ range: Range<Int>, _ field: UInt64) throws -> [Range<Int>] {
+        try bytes.withUnsafeBytes { buffer in
+            var reader = ProtoReader(buffer, in: range, of: "a request")
+            var found: [Range<Int>] = []
+            while let next = try reader.next() { if next.id == field, next.type == .block { found.append(next.range) } }
+            return found
+        }
+    }
+
+    @Test("a collector gets events, telemetry, metrics and the trace of a run, once each, also across a restart, and a secret only there")
+    func collector() async throws {
+        let collector = try Collector("200")
+        let place = try Place()
+        let options = [
+            "--otlp-endpoint", try await collector.url(), "--otlp-headers-file", try place.put("headers", "x-honeycomb-team: hunter2\n"),
+            "--otlp-metrics-every", "1s",
+        ]
+        let first = try await ServeStage(place, options: options)
+        #expect(try await first.join("east-1", token: try await first.token("east-1"), state: "a").code == 0)
+        let agent = try await first.agent(state: "a")
+        _ = try await agent.line("feed live")
+        #expect(try await first.ask("apply", "-f", first.mesh, "--wait", "no").code == 0)
+        #expect(try await first.ask("stop").code == 0)
+        try await eventually("the agent's start, the run's events and its trace arrive") {
+            let (logs, traces) = (try collector.text("/v1/logs"), try collector.text("/v1/traces"))
+            let metrics = try collector.text("/v1/metrics")
+            return logs.contains("meshgate.host.agent_start") && logs.contains("meshgate.runFinished") && traces.contains("run of quay")
+                && metrics.contains("meshgate_otlp_sent")
+        }
+        let page = try await first.get("/metrics").text
+        #expect(page.contains(#"meshgate_otlp_delivering{stream="telemetry"} 1"#), "\(page)")
+        let said = first.coordinator.text
+        #expect(said.contains("sending on") && !said.contains("hunter2"))
+        try await first.end()
+
+        let second = try await ServeStage(place, options: options)
+        #expect(try await second.join("west-1", token: try await second.token("west-1"), state: "w").code == 0)
+        try await eventually("what happened after the restart arrives") { try collector.text("/v1/logs").contains("west-1 joined") }
+        let journal = try ids(collector, "quay/journal/")
+        let head = try #require(journal.keys.compactMap { $0.split(separator: "/").last.flatMap { Int($0) } }.max())
+        // Sending began with what came after the start; from there on there is neither a hole nor a repetition.
+        #expect(journal.count >= 5 && journal.values.allSatisfy { $0 == 1 }, "\(journal)")
+        #expect(Set(journal.keys) == Set((head - journal.count + 1...head).map { "quay/journal/\($0)" }))
+        let telemetry = try ids(collector, "east-1/host/")
+        #expect(!telemetry.isEmpty && telemetry.values.allSatisfy { $0 == 1 }, "\(telemetry)")
+        try await decode(collector)
+        _ = agent
+    }
+
+    /// The same through OpenTelemetry's own classes, where they can be had.
+    private func decode(_ collector: Collector) async throws {
+        guard let venv = ProcessInfo.processInfo.environment["MESHGATE_OTLP_VENV"] else { return }
+        for signal in ["logs", "metrics", "traces"] {
+            let bodies = try collector.bodies("/v1/\(signal)")
+            let read = try await ProcessCommandRunner().run(
+                Invocation("\(venv)/bin/python", [Collector.fixtures + "/decode.py", signal] + bodies, deadline: .seconds(60)))
+            #expect(read.succeeded && read.outputText.split(separator: "\n").count == bodies.count, "\(read.errorText)")
+        }
+    }
+
+    @Test("a collector that answers garbage and then stalls holds up neither agents nor the end of the coordinator")
+    func stalled() async throws {
+        let collector = try Collector("garbage", "garbage", "slow:60")
+        let stage = try await ServeStage(options: ["--otlp-endpoint", try await collector.url(), "--otlp-signals", "logs"])
+        #expect(try await stage.join("east-1", token: try await stage.token("east-1"), state: "a").code == 0)
+        let agent = try await stage.agent(state: "a")
+        _ = try await agent.line("feed live")
+        try await eventually("what the agent tells is stored while the collector hangs") {
+            let page = try await stage.get("/metrics").text
+            return page.contains(#"meshgate_telemetry_delivered_events_total{cluster="",node="east-1",source="host"} 1"#)
+                && page.contains(#"meshgate_otlp_delivering{stream="events"} 0"#)
+        }
+        let page = try await stage.get("/metrics").text
+        #expect(page.contains(#"meshgate_otlp_sent_items_total{stream="telemetry"} 0"#), "\(page)")
+        #expect(page.contains(#"meshgate_otlp_rejected_items_total{stream="events",reason="refused"} 0"#))
+        #expect(!page.contains(#"stream="traces""#))
+        let ending = try await stage.end()
+        #expect(ending.code == 0 && ending.errors.contains("is not a collector's"), "\(ending.all)")
+        _ = agent
+    }
+
+    @Test("with a gRPC collector that is not there it serves, says so once, and ends as it should")
+    func absent() async throws {
+        let stage = try await ServeStage(options: ["--otlp-endpoint", "http://127.0.0.1:1", "--otlp-protocol", "grpc"])
+        try await eventually("it is seen that nobody is there") {
+            try await stage.get("/metrics").text.contains(#"meshgate_otlp_delivering{stream="metrics"} 0"#)
+        }
+        #expect(try await stage.get("/healthz").status == 200)
+        let ending = try await stage.end()
+        #expect(ending.code == 0, "\(ending.all)")
+        #expect(
+            ending.errors.components(separatedBy: "cannot send on stream=metrics").count <= 2
+                && !ending.errors.contains("connection to the"))
+    }
+
+    @Test("wrong settings are named with what is right, and end the start with code 78 or 64")
+    func settings() async throws {
+        let place = try Place()
+        func serve(_ options: String..., environment: [String: String] = [:]) async throws -> Ending {
+            try await Programs.run(
+                ["serve", "--state-dir", place.path + "/s", "--listen", "127.0.0.1:0", "--http", "none"] + options, home: place.path,
+                environment: environment)
+        }
+        let url = ["--otlp-endpoint", "http://127.0.0.1:1"]
+        for (ending, words) in [
+            (try await serve("--otlp-endpoint", "collector:4318"), "is no endpoint such as http://collector:4318"),
+            (try await serve(url[0], url[1], "--otlp-protocol", "json"), "wants http/protobuf or grpc"),
+            (try await serve(url[0], url[1], "--otlp-signals", "logs,profiles"), "wants logs, metrics and traces"),
+            (try await serve(url[0], url[1], "--otlp-headers-file", "nowhere"), "there is no such file"),
+            (try await serve(url[0], url[1], environment: ["OTEL_EXPORTER_OTLP_TIMEOUT": "10s"]), "OTEL_EXPORTER_OTLP_TIMEOUT is \"10s\""),
+            (try await serve(url[0], url[1], "--otlp-client-key", "k"), "a certificate and its key are wanted together"),
+        ] { #expect(ending.code == 78 && ending.errors.contains(words), "\(ending.all)") }
+    }
+
+    @Test(
+        "a real Prometheus scrapes it, has the series, and loads the package's rules without fault, while no collector answers",
+        .enabled(if: access("/usr/bin/prometheus", X_OK) == 0, "package prometheus is not installed"))
+    func prometheus() async throws {
+        let stage = try await ServeStage(options: ["--otlp-endpoint", "http://127.0.0.1:1"])
+        _ = try await stage.ask("apply", "-f", stage.mesh, "--wait", "no")
+        let rules = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
+            .appendingPathComponent("packaging/prometheus/meshgate.rules.yml").path
+        let configuration = try stage.place.put(
+            "prometheus.yml",
+            """
+            global: { scrape_interval: 1s, evaluation_interval: 1s }
+            rule_files: ["\(rules)"]
+            scrape_configs:
+              - job_name: meshgate
+                static_configs: [{ targets: ["\(try await stage.address("listening for metrics"))"] }]
+
+            """)
+        let prometheus = Daemon(
+            Invocation(
+                "/usr/bin/prometheus",
+                [
+                    "--config.file=\(configuration)", "--storage.tsdb.path=\(stage.place.path)/tsdb", "--web.listen-address=127.0.0.1:0",
+                    "--log.format=json",
+                ], workingDirectory: stage.place.path, deadline: .seconds(120)))
+        let line = try await prometheus.line("\"Listening on\"")
+        let said = try #require(try JSONSerialization.jsonObject(with: Data(line.utf8)) as? [String: Any])
+        let base = "http://\(try #require(said["address"] as? String))/api/v1"
+        func ask(_ path: String) async throws -> [String: Any] {
+            let answer = try await CurlHTTPClient().send(HTTPRequest(.get, base + path))
+            // It listens before it is ready, and says so with 503.
+            guard answer.status == 200 else { return [:] }
+            let object = try JSONSerialization.jsonObject(with: Data(answer.body)) as? [String: Any]
+            return object?["data"] as? [String: Any] ?? [:]
+        }
+        try await eventually("the target is up", within: .seconds(60)) {
+            (try await ask("/targets")["activeTargets"] as? [[String: Any]])?.first?["health"] as? String == "up"
+        }
+        for query in [
+            "meshgate_build_info==1", "meshgate_telemetry_store_events", "process_resident_memory_bytes>0",
+            "meshgate_otlp_delivering%7Bstream%3D%22events%22%7D==0",
+        ] {
+            try await eventually("\(query) has a series", within: .seconds(60)) {
+                !(try await ask("/query?query=\(query)")["result"] as? [Any] ?? []).isEmpty
+            }
+        }
+        try await eventually("every rule was evaluated", within: .seconds(60)) {
+            let groups = try await ask("/rules")["groups"] as? [[String: Any]] ?? []
+            let rules = groups.flatMap { $0["rules"] as? [[String: Any]] ?? [] }
+            #expect(!rules.contains { $0["health"] as? String == "err" }, "\(rules)")
+            return !rules.isEmpty && rules.allSatisfy { $0["health"] as? String == "ok" }
+        }
+    }
+}
