@@ -176,6 +176,23 @@ struct ServeOutwardTests {
             (try await serve(url[0], url[1], environment: ["OTEL_EXPORTER_OTLP_TIMEOUT": "10s"]), "OTEL_EXPORTER_OTLP_TIMEOUT is \"10s\""),
             (try await serve(url[0], url[1], "--otlp-client-key", "k"), "a certificate and its key are wanted together"),
         ] { #expect(ending.code == 78 && ending.errors.contains(words), "\(ending.all)") }
+        let log = try await serve("--events-to", "kafka")
+        #expect(log.code == 64 && log.errors.contains("is not journald or syslog"), "\(log.all)")
+    }
+
+    @Test("events reach the machine's log with their fields", arguments: ["journald", "syslog"])
+    func systemLog(form: String) async throws {
+        let place = try Place()
+        let socket = try DatagramSocket(place.path + "/log")
+        let stage = try await ServeStage(place, options: ["--events-to", "\(form):\(place.path)/log"])
+        #expect(try await stage.join("east-1", token: try await stage.token("east-1"), state: "a").code == 0)
+        let entry = try #require(try await socket.first { $0.contains("east-1 joined") })
+        if form == "journald" {
+            #expect(entry.contains("MESHGATE_KIND=agentEnrolled\n") && entry.contains("MESHGATE_NODE=east-1\n"), "\(entry)")
+            #expect(entry.contains("PRIORITY=6\n") && entry.contains("SYSLOG_IDENTIFIER=meshgate\n"))
+        } else {
+            #expect(entry.hasPrefix("<30>1 ") && entry.contains(" agentEnrolled [meshgate@32473 mesh=\"quay\""), "\(entry)")
+        }
     }
 
     @Test(
@@ -229,6 +246,38 @@ struct ServeOutwardTests {
             let rules = groups.flatMap { $0["rules"] as? [[String: Any]] ?? [] }
             #expect(!rules.contains { $0["health"] as? String == "err" }, "\(rules)")
             return !rules.isEmpty && rules.allSatisfy { $0["health"] as? String == "ok" }
+        }
+    }
+}
+
+/// A Unix datagram socket that a log would listen on.
+private final class DatagramSocket: Sendable {
+    private let file: Int32
+
+    init(_ path: String) throws {
+        file = socket(AF_UNIX, Int32(SOCK_DGRAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
+        var address = sockaddr_un()
+        address.sun_family = sa_family_t(AF_UNIX)
+        withUnsafeMutableBytes(of: &address.sun_path) { $0.copyBytes(from: path.utf8) }
+        let bound = withUnsafePointer(to: &address) { pointer in
+            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { bind(file, $0, socklen_t(MemoryLayout<sockaddr_un>.size)) }
+        }
+        guard file >= 0, bound == 0 else { throw Trouble("bind \(path): \(String(cString: strerror(errno)))") }
+    }
+
+    deinit { close(file) }
+
+    /// The first entry that fits, or `nil` after a minute without one.
+    func first(_ fits: @escaping @Sendable (String) -> Bool) async throws -> String? {
+        try await OwnThread.run(named: "log") { [file] in
+            var buffer = [UInt8](repeating: 0, count: 1 << 17)
+            var waiting = pollfd(fd: file, events: Int16(POLLIN), revents: 0)
+            while poll(&waiting, 1, 60_000) > 0 {
+                let count = recv(file, &buffer, buffer.count, 0)
+                let text = String(decoding: buffer.prefix(max(0, count)), as: UTF8.self)
+                if fits(text) { return text }
+            }
+            return nil
         }
     }
 }

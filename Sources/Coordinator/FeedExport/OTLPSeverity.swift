@@ -11,6 +11,16 @@ package enum OTLPSeverity: UInt64, Hashable, Sendable {
     case warn = 13
     case error = 17
 
+    /// As syslog counts, for those who want it so: 7 debug, 6 info, 4 warning, 3 error.
+    package var syslog: Int {
+        switch self {
+        case .debug: 7
+        case .info: 6
+        case .warn: 4
+        case .error: 3
+        }
+    }
+
     var word: String {
         switch self {
         case .debug: "DEBUG"

@@ -43,6 +43,8 @@ struct Coordinator: Sendable {
         var telemetry: StoreConfiguration
         /// The collector that everything is sent on to; absent for none.
         var otlp: OTLPConfiguration?
+        /// The machine's log that own events go to; absent for none.
+        var systemLog: SystemLogSocket?
 
         /// Read anew for each warrant.
         func signers(_ files: some FileStore) throws -> AllowedSigners {
@@ -173,6 +175,13 @@ struct Coordinator: Sendable {
                 log: log)
             board.set(desk)
             services.append(desk)
+        }
+        if let socket = settings.systemLog {
+            try files.createDirectory(settings.state.outward)
+            services.append(
+                SystemLogService(
+                    socket: socket, feed: parts.feed, mesh: settings.mesh,
+                    positions: PositionFile(path: "\(settings.state.outward)/\(socket.form.rawValue)", files: files), log: log))
         }
         return services
     }

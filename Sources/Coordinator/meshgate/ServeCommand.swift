@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import ArgumentParser
+import FeedExport
 import Glibc
 import Logging
 import MeshConfig
@@ -43,6 +44,9 @@ struct ServeCommand: AsyncParsableCommand {
     var allowedSigners: String = "/etc/meshgate/allowed_signers"
     @Option(help: "How much telemetry is kept; above it the oldest goes. [MESHGATE_TELEMETRY_SIZE; 4GiB]") var telemetrySize: String?
     @Option(help: "How long telemetry is kept. [MESHGATE_TELEMETRY_AGE; 14d]") var telemetryAge: String?
+    @Option(
+        help: "Write own events to this machine's log: journald or syslog, with another socket as KIND:PATH. [MESHGATE_EVENTS_TO; none]")
+    var eventsTo: String?
     @OptionGroup(title: "Sending on") var otlp: OTLPOptions
     @Option(help: "trace, debug, info, notice, warning or error.") var logLevel: String = "info"
 
@@ -86,7 +90,8 @@ struct ServeCommand: AsyncParsableCommand {
             http: http == "none" ? nil : try Self.endpoint(http, option: "--http"),
             operators: try operators.map { try Self.endpoint($0, option: "--operators") },
             searchPath: (environment("PATH") ?? "").split(separator: ":").map(String.init).filter { $0.hasPrefix("/") },
-            allowedSigners: absolute(allowedSigners), telemetry: try telemetry(state), otlp: try otlp.configuration())
+            allowedSigners: absolute(allowedSigners), telemetry: try telemetry(state), otlp: try otlp.configuration(),
+            systemLog: try systemLog())
     }
 
     private func telemetry(_ state: StateDirectory) throws -> StoreConfiguration {
@@ -105,6 +110,15 @@ struct ServeCommand: AsyncParsableCommand {
             configuration.retainedFor = age.duration
         }
         return configuration
+    }
+
+    private func systemLog() throws -> SystemLogSocket? {
+        guard let text = eventsTo ?? environment("MESHGATE_EVENTS_TO"), text != "none" else { return nil }
+        let parts = text.split(separator: ":", maxSplits: 1).map(String.init)
+        guard let form = SystemLogSocket.Form(rawValue: parts.first ?? ""), parts.count == 1 || parts[1].hasPrefix("/") else {
+            throw Failure(.usage, "--events-to \"\(text)\" is not journald or syslog, with \":\" and the absolute path of another socket")
+        }
+        do { return try SystemLogSocket(form, path: parts.count == 2 ? parts[1] : nil) } catch { throw Failure(.configuration, "\(error)") }
     }
 
     /// From the mesh file, the option, or what the state directory was made for.
