@@ -2,6 +2,7 @@
 
 import AgentLink
 import Foundation
+import HostTrace
 import Logging
 import MeshModel
 import Testing
@@ -28,6 +29,15 @@ import Testing
         #expect(faults[2] == "f:4: node is already set at f:3")
         #expect(faults[3] == "f:5: state has no value")
         #expect(faults[4].hasPrefix("f:6: there is no setting \"whatever-else-it-is\"; known are coordinator, node"))
+    }
+
+    @Test("a tracer looks at the whole host unless the setting says otherwise, in one of two words") func scope() throws {
+        func settings(_ text: String?) throws -> AgentSettings {
+            try AgentSettings(text.map { [.tracerScope: SettingText(text: $0, place: "f:1")] } ?? [:])
+        }
+        #expect(try settings(nil).tracerScope == .host && settings("netns").tracerScope == .netns)
+        let faults = #expect(throws: AgentSettings.Faults.self) { _ = try settings("cgroup") }
+        #expect(faults?.faults == ["f:1: tracer-scope is \"cgroup\", wanted is host or netns"])
     }
 
     @Test("a flag wins over the environment, and that over the file") func precedence() throws {

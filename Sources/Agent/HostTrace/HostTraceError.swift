@@ -7,6 +7,8 @@ package enum HostTraceError: Error, CustomStringConvertible {
     /// Not even the maps can be made: nothing can be traced here.
     case noBPF(String)
     case map(String, errno: Int32)
+    /// Which network namespace we are in cannot be told.
+    case noNamespace(String, errno: Int32)
     /// Programs and maps of others are shown to few.
     case notShown(String, errno: Int32)
 
@@ -15,6 +17,7 @@ package enum HostTraceError: Error, CustomStringConvertible {
         case .noBPF(let why): "cannot use eBPF on this host: \(why)"
         case .notShown(let what, let number):
             "cannot read \(what): \(number == 1 ? "not permitted; it needs CAP_SYS_ADMIN, which root has" : explain(number))"
+        case .noNamespace(let path, let number): "cannot tell our network namespace from \(path): \(explain(number))"
         case .map(let name, let number): "cannot read the eBPF map \(name): \(explain(number))"
         }
     }

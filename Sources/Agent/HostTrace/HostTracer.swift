@@ -20,14 +20,16 @@ package final class HostTracer {
     /// Records that were none of ours. Anything but zero is a fault of this program.
     package private(set) var unreadable: UInt64 = 0
 
-    /// Loads what `topics` take. A program that this kernel refuses is in `refused`, and the others run; throws when nothing can be traced here.
-    package convenience init(_ topics: Set<TraceTopic>, ringBytes: Int = HostTracer.ringBytes) throws(HostTraceError) {
-        try self.init(topics, ringBytes: ringBytes, object: ProgramLoader.object)
+    /// Loads what `topics` take, for as much of the machine as `scope` says. A program that this kernel refuses is in `refused`, and the others run; throws when nothing can be traced here.
+    package convenience init(
+        _ topics: Set<TraceTopic>, scope: TraceScope = .host, ringBytes: Int = HostTracer.ringBytes
+    ) throws(HostTraceError) {
+        try self.init(topics, scope: scope, ringBytes: ringBytes, object: ProgramLoader.object)
     }
 
-    init(_ topics: Set<TraceTopic>, ringBytes: Int, object: [UInt8]) throws(HostTraceError) {
+    init(_ topics: Set<TraceTopic>, scope: TraceScope = .host, ringBytes: Int, object: [UInt8]) throws(HostTraceError) {
         let programs = TraceTopic.allCases.filter(topics.contains).flatMap(\.programs)
-        loader = try ProgramLoader(programs, ringBytes: ringBytes, object: object)
+        loader = try ProgramLoader(programs, scope: scope, ringBytes: ringBytes, object: object)
         ring = try EventRing(map: loader.map("events"))
         cpus = Int(max(1, libbpf_num_possible_cpus()))
     }

@@ -10,6 +10,8 @@ final class ProcTracer {
     static let most = 500
 
     private let root: String
+    /// /proc shows processes of its own process namespace and sockets of our own network namespace; the rest is the whole machine's.
+    private let scope: TraceScope
     /// Pid and start, so that a pid that is used again is another process.
     private var known: [UInt32: Known]?
     private var before: [String: UInt64] = [:]
@@ -20,7 +22,10 @@ final class ProcTracer {
         var name: String
     }
 
-    init(procroot: String) { root = procroot }
+    init(procroot: String, scope: TraceScope = .host) {
+        root = procroot
+        self.scope = scope
+    }
 
     /// Processes that began and ended since the last look, and how many more there were. The first look tells of nobody.
     func processes(at time: EventTime) -> (events: [TelemetryEvent], left: UInt64) {
@@ -67,18 +72,23 @@ final class ProcTracer {
     }
 
     /// What the kernel counted since the last call: one event, and one more when it killed processes for want of memory. The first call
-    /// counts from there on and tells nothing.
-    func figures(at time: EventTime) -> [TelemetryEvent] {
+    /// counts from there on and tells nothing. `watched`: the tracepoints that programs of ours stand at, told along, as proof that they do.
+    func figures(at time: EventTime, watched: [String] = []) -> [TelemetryEvent] {
         var now: [String: UInt64] = [:]
         let network = ProcText.netstat((read("net/snmp") ?? "") + (read("net/netstat") ?? ""))
         for name in ["Tcp.RetransSegs", "Tcp.OutSegs", "Tcp.InErrs", "Udp.RcvbufErrors", "TcpExt.ListenDrops", "TcpExt.TCPTimeouts"] {
             now[name] = network[name]
         }
-        now["oom_kill"] = ProcText.pairs(read("vmstat") ?? "")["oom_kill"]
-        for resource in ["cpu", "memory", "io"] {
-            for (who, value) in ProcText.pressure(read("pressure/\(resource)") ?? "") { now["pressure.\(resource).\(who)_us"] = value }
+        let isWhole = scope == .host
+        if isWhole {
+            now["oom_kill"] = ProcText.pairs(read("vmstat") ?? "")["oom_kill"]
+            for resource in ["cpu", "memory", "io"] {
+                for (who, value) in ProcText.pressure(read("pressure/\(resource)") ?? "") {
+                    now["pressure.\(resource).\(who)_us"] = value
+                }
+            }
         }
-        let disks = ProcText.disks(read("diskstats") ?? "").prefix(64)
+        let disks = isWhole ? ProcText.disks(read("diskstats") ?? "").prefix(64) : []
         defer {
             before = now
             disksBefore = Dictionary(disks.map { ($0.name, $0) }) { first, _ in first }
@@ -88,6 +98,7 @@ final class ProcTracer {
         for (name, value) in now.sorted(by: { $0.key < $1.key }) {
             if let old = before[name], value >= old { line.put(name, value - old) }
         }
+        line.put("watched", watched)
         line.put("disks", disks.compactMap { disk in disksBefore[disk.name].flatMap { Self.json(disk, since: $0) } })
         var events = [TelemetryEvent(time: time, kind: .hostFigures, body: EventBody(.json, line.closed))]
         if let kills = now["oom_kill"], let old = before["oom_kill"], kills > old {

@@ -12,9 +12,12 @@ package final class TracerLoop: Sendable {
     package typealias Log = @Sendable (_ event: String, _ details: [String: String]) -> Void
 
     private static let lookAtBooks = Duration.seconds(1)
+    /// How often the sums are told. They also say that the tracer lives and what it watches, so they come when nothing else happens, and the
+    /// first ones soon.
     private static let sumUp = Duration.seconds(10)
 
     private let topics: Set<TraceTopic>
+    private let scope: TraceScope
     private let ringBytes: Int
     private let procroot: String
     private let queue: RelayQueue
@@ -22,9 +25,11 @@ package final class TracerLoop: Sendable {
     private let seen: Mutex<TracerStatus>
 
     package init(
-        topics: Set<TraceTopic>, ringBytes: Int, procroot: String = "/proc", queue: RelayQueue, version: String, log: @escaping Log
+        topics: Set<TraceTopic>, scope: TraceScope = .host, ringBytes: Int, procroot: String = "/proc", queue: RelayQueue, version: String,
+        log: @escaping Log
     ) {
         self.topics = topics
+        self.scope = scope
         self.ringBytes = ringBytes
         self.procroot = procroot
         self.queue = queue
@@ -39,9 +44,9 @@ package final class TracerLoop: Sendable {
 
     /// Works until `stop` is set. Blocks: for a thread of its own.
     package func run(until stop: StopSignal) {
-        let host = ProcTracer(procroot: procroot)
+        let host = ProcTracer(procroot: procroot, scope: scope)
         do {
-            let tracer = try HostTracer(topics, ringBytes: ringBytes)
+            let tracer = try HostTracer(topics, scope: scope, ringBytes: ringBytes)
             seen.withLock {
                 $0.running = tracer.running.map(\.tracepoint)
                 $0.refused = tracer.refused
@@ -61,7 +66,9 @@ package final class TracerLoop: Sendable {
         var lossBooks: [TraceProgram: TraceFigures.Books] = [:]
         var unreadable: UInt64 = 0
         var summed = try? tracer.figures()
-        var (books, sums) = (ContinuousClock.now, ContinuousClock.now)
+        let watched = tracer.running.map(\.tracepoint)
+        _ = host.figures(at: Self.now(), watched: watched)
+        var (books, sums) = (ContinuousClock.now, ContinuousClock.now - Self.sumUp)
         func round() {
             var events: [TelemetryEvent] = []
             tracer.drain { events.append($0.telemetry(words)) }
@@ -82,7 +89,7 @@ package final class TracerLoop: Sendable {
                 sums = .now
                 put(figures.sums(since: summed, at: Self.now(), words), .tracer)
                 summed = figures
-                put(host.figures(at: Self.now()), .host)
+                put(host.figures(at: Self.now(), watched: watched), .host)
             } catch {
                 log("books unreadable", ["problem": "\(error)"])
             }
@@ -101,7 +108,8 @@ package final class TracerLoop: Sendable {
 
     /// Without programs: processes that came and went between two looks, and the host's counters.
     private func look(_ host: ProcTracer, until stop: StopSignal) {
-        var (looked, sums) = (ContinuousClock.now, ContinuousClock.now)
+        var (looked, sums) = (ContinuousClock.now, ContinuousClock.now - Self.sumUp)
+        _ = host.figures(at: Self.now(), watched: [])
         while !stop.isSet {
             poll(nil, 0, Int32(HostTracer.interval.inMilliseconds))
             let now = ContinuousClock.now
@@ -112,7 +120,7 @@ package final class TracerLoop: Sendable {
             lose(left, .rateLimited, .host)
             guard now - sums >= Self.sumUp else { continue }
             sums = now
-            put(host.figures(at: Self.now()), .host)
+            put(host.figures(at: Self.now(), watched: []), .host)
         }
     }
 

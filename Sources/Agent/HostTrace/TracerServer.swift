@@ -19,13 +19,18 @@ package final class TracerServer: Sendable {
         package var socketGroup: UInt32?
         package var allowedUsers: Set<UInt32>
         package var topics: Set<TraceTopic>
+        package var scope: TraceScope
         package var ringBytes = HostTracer.ringBytes
         package var version: String
-        package init(socketPath: String, socketGroup: UInt32?, allowedUsers: Set<UInt32>, topics: Set<TraceTopic>, version: String) {
+        package init(
+            socketPath: String, socketGroup: UInt32?, allowedUsers: Set<UInt32>, topics: Set<TraceTopic>, scope: TraceScope = .host,
+            version: String
+        ) {
             self.socketPath = socketPath
             self.socketGroup = socketGroup
             self.allowedUsers = allowedUsers
             self.topics = topics
+            self.scope = scope
             self.version = version
         }
     }
@@ -46,7 +51,8 @@ package final class TracerServer: Sendable {
     package init(_ configuration: Configuration, log: @escaping Log = { _, _ in }) throws {
         self.log = log
         loop = TracerLoop(
-            topics: configuration.topics, ringBytes: configuration.ringBytes, queue: queue, version: configuration.version, log: log)
+            topics: configuration.topics, scope: configuration.scope, ringBytes: configuration.ringBytes, queue: queue,
+            version: configuration.version, log: log)
         server = try LocalServer(
             .init(
                 role: Self.role, path: configuration.socketPath, group: configuration.socketGroup,

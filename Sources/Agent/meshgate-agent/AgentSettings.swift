@@ -2,6 +2,7 @@
 
 import AgentLink
 import DiskWipe
+import HostTrace
 import Logging
 import MeshModel
 
@@ -13,6 +14,7 @@ enum SettingKey: String, CaseIterable {
     case wiperState = "wiper-state"
     case proberSocket = "prober-socket"
     case tracerSocket = "tracer-socket"
+    case tracerScope = "tracer-scope"
     case tetragonLog = "tetragon-log"
     case tetragon
     case tetragonTLS = "tetragon-tls"
@@ -54,6 +56,7 @@ struct AgentSettings: Equatable {
     var wiperState = "/var/lib/meshgate-wiper"
     var proberSocket = "/run/meshgate-prober/prober.sock"
     var tracerSocket = "/run/meshgate-tracer/tracer.sock"
+    var tracerScope = TraceScope.host
     /// Where Tetragon writes its events; the usual places unless given.
     var tetragonLog: String?
     /// Tetragon's and Hubble's streams.
@@ -96,6 +99,8 @@ struct AgentSettings: Equatable {
         wiperState = path(.wiperState) ?? wiperState
         proberSocket = path(.proberSocket) ?? proberSocket
         tracerSocket = path(.tracerSocket) ?? tracerSocket
+        let scopes = TraceScope.allCases.map(\.rawValue).joined(separator: " or ")
+        tracerScope = take(.tracerScope, wanted: scopes) { TraceScope(rawValue: $0) } ?? tracerScope
         tetragonLog = path(.tetragonLog)
         streams = StreamSettings(texts, faults: &faults)
         nodeKey = path(.nodeKey) ?? nodeKey

@@ -28,8 +28,10 @@ struct MeshgateAgent: AsyncParsableCommand {
               A flag wins over MESHGATE_AGENT_... in the environment, and that over
               \(AgentSettings.defaultFile), which has lines of `key = value`.
               Keys: coordinator, node, state, join-token-file, log-level, spool-size, node-key,
-              wiper-socket, prober-socket, tracer-socket, tetragon-log, agent-user, and for the wiper also wiper-state,
-              signers, wipe-rate, wipe-priority, wipes-at-once, largest-wipe.
+              wiper-socket, prober-socket, tracer-socket, tracer-scope, agent-user; for what others tell tetragon,
+              tetragon-log, tetragon-tls, tetragon-server-name, tetragon-leave-out, tetragon-metrics, hubble, hubble-tls,
+              hubble-server-name, hubble-verdicts; and for the wiper also wiper-state, signers, wipe-rate, wipe-priority,
+              wipes-at-once, largest-wipe.
 
             \(AgentFailure.table)
 

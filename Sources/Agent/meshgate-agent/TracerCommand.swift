@@ -18,6 +18,7 @@ struct TracerCommand: AsyncParsableCommand {
             EXAMPLES
               meshgate-agent tracer serve
               meshgate-agent tracer serve --agent-user meshgate-agent --kind exec,drop,disk
+              meshgate-agent tracer serve --tracer-scope netns
               meshgate-agent tracer status
 
             It keeps CAP_BPF and CAP_PERFMON and gives up every other capability. What it sees goes to `meshgate-agent run` alone; what waits
@@ -34,6 +35,11 @@ struct TracerCommand: AsyncParsableCommand {
         var agentUser: String?
         @Option(help: ArgumentHelp("What to watch, separated by commas; everything unless given.", valueName: "kinds"))
         var kind: String?
+        @Option(
+            help: ArgumentHelp(
+                "How far it looks: host for all that the kernel does, netns for its own network namespace alone (a container).",
+                valueName: "scope"))
+        var tracerScope: String?
         @Option(help: ArgumentHelp("Tetragon's log; looked for in the usual places unless given.", valueName: "file"))
         var tetragonLog: String?
         @Option(help: ArgumentHelp("Tetragon's socket, or none; found unless given.", valueName: "address"))
@@ -44,7 +50,9 @@ struct TracerCommand: AsyncParsableCommand {
 
         func run() async throws {
             let settings = try common.resolve([
-                .tracerSocket: tracerSocket, .agentUser: agentUser, .tetragonLog: tetragonLog, .tetragon: tetragon, .hubble: hubble,
+                .tracerSocket: tracerSocket, .agentUser: agentUser, .tracerScope: tracerScope, .tetragonLog: tetragonLog,
+                .tetragon: tetragon,
+                .hubble: hubble,
             ])
             GRPCDialer.useOneThread()
             let logger = settings.logger("tracer")
@@ -56,6 +64,7 @@ struct TracerCommand: AsyncParsableCommand {
                     .init(
                         socketPath: settings.tracerSocket, socketGroup: another ? user?.group : nil,
                         allowedUsers: [geteuid(), user?.id ?? geteuid()], topics: try TraceCommand.topics(kind),
+                        scope: settings.tracerScope,
                         version: MeshgateAgent.version)
                 ) { event, details in logger.info("\(event)", metadata: details.mapValues { .string($0) }) }
             } catch let error as ValidationError {

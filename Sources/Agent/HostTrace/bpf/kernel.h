@@ -40,6 +40,9 @@ typedef struct { int counter; } atomic_t;
 struct signal_struct { atomic_t live; int group_exit_code; unsigned int flags; };
 typedef struct { uint32_t val; } kuid_t;
 struct cred { kuid_t uid; };
+struct ns_common { unsigned int inum; };
+struct net { struct ns_common ns; };
+struct nsproxy { struct net *net_ns; };
 struct task_struct {
     int pid, tgid, exit_code;
     uint64_t start_boottime;
@@ -48,6 +51,7 @@ struct task_struct {
     struct mm_struct *mm;
     struct cred *cred;
     struct css_set *cgroups;
+    struct nsproxy *nsproxy;
     char comm[16];
 };
 struct linux_binprm { const char *filename; };
@@ -57,8 +61,6 @@ struct linux_binprm { const char *filename; };
 struct trace_event_raw_mark_victim { uint32_t uid; };
 
 // The network
-struct ns_common { unsigned int inum; };
-struct net { struct ns_common ns; };
 typedef struct { struct net *net; } possible_net_t;
 struct in6_addr { uint8_t bytes[16]; };
 struct sock_common {

@@ -31,6 +31,10 @@ struct {
 
 static __always_inline uint16_t swapped(uint16_t value) { return __builtin_bswap16(value); }
 
+static __always_inline int socket_is_elsewhere(struct sock *sock) {
+    return only_netns && is_elsewhere(BPF_CORE_READ(sock, __sk_common.skc_net.net, ns.inum));
+}
+
 static __always_inline void flow_of(struct trace_flow *flow, struct sock *sock) {
     __builtin_memset(flow, 0, sizeof(*flow));
     uint16_t family = BPF_CORE_READ(sock, __sk_common.skc_family);
@@ -79,6 +83,7 @@ int trace_tcp_state(uint64_t *context) {
     int from = (int)context[1], to = (int)context[2];
     uint64_t key = (uint64_t)sock;
     if (BPF_CORE_READ(sock, sk_protocol) != IPPROTO_TCP) return 0;
+    if (socket_is_elsewhere(sock)) return 0;
     if (to == TCP_SYN_SENT) {
         // The one state that is entered by the process itself; all later ones may come from whatever was running when a packet arrived.
         struct connecting owner = {.since = bpf_ktime_get_boot_ns(), .pid = bpf_get_current_pid_tgid() >> 32};
@@ -109,6 +114,7 @@ SEC("tp_btf/tcp_retransmit_skb")
 int trace_tcp_retransmit(uint64_t *context) {
     struct sock *sock = (void *)context[0];
     uint64_t key = (uint64_t)sock;
+    if (socket_is_elsewhere(sock)) return 0;
     struct trace_counters *books = books_of(TRACE_PROGRAM_TCP_RETRANSMIT);
     if (!books) return 0;
     struct trace_tcp *record = begin(books, sizeof(*record), TRACE_TCP_RETRANSMIT, MOST_RETRANSMITS);
@@ -152,9 +158,14 @@ static __always_inline void packet_of(struct trace_flow *flow, struct sk_buff *p
 SEC("tp_btf/kfree_skb")
 int trace_packet_drop(uint64_t *context) {
     struct sk_buff *packet = (void *)context[0];
+    struct trace_flow flow = {};
+    // A packet in a socket's queue has no device any more, and keeps other things where it was: then the reading fails, and it is 0.
+    flow.interface = BPF_CORE_READ(packet, dev, ifindex);
+    flow.netns = BPF_CORE_READ(packet, dev, nd_net.net, ns.inum);
+    if (!flow.netns) flow.netns = BPF_CORE_READ(packet, sk, __sk_common.skc_net.net, ns.inum);
+    if (is_elsewhere(flow.netns)) return 0;
     struct trace_counters *books = books_of(TRACE_PROGRAM_PACKET_DROP);
     if (!books) return 0;
-    struct trace_flow flow = {};
     uint16_t ether_type = swapped(BPF_CORE_READ(packet, protocol));
     uint32_t length = BPF_CORE_READ(packet, len), reason = (uint32_t)context[2];
     packet_of(&flow, packet, ether_type);
@@ -171,10 +182,6 @@ int trace_packet_drop(uint64_t *context) {
 
     struct trace_drop *record = begin(books, sizeof(*record), TRACE_PACKET_DROP, MOST_DROPS);
     if (!record) return 0;
-    // A packet in a socket's queue has no device any more, and keeps other things where it was: then the reading fails, and it is 0.
-    flow.interface = BPF_CORE_READ(packet, dev, ifindex);
-    flow.netns = BPF_CORE_READ(packet, dev, nd_net.net, ns.inum);
-    if (!flow.netns) flow.netns = BPF_CORE_READ(packet, sk, __sk_common.skc_net.net, ns.inum);
     record->flow = flow;
     record->reason = reason;
     record->length = length;

@@ -6,10 +6,16 @@
 
 enum { SIGNAL_GROUP_EXIT = 4 };
 
+/// A process that ends still has its namespaces at this tracepoint: the kernel takes them away right after it.
+static __always_inline int task_is_elsewhere(struct task_struct *task) {
+    return only_netns && is_elsewhere(BPF_CORE_READ(task, nsproxy, net_ns, ns.inum));
+}
+
 SEC("tp_btf/sched_process_exec")
 int trace_exec(uint64_t *context) {
     struct task_struct *task = (void *)context[0];
     struct linux_binprm *program = (void *)context[2];
+    if (task_is_elsewhere(task)) return 0;
     struct trace_counters *books = books_of(TRACE_PROGRAM_EXEC);
     if (!books) return 0;
     struct trace_exec *record = begin(books, sizeof(*record), TRACE_EXEC, 0);
@@ -40,6 +46,7 @@ int trace_exit(uint64_t *context) {
     struct task_struct *task = (void *)context[0];
     // Threads come and go; the process ends with its last one.
     if (BPF_CORE_READ(task, signal, live.counter) != 0) return 0;
+    if (task_is_elsewhere(task)) return 0;
     struct trace_counters *books = books_of(TRACE_PROGRAM_EXIT);
     if (!books) return 0;
     struct trace_exit *record = begin(books, sizeof(*record), TRACE_EXIT, 0);
