@@ -71,7 +71,7 @@ struct TraceCommand: AsyncParsableCommand {
 /// Shows what a watch sees, on standard output.
 protocol TraceView: Sendable {
     func begin(_ tracer: HostTracer, span: Duration)
-    /// What came in one round; `words` explains its numbers.
+    /// What came in one round, which may be nothing; `words` explains its numbers.
     func show(_ events: [TraceEvent], _ words: KernelWords)
     func end(_ summary: TraceSummary, _ words: KernelWords)
 }
@@ -112,7 +112,7 @@ private struct TraceWatch: Service {
             var events: [TraceEvent] = []
             tracer.drain { events.append($0) }
             for event in events { counts[event.kind, default: 0] += 1 }
-            if !events.isEmpty { view.show(events, words) }
+            view.show(events, words)
         }
         while !stop.isSet, ContinuousClock.now - began < span {
             // Programs do not wake us: looking on a timer is the cheapest way.

@@ -3,13 +3,17 @@
 import Glibc
 import HostTrace
 import MeshModel
+import MeshSystem
 import Synchronization
 import Telemetry
 
 /// A watch for people: one line for each event, in columns, no longer than the terminal is wide.
-struct TraceTable: TraceView {
+final class TraceTable: TraceView {
     /// Columns of the terminal; `nil` when standard output is none.
     let width: Int?
+    private let drops = Mutex(DropFolder())
+
+    init(width: Int?) { self.width = width }
 
     func begin(_ tracer: HostTracer, span: Duration) {
         let points = tracer.running.map(\.tracepoint).joined(separator: ", ")
@@ -18,10 +22,26 @@ struct TraceTable: TraceView {
     }
 
     func show(_ events: [TraceEvent], _ words: KernelWords) {
-        Terminal.write(events.map { cut(Self.line($0, words)) + "\n" }.joined())
+        let now = SystemClock.now().wall.milliseconds * 1_000_000
+        write(drops.withLock { $0.lines(events, now: now) }, words)
     }
 
-    func end(_ summary: TraceSummary, _ words: KernelWords) { Terminal.write(summary.text(words)) }
+    func end(_ summary: TraceSummary, _ words: KernelWords) {
+        write(drops.withLock { $0.rest() }, words)
+        Terminal.write(summary.text(words))
+    }
+
+    private func write(_ lines: [DropFolder.Line], _ words: KernelWords) {
+        Terminal.write(lines.map { cut(Self.line($0, words)) + "\n" }.joined())
+    }
+
+    /// A line of the table.
+    static func line(_ line: DropFolder.Line, _ words: KernelWords) -> String {
+        switch line {
+        case .event(let event): Self.line(event, words)
+        case .more(let count, let event): columns("", "", "", "", "... \(count) more: \(printable(said(event, words).details))")
+        }
+    }
 
     private func cut(_ line: String) -> String {
         guard let width, width > 20, line.count > width else { return line }
