@@ -106,6 +106,17 @@ final class MemoryBackend: OperatorBackend {
                 return "{\"n\":\(next.value)}\n"
             }, cancel: {})
     }
+    /// One outline, then nothing until it is cancelled.
+    func sights(_ query: TelemetryQuery) -> EventStream {
+        telemetry.change { $0.append(TelemetryRequest(query: query, newest: nil)) }
+        let told = Mutex2(false)
+        return EventStream(
+            next: {
+                guard !told.value else { return nil }
+                told.change { $0 = true }
+                return "event: telemetry\ndata: {}\n\n"
+            }, cancel: {})
+    }
     func metrics() async -> String { "meshgate_epoch 1\n" }
     func health() async -> (healthy: Bool, text: String) { state.withLock { $0.isHealthy } ? (true, "ok") : (false, "the disk is full") }
 
@@ -176,7 +187,7 @@ struct SurfaceLab {
             configuration, backend: backend,
             sources: OperatorSources(
                 digest: { Digest.zero(for: $0) }, plan: { nil }, events: { try backend.stream($0) },
-                telemetry: { backend.stored($0) }, now: { Timestamp(seconds: 1_795_000_000) },
+                telemetry: { backend.stored($0) }, live: { backend.sights($0) }, now: { Timestamp(seconds: 1_795_000_000) },
                 dashboard: Dashboard(
                     page: { query in "<!doctype html>" + (query("state") ?? "") }, stylesheet: "body {}", script: "\"use strict\";")),
             log: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }, opened: { told.yield($0) })

@@ -17,7 +17,8 @@ struct TelemetrySurfaceTests {
             try await lab.client.telemetry(
                 [
                     "since": "10m", "until": "2026-11-23T08:40:01Z", "cluster": "east", "node": "wrk-e-1", "source": "tetragon",
-                    "kind": "process_exec", "binary": "*/nc", "namespace": "shop", "pod": "web-*", "limit": "3",
+                    "kind": "process_exec", "binary": "*/nc", "namespace": "shop", "pod": "web-*", "reason": "NET*",
+                    "limit": "3",
                 ]
             ) { line in lines.change { $0.append(line) } }
             #expect(lines.value == [#"{"n":1}"#, #"{"n":2}"#, #"{"n":3}"#])
@@ -29,7 +30,8 @@ struct TelemetrySurfaceTests {
                         since: EventTime(Timestamp(seconds: 1_795_000_000 - 600)),
                         until: EventTime(try #require(Timestamp("2026-11-23T08:40:01Z"))), cluster: ClusterName("east"),
                         node: NodeID("wrk-e-1"), source: .tetragon, kind: .processExec, binary: TextPattern("*/nc"),
-                        namespace: TextPattern("shop"), pod: TextPattern("web-*")))
+                        namespace: TextPattern("shop"), pod: TextPattern("web-*"),
+                        reason: TextPattern("NET*")))
             #expect(try await lab.client.books().store.events == 7)
         }
     }
@@ -38,7 +40,7 @@ struct TelemetrySurfaceTests {
         "a parameter that makes no sense is refused with its name",
         arguments: [
             ("since", "yesterday"), ("until", "-5m"), ("cluster", "East"), ("node", "a b"), ("source", "syslog"), ("kind", "Process"),
-            ("binary", ""), ("limit", "0"), ("limit", "100001"), ("limit", "many"),
+            ("binary", ""), ("reason", ""), ("limit", "0"), ("limit", "100001"), ("limit", "many"),
         ])
     func refusals(_ name: String, _ value: String) async throws {
         let lab = try SurfaceLab()
@@ -58,7 +60,7 @@ struct TelemetrySurfaceTests {
         try await lab.serve({
             $0.unixSocket = nil
             $0.readOnly = .init(port: 0)
-        }) { _, listeners in
+        }) { lab, listeners in
             guard case .readOnly(_, let port) = listeners.first else {
                 Issue.record("no listener")
                 return
@@ -66,6 +68,10 @@ struct TelemetrySurfaceTests {
             let http = try CurlHTTPClient()
             #expect(try await http.send(HTTPRequest(.get, "http://127.0.0.1:\(port)/v1/telemetry")).status == 403)
             #expect(try await http.send(HTTPRequest(.get, "http://127.0.0.1:\(port)/v1/telemetry/books")).status == 200)
+            let live = try await http.send(HTTPRequest(.get, "http://127.0.0.1:\(port)/v1/telemetry/live?kind=packet_drop&reason=NET*"))
+            #expect(live.status == 200 && live.body.starts(with: Array("event: telemetry".utf8)))
+            #expect(lab.backend.telemetry.value.last?.query == TelemetryQuery(kind: .packetDrop, reason: TextPattern("NET*")))
+            #expect(try await http.send(HTTPRequest(.get, "http://127.0.0.1:\(port)/v1/telemetry/live?kind=NET")).status == 400)
         }
     }
 }

@@ -59,7 +59,7 @@ extension TraceFigures {
         for drop in drops.prefix(64) {
             let old = before?.drops.first { ($0.reason, $0.etherType, $0.protocol) == (drop.reason, drop.etherType, drop.protocol) }
             let packets = drop.packets &- (old?.packets ?? 0)
-            guard packets > 0, let kind = EventKind("packet_drops") else { continue }
+            guard packets > 0 else { continue }
             var line = JSONLine()
             line.put("reason", words.reason(drop.reason))
             line.put("transport", KernelWords.transport(drop.protocol, etherType: drop.etherType))
@@ -67,7 +67,7 @@ extension TraceFigures {
             line.put("bytes", drop.bytes &- (old?.bytes ?? 0))
             events.append(
                 TelemetryEvent(
-                    time: time, kind: kind, attributes: EventAttributes(reason: words.reason(drop.reason), verdict: "dropped"),
+                    time: time, kind: .packetDrops, attributes: EventAttributes(reason: words.reason(drop.reason), verdict: "dropped"),
                     body: EventBody(.json, line.closed)))
         }
         for disk in disks.prefix(256) {

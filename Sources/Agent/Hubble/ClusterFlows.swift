@@ -30,7 +30,6 @@ struct ClusterFlows {
     /// One event for each pair, and a new beginning. Verdict and reason of the event are those that a gate looks for: `dropped` with the most
     /// frequent reason where anything was dropped.
     mutating func sums(at time: EventTime) -> [TelemetryEvent] {
-        guard !pairs.isEmpty, let kind = EventKind("cluster_flows") else { return [] }
         defer { pairs = [:] }
         return pairs.sorted { $0.key < $1.key }.map { pair, sums in
             var line = JSONLine()
@@ -41,7 +40,7 @@ struct ClusterFlows {
             let isDropped = (sums.verdicts["dropped"] ?? 0) > 0
             let reason = sums.reasons.max { ($0.value, $1.key) < ($1.value, $0.key) }?.key
             return TelemetryEvent(
-                time: time, kind: kind,
+                time: time, kind: .clusterFlows,
                 attributes: EventAttributes(reason: isDropped ? reason : nil, verdict: isDropped ? "dropped" : "forwarded"),
                 body: EventBody(.json, line.closed))
         }

@@ -111,10 +111,11 @@ package final class TetragonStream: Sendable {
         let policies = (try? await TetragonCalls.policies(channel)) ?? []
         ways.note { ($0.version, $0.health, $0.policies) = (version, health, policies) }
         let now = [version, health] + policies.map(\.text)
-        guard now != before, let kind = EventKind("tetragon_state") else { return now }
+        guard now != before else { return now }
         let body = EventBody(.json, TetragonState.json(version: version, health: health, policies: policies))
         intake.offer(
-            TelemetryEvent(time: Self.now(), kind: kind, attributes: EventAttributes(reason: version, verdict: health), body: body),
+            TelemetryEvent(
+                time: Self.now(), kind: .tetragonState, attributes: EventAttributes(reason: version, verdict: health), body: body),
             from: .tetragon)
         return now
     }

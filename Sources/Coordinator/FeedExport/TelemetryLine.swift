@@ -7,6 +7,15 @@ package import Telemetry
 package enum TelemetryLine {
     /// The object, with its newline.
     package static func write(_ stored: StoredEvent) -> String {
+        var json = attributes(of: stored)
+        if let body = stored.event.body { add(body, to: &json) }
+        return json.finished + "\n"
+    }
+
+    /// The same without the source's own words, which hold what programs were started with: what may be shown where no secret may be.
+    package static func outline(_ stored: StoredEvent) -> String { attributes(of: stored).finished + "\n" }
+
+    private static func attributes(of stored: StoredEvent) -> JSONText {
         let (event, attributes) = (stored.event, stored.event.attributes)
         var json = JSONText()
         json.add("time", event.time.description)
@@ -28,8 +37,7 @@ package enum TelemetryLine {
         json.add("number", stored.number)
         if event.isCut { json.add("cut", raw: "true") }
         json.add("stated_time", event.statedTime?.description)
-        if let body = event.body { add(body, to: &json) }
-        return json.finished + "\n"
+        return json
     }
 
     /// A JSON body stands in the line as it is, once it is known to be one; what only claims to be JSON is a text, and protobuf is base64.

@@ -5,6 +5,7 @@ import Hummingbird
 import HummingbirdCore
 import MeshModel
 import NIOCore
+import ServiceLifecycle
 
 extension OperatorResponder {
     /// Stored events as NDJSON. They hold what programs were started with, passwords included, so they are not for the listener without TLS.
@@ -14,9 +15,7 @@ extension OperatorResponder {
                 403, "notHere", "events of hosts are not shown on the listener without TLS",
                 remedy: "use `meshgate feed query`, which asks on the Unix socket or with an operator's certificate")
         }
-        let parameters = request.uri.queryParameters
-        let stream = try await sources.telemetry(
-            try TelemetryRequest({ name in parameters[name[...]].map(String.init) }, now: sources.now()))
+        let stream = try await sources.telemetry(try asked(request))
         var headers = HTTPFields()
         headers[.contentType] = "application/x-ndjson"
         headers[.cacheControl] = "no-store"
@@ -26,5 +25,28 @@ extension OperatorResponder {
                 while let text = try await stream.next() { try await writer.write(ByteBuffer(string: text)) }
                 try await writer.finish(nil)
             })
+    }
+
+    /// Outlines of events as they come: when, where, which program, why. Never with what a program was started with, so every listener may.
+    func live(_ request: Request) async throws -> Response {
+        let stream = try await sources.live(try asked(request).query)
+        var headers = HTTPFields()
+        headers[.contentType] = "text/event-stream"
+        headers[.cacheControl] = "no-store"
+        return Response(
+            status: .ok, headers: headers,
+            body: ResponseBody { writer in
+                try await withTaskCancellationOrGracefulShutdownHandler {
+                    while let text = try await stream.next() { try await writer.write(ByteBuffer(string: text)) }
+                } onCancelOrGracefulShutdown: {
+                    stream.cancel()
+                }
+                try await writer.finish(nil)
+            })
+    }
+
+    private func asked(_ request: Request) throws -> TelemetryRequest {
+        let parameters = request.uri.queryParameters
+        return try TelemetryRequest({ name in parameters[name[...]].map(String.init) }, now: sources.now())
     }
 }

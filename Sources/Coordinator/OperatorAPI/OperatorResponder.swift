@@ -43,6 +43,7 @@ struct OperatorResponder: Sendable {
         }
         if route == .events { return try await events(request) }
         if route == .telemetry { return try await telemetry(request) }
+        if route == .live { return try await live(request) }
         let limit = route == .apply || route == .preview ? limits.planBytes : limits.bodyBytes
         let body = route.method == .post ? try await Self.body(request, limit: limit) : []
         let asked = Asked(
@@ -120,7 +121,7 @@ struct OperatorResponder: Sendable {
         case .overrides: return try Self.json(await backend.override(try asked.decode(), by: asked.caller))
         case .evidence: return try Self.json(await backend.evidence(about: asked.query("subject")))
         case .books: return try Self.json(await backend.books())
-        case .events, .telemetry: throw SurfaceError(500, "internal", "events are streamed")
+        case .events, .telemetry, .live: throw SurfaceError(500, "internal", "events are streamed")
         }
     }
 

@@ -5,7 +5,7 @@ package enum OperatorRoute: String, Hashable, Sendable, CaseIterable {
     case dashboard, stylesheet, script, health, metrics, status, plan, apply, stop, explain, nodes, invite, revoke, arming, arm, check,
         wipes, losses, preview,
         warrants,
-        overrides, evidence, events, telemetry, books
+        overrides, evidence, events, telemetry, live, books
 
     package enum Method: String, Hashable, Sendable { case get = "GET", post = "POST" }
 
@@ -13,7 +13,7 @@ package enum OperatorRoute: String, Hashable, Sendable, CaseIterable {
     package var method: Method {
         switch self {
         case .dashboard, .stylesheet, .script, .health, .metrics, .status, .plan, .explain, .nodes, .arming, .wipes, .losses, .evidence,
-            .events, .telemetry, .books:
+            .events, .telemetry, .live, .books:
             .get
         case .apply, .stop, .invite, .revoke, .arm, .check, .preview, .warrants, .overrides: .post
         }
@@ -29,6 +29,7 @@ package enum OperatorRoute: String, Hashable, Sendable, CaseIterable {
         case .status, .plan, .apply, .stop, .explain, .nodes, .wipes, .losses, .warrants, .overrides, .evidence, .events, .telemetry:
             "/v1/" + rawValue
         case .books: "/v1/telemetry/books"
+        case .live: "/v1/telemetry/live"
         case .preview: "/v1/losses/preview"
         case .invite, .revoke, .arming, .arm, .check: "/v1/nodes/{node}/" + rawValue
         }

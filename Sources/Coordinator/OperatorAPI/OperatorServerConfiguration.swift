@@ -3,6 +3,7 @@
 import Glibc
 package import MeshModel
 package import Planning
+package import Telemetry
 
 /// Where the admin surface listens, whom it lets in, and how much it takes. What is absent is not opened.
 package struct OperatorServerConfiguration: Sendable {
@@ -109,6 +110,8 @@ package struct OperatorSources: Sendable {
     package var events: @Sendable (EventRequest) async throws -> EventStream
     /// Reads stored telemetry for one asker.
     package var telemetry: @Sendable (TelemetryRequest) async throws -> EventStream
+    /// Follows outlines of telemetry as it comes. A `BackendRefusal` is answered as such.
+    package var live: @Sendable (TelemetryQuery) async throws -> EventStream
     /// What `since=10m` counts back from.
     package var now: @Sendable () -> Timestamp
     /// Absent for none.
@@ -117,13 +120,15 @@ package struct OperatorSources: Sendable {
     package init(
         digest: @escaping @Sendable (Plan.Body) throws -> Digest, plan: @escaping @Sendable () async -> Plan?,
         events: @escaping @Sendable (EventRequest) async throws -> EventStream,
-        telemetry: @escaping @Sendable (TelemetryRequest) async throws -> EventStream, now: @escaping @Sendable () -> Timestamp,
+        telemetry: @escaping @Sendable (TelemetryRequest) async throws -> EventStream,
+        live: @escaping @Sendable (TelemetryQuery) async throws -> EventStream, now: @escaping @Sendable () -> Timestamp,
         dashboard: Dashboard? = nil
     ) {
         self.digest = digest
         self.plan = plan
         self.events = events
         self.telemetry = telemetry
+        self.live = live
         self.now = now
         self.dashboard = dashboard
     }

@@ -40,7 +40,7 @@ package struct TelemetryRequest: Hashable, Sendable {
             source: try take("source", "one of \(sources)", TelemetrySource.init),
             kind: try take("kind", "a kind such as process_exec", EventKind.init),
             binary: try take("binary", pattern, TextPattern.init), namespace: try take("namespace", pattern, TextPattern.init),
-            pod: try take("pod", pattern, TextPattern.init))
+            pod: try take("pod", pattern, TextPattern.init), reason: try take("reason", "a pattern such as NETFILTER_*", TextPattern.init))
         newest = try take("limit", "a number from 1 to \(Self.mostNewest)") { text in
             Int(text).flatMap { (1...Self.mostNewest).contains($0) ? $0 : nil }
         }

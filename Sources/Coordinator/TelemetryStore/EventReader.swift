@@ -28,13 +28,15 @@ package final class EventReader: Sendable {
     private let segments: [SegmentInfo]
     private let query: TelemetryQuery
     private let newest: Int?
+    private let mostBlocks: Int
     private let damaged: @Sendable () -> Void
     private let state = Mutex(State())
 
-    init(segments: [SegmentInfo], query: TelemetryQuery, newest: Int?, damaged: @escaping @Sendable () -> Void) {
+    init(segments: [SegmentInfo], query: TelemetryQuery, newest: Int?, mostBlocks: Int, damaged: @escaping @Sendable () -> Void) {
         self.segments = segments
         self.query = query
         self.newest = newest
+        self.mostBlocks = mostBlocks
         self.damaged = damaged
     }
 
@@ -81,6 +83,7 @@ package final class EventReader: Sendable {
         state.candidates.sort { $0.entry.head.summary.newest < $1.entry.head.summary.newest }
         var best: [StoredEvent] = []
         while let candidate = state.candidates.popLast() {
+            guard state.examined < mostBlocks else { break }
             if best.count >= count, candidate.entry.head.summary.newest < best[count - 1].event.time { break }
             let found = wanted(candidate, &state)
             guard !found.isEmpty else { continue }
@@ -102,18 +105,30 @@ package final class EventReader: Sendable {
             damaged()
             return []
         }
+        return block.events(query, in: plain)
+    }
+}
+
+extension StoredBlock {
+    /// Events of the block that are wanted; none when it cannot be unpacked.
+    func events(_ query: TelemetryQuery) -> [StoredEvent] {
+        guard let plain = try? PreparedBatch.unpack(batch) else { return [] }
+        return events(query, in: plain)
+    }
+
+    fileprivate func events(_ query: TelemetryQuery, in plain: [UInt8]) -> [StoredEvent] {
         var found: [StoredEvent] = []
-        var numbers = EventNumbers(block.batch)
+        var numbers = EventNumbers(batch)
         var passed: UInt64 = 0
         plain.withUnsafeBytes { bytes in
-            // What was stored was checked when it came, and its checksum just now.
+            // What was stored was checked when it came, and its checksum when it was read.
             try? PackedEvents.forEach(in: bytes) { (outline) throws(TelemetryFault) in
                 let number = numbers.next()
                 passed += 1
-                guard passed > block.skipped, query.wants(outline, bytes) else { return true }
+                guard passed > skipped, query.wants(outline, bytes) else { return true }
                 found.append(
                     StoredEvent(
-                        node: block.node, cluster: block.cluster, stream: block.batch.stream, number: number,
+                        node: node, cluster: cluster, stream: batch.stream, number: number,
                         event: try TelemetryEvent(outline, in: bytes)))
                 return true
             }
@@ -153,6 +168,6 @@ extension TelemetryQuery {
         func fits(_ pattern: TextPattern?, _ range: Range<Int>) -> Bool {
             pattern.map { !range.isEmpty && $0.matches(UnsafeRawBufferPointer(rebasing: bytes[range])) } ?? true
         }
-        return fits(binary, event.binary) && fits(namespace, event.namespace) && fits(pod, event.pod)
+        return fits(binary, event.binary) && fits(namespace, event.namespace) && fits(pod, event.pod) && fits(reason, event.reason)
     }
 }

@@ -72,22 +72,25 @@ struct StoreFiles {
 
     // MARK: writing
 
-    /// Makes the batches durable together, or none of them. Batches that are known already are passed over.
-    mutating func append(_ batches: [PreparedBatch], now: Timestamp) throws {
+    /// Makes the batches durable together, or none of them, and says what was new. Batches that are known already are passed over.
+    @discardableResult
+    mutating func append(_ batches: [PreparedBatch], now: Timestamp) throws -> [Arrival] {
         try roll(now)
         guard var segment = segments.last else { throw StoreError.closed }
         var next = book
         var bytes: [UInt8] = []
         var entries: [IndexEntry] = []
+        var arrivals: [Arrival] = []
         for prepared in batches {
             let ledger = next[prepared.node, prepared.batch.stream]
             let admission = ledger.judge(prepared.batch)
-            defer { next.take(prepared.batch, of: prepared.node) }
+            next.take(prepared.batch, of: prepared.node)
             guard prepared.batch.next > ledger.next else { continue }
             let block = StoredBlock(
                 node: prepared.node, cluster: prepared.cluster, receivedAt: prepared.receivedAt.milliseconds,
                 skipped: admission.skippedEvents,
                 summary: prepared.summary, batch: prepared.batch)
+            arrivals.append(Arrival(block, before: ledger.account, after: next[prepared.node, prepared.batch.stream].account))
             let content = block.encoded
             let offset = segment.length + bytes.count + StoreSegment.recordHeader
             bytes += StoreSegment.record(.block, content)
@@ -111,13 +114,14 @@ struct StoreFiles {
             segments[segments.count - 1] = segment
         }
         book = next
+        return arrivals
     }
 
     /// Takes what an agent says about its streams; the numbers that nobody can tell of any more are stored as missing.
-    mutating func state(_ statement: SpoolStatement, of node: NodeID, in cluster: ClusterName?, now: Timestamp) throws {
+    mutating func state(_ statement: SpoolStatement, of node: NodeID, in cluster: ClusterName?, now: Timestamp) throws -> [Arrival] {
         let gaps = book.state(statement, of: node)
-        guard !gaps.isEmpty else { return }
-        try append(gaps.map { PreparedBatch($0, of: node, in: cluster, receivedAt: now, configuration) }, now: now)
+        guard !gaps.isEmpty else { return [] }
+        return try append(gaps.map { PreparedBatch($0, of: node, in: cluster, receivedAt: now, configuration) }, now: now)
     }
 
     /// Begins the first segment, and the next one when the present one is long or old enough.

@@ -38,6 +38,7 @@ package final class TelemetryStore: Sendable {
 
     private let configuration: StoreConfiguration
     private let now: NowSource
+    private let arrived: @Sendable ([Arrival]) -> Void
     private let files: Mutex<StoreFiles>
     private let queue = Mutex(Queue())
     private let figures = Mutex(Figures())
@@ -45,10 +46,13 @@ package final class TelemetryStore: Sendable {
     /// Set once the writer has written its last.
     private let ended: Wakeup
 
-    /// Opens the store, or makes it, and starts its writer.
-    package init(_ configuration: StoreConfiguration, now: @escaping NowSource) throws {
+    /// Opens the store, or makes it, and starts its writer, which tells `arrived` of what is new once it is durable. It must not wait.
+    package init(
+        _ configuration: StoreConfiguration, now: @escaping NowSource, arrived: @escaping @Sendable ([Arrival]) -> Void = { _ in }
+    ) throws {
         self.configuration = configuration
         self.now = now
+        self.arrived = arrived
         do {
             files = Mutex(try StoreFiles(configuration))
         } catch {
@@ -127,7 +131,8 @@ package final class TelemetryStore: Sendable {
         func write() {
             guard !waiting.isEmpty else { return }
             let result = attempt { try $0.append(together, now: now().wall) }
-            for continuation in waiting { continuation.resume(with: result) }
+            if case .success(let arrivals) = result, !arrivals.isEmpty { arrived(arrivals) }
+            for continuation in waiting { continuation.resume(with: result.map { _ in }) }
             (together, waiting) = ([], [])
         }
         for item in work {
@@ -139,7 +144,9 @@ package final class TelemetryStore: Sendable {
                 if together.count >= 256 { write() }
             case .statement(let statement, let node, let cluster, let at):
                 write()
-                _ = attempt { try $0.state(statement, of: node, in: cluster, now: at) }
+                if case .success(let arrivals) = attempt({ try $0.state(statement, of: node, in: cluster, now: at) }), !arrivals.isEmpty {
+                    arrived(arrivals)
+                }
             }
         }
         write()
@@ -147,10 +154,9 @@ package final class TelemetryStore: Sendable {
         return !isClosed
     }
 
-    private func attempt(_ body: (inout StoreFiles) throws -> Void) -> Result<Void, any Error> {
+    private func attempt<Value: Sendable>(_ body: (inout StoreFiles) throws -> Value) -> Result<Value, any Error> {
         do {
-            try files.withLock { try body(&$0) }
-            return .success(())
+            return .success(try files.withLock { try body(&$0) })
         } catch {
             figures.withLock { figures in
                 figures.failures += 1
@@ -179,11 +185,13 @@ package final class TelemetryStore: Sendable {
         }
     }
 
-    /// Events in the order of their time, as the store stands now. With `newest`, only that many, from the end.
-    package func events(_ query: TelemetryQuery, newest: Int? = nil) -> EventReader {
+    /// Events in the order of their time, as the store stands now. With `newest`, only that many, from the end, and from no more than
+    /// `mostBlocks` blocks, for askers who would rather have less than wait.
+    package func events(_ query: TelemetryQuery, newest: Int? = nil, mostBlocks: Int = .max) -> EventReader {
         let segments = files.withLock { $0.segments }.filter { $0.mayHold(query) }
         return EventReader(
-            segments: segments, query: query, newest: newest, damaged: { [weak self] in self?.figures.withLock { $0.damaged += 1 } })
+            segments: segments, query: query, newest: newest, mostBlocks: mostBlocks,
+            damaged: { [weak self] in self?.figures.withLock { $0.damaged += 1 } })
     }
 
     /// Reads events in the order in which they are stored, for as long as the store is open.

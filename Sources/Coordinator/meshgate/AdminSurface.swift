@@ -11,6 +11,7 @@ import Planning
 import Running
 import ServiceLifecycle
 import Synchronization
+import Telemetry
 import TrustAuthority
 
 /// The admin surface with its listeners: the Unix socket always, mTLS for remote operators and read-only HTTP when asked for.
@@ -38,8 +39,9 @@ struct AdminSurface {
             configuration(settings, trust: trust, controller: controller, now: now), backend: backend,
             sources: OperatorSources(
                 digest: { body in Digest.sha256(try CanonicalJSON.encode(body)) }, plan: { controller.snapshot.run?.plan },
-                events: { try events($0, feed) }, telemetry: { telemetry.events($0) }, now: { now().wall },
-                dashboard: DashboardDesk(backend: backend, past: past, now: now).dashboard),
+                events: { try events($0, feed) }, telemetry: { telemetry.events($0) }, live: { try follow($0, telemetry.live) },
+                now: { now().wall },
+                dashboard: DashboardDesk(backend: backend, past: past, telemetry: telemetry, now: now).dashboard),
             log: log, opened: { listeners.opened($0, log) })
         return AdminSurface(services: [server, FeedCloser(feed: feed)], metrics: metrics)
     }
@@ -89,6 +91,24 @@ struct AdminSurface {
                 let item = request.follow ? try await subscription.next() : try await subscription.nextOfHistory()
                 return item.map(format.write)
             }, cancel: { subscription.cancel() })
+    }
+}
+
+extension AdminSurface {
+    /// Outlines of telemetry as they come; one that is too slow is told how many it missed.
+    private static func follow(_ query: TelemetryQuery, _ live: LiveTelemetry) throws -> EventStream {
+        let follower: LiveTelemetry.Follower
+        do {
+            follower = try live.follow(query)
+        } catch {
+            throw BackendRefusal(.unavailable, code: "tooManyReaders", "\(error)")
+        }
+        let begun = Once()
+        return EventStream(
+            next: {
+                if begun.isFirst() { return LiveTelemetry.preamble }
+                return await follower.next().map(LiveTelemetry.write)
+            }, cancel: { follower.cancel() })
     }
 }
 

@@ -135,8 +135,7 @@ struct Coordinator: Sendable {
             })
         hub.set(controller)
 
-        let telemetry = TelemetryDesk(
-            store: try TelemetryStore(settings.telemetry, now: now), controller: controller, now: now, log: log)
+        let telemetry = try TelemetryDesk(settings.telemetry, controller: controller, now: now, log: log)
         let gateway = FleetGateway(
             configuration: trust.gatewayConfiguration(settings, controller: controller, journal: journal, boot: boot, now: now),
             inbox: FleetDesk(
@@ -159,7 +158,7 @@ struct Coordinator: Sendable {
             settings: settings, controller: controller,
             services: [
                 LoopService(controller: controller, boot: boot), hands, TickService(controller: controller, feed: feed, now: now, log: log),
-                TelemetryCloser(store: telemetry.store), GatewayService(gateway: gateway),
+                TelemetryKeeper(desk: telemetry), GatewayService(gateway: gateway),
             ] + outward + surface.services, lock: lock, journal: journal)
     }
 

@@ -11,20 +11,40 @@ import Synchronization
 final class DashboardDesk: Sendable {
     private let backend: CoordinatorBackend
     private let past: RecentPast
+    private let telemetry: TelemetryDesk
     private let now: NowSource
     private let last = Mutex<(board: Board, at: Moment)?>(nil)
+    /// The newest events by what was asked for.
+    private let sights = Mutex<[FeedFilter: (view: FeedView, at: Moment)]>([:])
     private static let lasts = Duration.seconds(1)
+    private static let mostSights = 16
 
-    init(backend: CoordinatorBackend, past: RecentPast, now: @escaping NowSource) {
+    init(backend: CoordinatorBackend, past: RecentPast, telemetry: TelemetryDesk, now: @escaping NowSource) {
         self.backend = backend
         self.past = past
+        self.telemetry = telemetry
         self.now = now
     }
 
     var dashboard: Dashboard {
         Dashboard(
-            page: { [self] query in BoardPage(try await board(), filter: BoardFilter(query: query)).html },
+            page: { [self] query in
+                let filter = BoardFilter(query: query)
+                return BoardPage(try await board(), filter: filter, feed: try await feed(filter.feed)).html
+            },
             stylesheet: BoardPage.stylesheet, script: BoardPage.script)
+    }
+
+    private func feed(_ filter: FeedFilter) async throws -> FeedView {
+        let moment = now()
+        func isFresh(_ known: (view: FeedView, at: Moment)) -> Bool { moment.boot - known.at.boot < Self.lasts.inMilliseconds }
+        if let known = sights.withLock({ $0[filter] }), isFresh(known) { return known.view }
+        let view = FeedView(lines: telemetry.lines, events: try await telemetry.newest(filter, now: moment))
+        sights.withLock { sights in
+            sights = sights.filter { isFresh($0.value) }
+            if sights.count < Self.mostSights { sights[filter] = (view, moment) }
+        }
+        return view
     }
 
     private func board() async throws -> Board {

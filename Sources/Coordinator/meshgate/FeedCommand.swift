@@ -31,12 +31,13 @@ struct FeedSelection: ParsableArguments {
     @Option(help: "The program's path; * stands for anything.") var binary: String?
     @Option(help: "The Kubernetes namespace; * stands for anything.") var namespace: String?
     @Option(help: "The pod; * stands for anything.") var pod: String?
+    @Option(help: "The reason, such as NETFILTER_DROP; * stands for anything.") var reason: String?
 
     /// As the admin surface wants them; it checks them.
     var parameters: [String: String] {
         let given: [String: String?] = [
             "since": since, "until": until, "cluster": cluster, "node": node, "source": source, "kind": kind, "binary": binary,
-            "namespace": namespace, "pod": pod,
+            "namespace": namespace, "pod": pod, "reason": reason,
         ]
         return given.compactMapValues { $0 }
     }

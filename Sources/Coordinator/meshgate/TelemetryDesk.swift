@@ -16,30 +16,25 @@ import TelemetryStore
 /// Between agents and the store: says which cluster a node is of, and which words the store's figures have on the admin surface.
 final class TelemetryDesk: TelemetryInbox {
     let store: TelemetryStore
-    private let controller: RunController
+    /// Whoever looks on.
+    let live: LiveTelemetry
+    private let places: PlannedPlaces
     private let now: NowSource
     private let log: Logger
-    private let known = Mutex<(plan: Digest?, clusters: [NodeID: ClusterName])>((nil, [:]))
 
-    init(store: TelemetryStore, controller: RunController, now: @escaping NowSource, log: Logger) {
-        self.store = store
-        self.controller = controller
+    init(_ configuration: StoreConfiguration, controller: RunController, now: @escaping NowSource, log: Logger) throws {
+        let places = PlannedPlaces { controller.snapshot.run?.plan }
+        let live = LiveTelemetry()
+        store = try TelemetryStore(configuration, now: now) { arrivals in
+            if live.isFollowed { for arrival in arrivals { live.publish(arrival.events(TelemetryQuery())) } }
+        }
+        (self.live, self.places) = (live, places)
         self.now = now
         self.log = log
     }
 
     /// Of the present plan.
-    var clusters: [NodeID: ClusterName] {
-        let plan = controller.snapshot.run?.plan
-        return known.withLock { known in
-            if known.plan != plan?.digest {
-                known.plan = plan?.digest
-                known.clusters = Dictionary(
-                    (plan?.spec.members ?? []).map { ($0.node.name, $0.cluster.name) }, uniquingKeysWith: { first, _ in first })
-            }
-            return known.clusters
-        }
-    }
+    var clusters: [NodeID: ClusterName] { places.clusters }
 
     // MARK: taking in
 
@@ -84,6 +79,27 @@ final class TelemetryDesk: TelemetryInbox {
             }, cancel: {})
     }
 
+    /// Blocks that are unpacked for one look at the dashboard: some ten thousand events at the least, in a few milliseconds.
+    private static let mostBlocks = 64
+
+    /// The newest events for the dashboard, the newest first. Where few of very many fit, it gives up rather than keep the store busy.
+    func newest(_ filter: FeedFilter, now: Moment) async throws -> [StoredEvent] {
+        let since = EventTime(Timestamp(milliseconds: now.wall.milliseconds - FeedView.span.inMilliseconds))
+        let reader = store.events(filter.query(since: since), newest: FeedView.mostEvents, mostBlocks: Self.mostBlocks)
+        return try await reader.next()?.reversed() ?? []
+    }
+
+    /// How telemetry flows, machine by machine.
+    var lines: [FeedView.Line] {
+        let (clusters, statements) = (clusters, store.statements)
+        var accounts: [NodeID: TelemetryAccount] = [:]
+        for (key, account) in store.books.accounts { accounts[key.node, default: TelemetryAccount()].add(account) }
+        return Set(accounts.keys).union(statements.keys).sorted().map { node in
+            FeedView.Line(
+                node: node, cluster: clusters[node], account: accounts[node] ?? TelemetryAccount(), statedAt: statements[node]?.at.wall)
+        }
+    }
+
     var books: BooksReply {
         let (clusters, status) = (clusters, store.status)
         return BooksReply(
@@ -113,12 +129,19 @@ final class TelemetryDesk: TelemetryInbox {
     }
 }
 
-/// Closes the store when the coordinator has stopped listening to agents.
-struct TelemetryCloser: Service {
-    let store: TelemetryStore
+/// Lets those who follow know every few seconds that the line is alive; closes the store, and ends them, when the coordinator stops.
+struct TelemetryKeeper: Service {
+    let desk: TelemetryDesk
 
     func run() async throws {
-        try? await gracefulShutdown()
-        store.close()
+        await cancelWhenGracefulShutdown {
+            while !Task.isCancelled {
+                // Ends with the coordinator.
+                try? await Task.sleep(for: .seconds(5))
+                desk.live.beat()
+            }
+        }
+        desk.live.close()
+        desk.store.close()
     }
 }

@@ -46,8 +46,12 @@ extension EventKind {
     package static let tcpRetransmit = EventKind(known: "tcp_retransmit")
     /// A packet was dropped by the kernel, with its reason.
     package static let packetDrop = EventKind(known: "packet_drop")
+    /// Packets dropped for one reason, summed up.
+    package static let packetDrops = EventKind(known: "packet_drops")
     /// A flow as Hubble tells it, with its verdict.
     package static let flow = EventKind(known: "flow")
+    /// Flows between two clusters, summed up.
+    package static let clusterFlows = EventKind(known: "cluster_flows")
     /// The kernel killed a process for want of memory.
     package static let oomKill = EventKind(known: "oom_kill")
     /// How long block I/O took, summed up.
@@ -58,6 +62,15 @@ extension EventKind {
     package static let agentStart = EventKind(known: "agent_start")
     /// Counters of the host at one instant.
     package static let hostFigures = EventKind(known: "host_figures")
+    /// Tetragon's version, health and policies.
+    package static let tetragonState = EventKind(known: "tetragon_state")
     /// What a source cannot see on this host, and why.
     package static let sourceLimited = EventKind(known: "source_limited")
+
+    /// Every kind that our own sources tell and that we know of others.
+    package static let known: [EventKind] = [
+        processExec, processExit, processKprobe, processTracepoint, processUprobe, processLsm, processLoader, tcpConnect, tcpState,
+        tcpRetransmit, packetDrop, packetDrops, flow, clusterFlows, oomKill, blockIO, diskError, agentStart, hostFigures, tetragonState,
+        sourceLimited,
+    ]
 }

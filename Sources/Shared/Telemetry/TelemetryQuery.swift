@@ -16,12 +16,13 @@ package struct TelemetryQuery: Hashable, Sendable {
     package var binary: TextPattern?
     package var namespace: TextPattern?
     package var pod: TextPattern?
+    package var reason: TextPattern?
 
     package init(
         since: EventTime = EventTime(nanoseconds: .min), until: EventTime = EventTime(nanoseconds: .max), cluster: ClusterName? = nil,
         node: NodeID? = nil, source: TelemetrySource? = nil, kind: EventKind? = nil, binary: TextPattern? = nil,
         namespace: TextPattern? = nil,
-        pod: TextPattern? = nil
+        pod: TextPattern? = nil, reason: TextPattern? = nil
     ) {
         self.since = since
         self.until = until
@@ -32,6 +33,7 @@ package struct TelemetryQuery: Hashable, Sendable {
         self.binary = binary
         self.namespace = namespace
         self.pod = pod
+        self.reason = reason
     }
 }
 
@@ -50,5 +52,19 @@ package struct StoredEvent: Hashable, Sendable {
         self.stream = stream
         self.number = number
         self.event = event
+    }
+}
+
+extension TelemetryQuery {
+    /// Whether an event is one that is asked for.
+    package func wants(_ stored: StoredEvent) -> Bool {
+        let (event, attributes) = (stored.event, stored.event.attributes)
+        func fits(_ pattern: TextPattern?, _ text: String?) -> Bool {
+            pattern.map { pattern in text.map(pattern.matches) ?? false } ?? true
+        }
+        return event.time >= since && event.time < until && (node ?? stored.node) == stored.node
+            && (cluster == nil || cluster == stored.cluster) && (source ?? stored.stream.source) == stored.stream.source
+            && (kind ?? event.kind) == event.kind && fits(binary, attributes.binary) && fits(namespace, attributes.namespace)
+            && fits(pod, attributes.pod) && fits(reason, attributes.reason)
     }
 }

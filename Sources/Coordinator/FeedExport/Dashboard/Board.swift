@@ -151,6 +151,7 @@ package struct BoardFilter: Hashable, Sendable {
     package var state: Board.Step.State?
     package var kind: String?
     package var text: String
+    package var feed = FeedFilter { _ in nil }
 
     package init(state: Board.Step.State? = nil, kind: String? = nil, text: String = "") {
         self.state = state
@@ -163,6 +164,7 @@ package struct BoardFilter: Hashable, Sendable {
         state = query("state").flatMap(Board.Step.State.init)
         kind = query("kind").flatMap { RecentPast.kinds.contains($0) ? $0 : nil }
         text = String((query("text") ?? "").prefix(100))
+        feed = FeedFilter(query: query)
     }
 
     func keeps(_ event: FeedEvent) -> Bool {

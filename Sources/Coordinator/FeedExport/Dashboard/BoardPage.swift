@@ -7,10 +7,13 @@ import MeshModel
 package struct BoardPage: Sendable {
     let board: Board
     let filter: BoardFilter
+    /// Absent where there is no telemetry to show.
+    let feed: FeedView?
 
-    package init(_ board: Board, filter: BoardFilter) {
+    package init(_ board: Board, filter: BoardFilter, feed: FeedView? = nil) {
         self.board = board
         self.filter = filter
+        self.feed = feed
     }
 
     package static let stylesheet = BoardStyle.text
@@ -38,7 +41,7 @@ package struct BoardPage: Sendable {
         <header>
         <h1>\(board.mesh)</h1>
         <nav aria-label="Parts of this page"><a href="#picture">Mesh</a> <a href="#plan">Plan</a> <a href="#disks">Disks</a> \
-        <a href="#machines">Machines</a> <a href="#runs">Runs</a> <a href="#events">Events</a></nav>
+        <a href="#machines">Machines</a> <a href="#runs">Runs</a> \(feedLink)<a href="#events">Events</a></nav>
         <p id="note" role="status"></p>
         </header>
         <main id="main">
@@ -49,6 +52,7 @@ package struct BoardPage: Sendable {
         \(disks)
         \(machines)
         \(runs)
+        \(telemetry)
         \(events)
         </main>
         <footer data-part="footer">meshgate \(board.version) · epoch \(board.epoch) · journal \(board.journal) · as of \(moment(board.taken)). \
@@ -58,6 +62,8 @@ package struct BoardPage: Sendable {
 
         """
     }
+
+    private var feedLink: Markup { feed == nil ? "" : "<a href=\"#telemetry\">Telemetry</a> " }
 
     private var title: String {
         guard let run = board.run else { return "\(board.mesh): no run yet" }

@@ -54,5 +54,67 @@ enum BoardScript {
         feed.onerror = () => live("Not live: the stream broke off, and is tried again.");
         for (const option of form.kind.options) if (option.value) feed.addEventListener(option.value, add);
 
+        // What hosts see, as it comes. The server filters; the page only shows, a few times a second and no more than fits.
+        const sights = document.getElementById("sights"), picker = document.getElementById("sift");
+        if (sights && picker) {
+          const say = text => { document.getElementById("sights-live").textContent = text; };
+          const moods = { oom_kill: "failed", disk_error: "failed", packet_drop: "held", packet_drops: "held", tcp_retransmit: "held", source_limited: "held" };
+          let stream = null, waiting = [], missed = 0;
+          const chosen = () => {
+            const query = new URLSearchParams();
+            for (const [name, value] of new FormData(picker)) if (value) query.set(name, value);
+            return query;
+          };
+          const part = text => text.includes("*") ? text : "*" + text + "*";
+          function row(event) {
+            const item = document.createElement("li"), time = word("time", "", event.time.slice(11, 23) + "Z");
+            time.dateTime = event.time;
+            const ends = [event.from, event.to].filter(Boolean).join(" \u{2192} ");
+            item.append(time, " ", word("span", "kind " + (moods[event.kind] || ""), event.kind), " ", word("strong", "", event.node), " ");
+            if (event.binary) item.append(word("span", "program", event.binary), " ");
+            item.append(word("span", "quiet", [ends, event.device, event.reason, event.verdict].filter(Boolean).join(" \u{00B7} ")));
+            return item;
+          }
+          setInterval(() => {
+            if (!waiting.length || document.hidden) return;
+            sights.prepend(...waiting.slice(-100).reverse().map(row));
+            waiting = [];
+            while (sights.childElementCount > 300) sights.lastElementChild.remove();
+          }, 250);
+          function listen() {
+            if (stream) stream.close();
+            const query = new URLSearchParams();
+            for (const [name, value] of chosen()) {
+              if (name === "what") query.set("kind", value);
+              else if (name === "program") query.set("binary", part(value));
+              else query.set(name, name === "reason" ? part(value) : value);
+            }
+            missed = 0;
+            stream = new EventSource("/v1/telemetry/live?" + query);
+            const live = () => say("Live: events appear as they come." + (missed ? " " + missed + " came too fast to be shown." : ""));
+            stream.onopen = live;
+            stream.onerror = () => say("Not live: the stream broke off, and is tried again.");
+            stream.addEventListener("telemetry", message => {
+              waiting.push(JSON.parse(message.data));
+              if (waiting.length > 2000) { missed += waiting.length - 1000; waiting = waiting.slice(-1000); live(); }
+            });
+            stream.addEventListener("left", message => { missed += JSON.parse(message.data).events; live(); });
+          }
+          // Another choice: the address says so, the stored ones come with the page, and the new ones follow.
+          async function choose() {
+            history.replaceState(null, "", "?" + chosen() + "#telemetry");
+            waiting = [];
+            try {
+              const answer = await fetch(location.pathname + location.search, { cache: "no-store" });
+              const fresh = new DOMParser().parseFromString(await answer.text(), "text/html").getElementById("sights");
+              if (fresh) sights.replaceChildren(...fresh.children);
+            } catch (error) { note("The coordinator does not answer (" + error.message + "); what is shown may be old."); }
+            listen();
+          }
+          picker.addEventListener("change", choose);
+          picker.addEventListener("submit", event => { event.preventDefault(); choose(); });
+          listen();
+        }
+
         """
 }

@@ -52,8 +52,11 @@ enum BoardStyle {
         form { display: flex; flex-wrap: wrap; gap: .5rem 1rem; align-items: end; margin: .4rem 0 }
         input, select, button { font: inherit; color: inherit; background: var(--raised); border: 1px solid var(--rule); border-radius: 6px;
           padding: .25rem .5rem }
-        #feed { list-style: none; padding: 0; max-height: 32rem; overflow-y: auto; font-size: .9rem; border: 1px solid var(--rule); border-radius: 6px }
-        #feed li { padding: .2rem .7rem; border-bottom: 1px solid var(--rule); overflow-wrap: anywhere } #feed time, .kind { color: var(--soft) }
+        .feed { list-style: none; padding: 0; max-height: 32rem; overflow-y: auto; font-size: .9rem; border: 1px solid var(--rule); border-radius: 6px }
+        .feed li { padding: .2rem .7rem; border-bottom: 1px solid var(--rule); overflow-wrap: anywhere } .feed time, .kind { color: var(--soft) }
+        .feed:focus-visible { outline: 2px solid var(--busy); outline-offset: 2px } .kind.held { color: var(--held) } .kind.failed { color: var(--bad) }
+        .kind.held::before, .kind.failed::before { content: none } .program { font: .95em ui-monospace, "DejaVu Sans Mono", monospace }
+        .number { text-align: right } td.number { font-variant-numeric: tabular-nums }
         .kind { font: .85em ui-monospace, "DejaVu Sans Mono", monospace }
         @media (max-width: 40rem) { body { padding: 0 .7rem 2rem } .scroll table { min-width: 40rem } td, tbody th { padding-right: .6rem } }
         @media (prefers-reduced-motion: no-preference) { progress { transition: none } }
