@@ -33,6 +33,32 @@ struct PlannerTests {
         #expect(try SmallMesh.need(plan.steps.first { $0.id.text == "east/nodes" }).after.map(\.text) == ["east/bootstrap"])
     }
 
+    @Test("no step waits for telemetry unless mesh.yaml asks; then Cilium and the connection do, on every machine with an agent")
+    func telemetry() throws {
+        func asked(_ spec: MeshSpec) throws -> [String: [String]] {
+            let plan = plan(spec)
+            #expect(PlanCheck.faults(of: plan).isEmpty)
+            return plan.steps.reduce(into: [:]) { asked, step in
+                let gates = Set((step.gates + step.done).map(\.gate.rawValue).filter { $0.hasPrefix("G-TEL") })
+                if !gates.isEmpty { asked[step.id.text] = gates.sorted() }
+            }
+        }
+        var spec = try trunked()
+        #expect(try asked(spec).isEmpty)
+        spec.policy.telemetry = .init()
+        #expect(try asked(spec) == ["east/cilium": ["G-TEL-01"], "west/cilium": ["G-TEL-01"], "mesh/connect": ["G-TEL-01"]])
+        spec.policy.telemetry = .init(executions: true, drops: ["NETFILTER_DROP"], resent: 2)
+        #expect(
+            try asked(spec) == [
+                "east/cilium": ["G-TEL-01", "G-TEL-02"], "west/cilium": ["G-TEL-01", "G-TEL-02"],
+                "mesh/connect": ["G-TEL-01", "G-TEL-03", "G-TEL-04"],
+            ])
+        let connect = try SmallMesh.need(plan(spec).steps.first { $0.id.text == "mesh/connect" })
+        let flows = connect.gates.compactMap { if case .telemetryFlows(let node, _, _) = $0 { node } else { nil } }
+        let expected = spec.members.map(\.node).filter(\.hasAgent).map(\.name) + spec.hypervisors.prefix(2).map(\.name)
+        #expect(flows == expected, "the third hypervisor has no agent")
+    }
+
     /// Three hypervisors with trunks for the first network, and a machine of metal on it with a VLAN of its own.
     private func trunked() throws -> MeshSpec {
         var spec = try SmallMesh.spec()

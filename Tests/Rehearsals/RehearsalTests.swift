@@ -27,6 +27,7 @@ struct RehearsalTests {
     func golden(name: String) throws {
         var spec = name.hasPrefix("terraform-") ? try SmallMesh.withObjectStore() : try SmallMesh.spec()
         if name.hasPrefix("migration-") { spec.policy.migratesCA = true }
+        if name.hasPrefix("telemetry-") { spec.policy.telemetry = .init(executions: true, drops: ["NETFILTER_DROP"], resent: 2) }
         let plan = Planner.plan(spec) { _ in .zero }
         let play = try Script(parsing: try read(name)).play(plan)
         let text = play.transcript.joined(separator: "\n") + "\n"

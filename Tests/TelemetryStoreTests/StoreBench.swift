@@ -22,13 +22,16 @@ final class StoreBench {
         var now: Moment { let wall = time.withLock { $0 }; return Moment(wall: wall, boot: wall.milliseconds) }
     }
 
-    init(in parent: String = "/tmp", _ adjust: (inout StoreConfiguration) -> Void = { _ in }) throws {
+    init(
+        in parent: String = "/tmp", _ adjust: (inout StoreConfiguration) -> Void = { _ in },
+        arrived: @escaping @Sendable ([Arrival], Moment) -> Void = { _, _ in }
+    ) throws {
         directory = "\(parent)/meshgate-store-\(try KernelEntropy().hexID(byteCount: 6))"
         configuration = StoreConfiguration(directory: directory)
         adjust(&configuration)
         let clock = Clock()
         self.clock = clock
-        store = try TelemetryStore(configuration, now: { clock.now })
+        store = try TelemetryStore(configuration, now: { clock.now }, arrived: { arrived($0, clock.now) })
     }
 
     deinit {
@@ -38,6 +41,7 @@ final class StoreBench {
     }
 
     var now: Timestamp { clock.now.wall }
+    var moment: Moment { clock.now }
     func advance(_ time: Duration) { clock.time.withLock { $0 = $0 + time } }
 
     /// The store as after kill -9: the one before is left as it is.

@@ -58,6 +58,7 @@ struct FactDocument: Encodable {
             case .talos(let value): try put("talos", value)
             case .hypervisor(let value): try put("hypervisor", value)
             case .hypervisorFiles(let value): try put("hypervisorFiles", value)
+            case .telemetry(let value): try put("telemetry", value)
             case .unavailable(let reason):
                 try container.encode("unavailable", forKey: .fact)
                 try container.encode(reason, forKey: .reason)

@@ -16,7 +16,9 @@ enum FactText {
             case .wiper(let wiper): sections.append(wiper.disarmed.map { "wiper: DISARMED, \(printable($0))\n" } ?? "wiper: armed\n")
             case .handshake(let handshake): sections.append(self.handshake(handshake))
             // A coordinator's facts, and those that nobody asks for by hand.
-            case .cluster, .terraform, .provision, .destruction, .secrets, .contexts, .connectivity, .talos, .hypervisor, .blankness, .wipe:
+            case .cluster, .terraform, .provision, .destruction, .secrets, .contexts, .connectivity, .talos, .hypervisor, .telemetry,
+                .blankness,
+                .wipe:
                 break
             case .unavailable(let why): sections.append("not available: \(printable(why))\n")
             }

@@ -33,7 +33,7 @@ extension ProbeKind {
         case .links, .reach, .paths, .handshakes, .vlans, .outside: .net
         case .host, .clock, .kernel, .hypervisor, .hypervisorFiles: .host
         case .disks, .virtualDisks: .disk
-        case .blankness, .cluster, .provision, .connectivity, .talos, .secrets, .contexts, .wipe: nil
+        case .blankness, .cluster, .provision, .connectivity, .talos, .secrets, .contexts, .telemetry, .wipe: nil
         }
     }
 }

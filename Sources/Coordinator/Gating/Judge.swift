@@ -205,6 +205,10 @@ package struct Judge: Sendable {
         case .servingCertificates(let name): return servingCertificates(name, found, say)
         case .kernelTracing(let node): return kernelTracing(node, found, say)
         case .kernelModule(let node, let module): return kernelModule(node, module, found, say)
+        case .telemetryFlows(let node, let silence, let loss): return telemetryFlows(node, silence.duration, loss, found, say)
+        case .executionsSeen(let node): return executionsSeen(node, found, say)
+        case .crossingsKept(let node, let reasons): return crossingsKept(node, reasons, found, say)
+        case .resentBelow(let node, let percent): return resentBelow(node, percent, found, say)
         case .cephHealthy(let name, let osds): return cephHealthy(name, osds, found, say)
         }
     }

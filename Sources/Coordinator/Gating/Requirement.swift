@@ -163,6 +163,16 @@ package enum Requirement: Hashable, Sendable, Codable {
     /// No OSD of Ceph is bound to a node that is to leave.
     case osdsAway(ClusterName, NodeID)
 
+    /// The node's agent and its tracer spoke in the last `silence`, and of a minute's events no more than `loss` percent were lost. All four are
+    /// asked for only where mesh.yaml does.
+    case telemetryFlows(NodeID, silence: TimeSpan, loss: Int)
+    /// A program was seen to start on the node in the last minutes.
+    case executionsSeen(NodeID)
+    /// The node's kernel dropped no packet between clusters for one of these reasons in the last minute.
+    case crossingsKept(NodeID, reasons: [String])
+    /// Of the node's TCP segments no more than `percent` were sent again in the last minute.
+    case resentBelow(NodeID, percent: Int)
+
     // The names of unlabelled values in JSON (SE-0295); they are part of the plan's form.
     private enum AgentReadyCodingKeys: String, CodingKey { case _0 = "node" }
     private enum BootStableCodingKeys: String, CodingKey { case _0 = "node" }
@@ -250,6 +260,10 @@ package enum Requirement: Hashable, Sendable, Codable {
     private enum NoOrphansCodingKeys: String, CodingKey { case _0 = "guests" }
     private enum GoneCodingKeys: String, CodingKey { case _0 = "remnant", with }
     private enum OsdsAwayCodingKeys: String, CodingKey { case _0 = "cluster", _1 = "node" }
+    private enum TelemetryFlowsCodingKeys: String, CodingKey { case _0 = "node", silence, loss }
+    private enum ExecutionsSeenCodingKeys: String, CodingKey { case _0 = "node" }
+    private enum CrossingsKeptCodingKeys: String, CodingKey { case _0 = "node", reasons }
+    private enum ResentBelowCodingKeys: String, CodingKey { case _0 = "node", percent }
     private enum HostCleanCodingKeys: String, CodingKey { case _0 = "node" }
     private enum CephHealthyCodingKeys: String, CodingKey { case _0 = "cluster", osds }
 
@@ -369,6 +383,10 @@ package enum Requirement: Hashable, Sendable, Codable {
         case .gone: .remnantGone
         case .hostClean: .hostClean
         case .osdsAway: .osdsAway
+        case .telemetryFlows: .telemetryFlows
+        case .executionsSeen: .executionsSeen
+        case .crossingsKept: .crossingsKept
+        case .resentBelow: .resent
         }
     }
 
@@ -392,7 +410,8 @@ package enum Requirement: Hashable, Sendable, Codable {
             .teardownWarranted, .lossesWarranted, .credentialsFit, .secretsReadable, .secretsGone, .noOrphans, .gone, .hostClean, .osdsAway,
             .commandLineFits, .upgradeTurn, .bgpEstablished, .meshCertificates,
             .meshEndpoints, .meshSynced, .meshSteady, .serviceWorks, .serviceUnclaimed, .servingCertificates, .kernelTracing,
-            .kernelModule, .machinesRunning, .etcdBootstrapped, .awaitingBootstrap, .etcdHealthy:
+            .kernelModule, .machinesRunning, .etcdBootstrapped, .awaitingBootstrap, .etcdHealthy, .telemetryFlows, .executionsSeen,
+            .crossingsKept, .resentBelow:
             false
         }
     }
@@ -403,7 +422,9 @@ package enum Requirement: Hashable, Sendable, Codable {
         switch self {
         case .controlGroups, .processorLevel, .addressStable, .outsideAnswers, .clockWithin, .clocksTogether, .kernelFit, .link, .address,
             .defaultRoute, .bridgeCarries, .guestUnique, .guestAsPlanned,
-            .reaches, .tagged, .answered, .carries, .healthReaches, .untranslated, .kernelTracing, .kernelModule:
+            .reaches, .tagged, .answered, .carries, .healthReaches, .untranslated, .kernelTracing, .kernelModule, .telemetryFlows,
+            .crossingsKept,
+            .resentBelow:
             true
         case .serviceChainsGone, .leftoversGone, .cniFilesGone, .agentReady, .bootStable, .diskIdentity, .diskUnused, .diskBlank,
             .diskWitness, .osdRetired, .blankProven, .wiperArmed,
@@ -415,7 +436,8 @@ package enum Requirement: Hashable, Sendable, Codable {
             .meshConnected, .connectivity, .terraformReady, .stateLocked, .provisionSafe, .provisioned, .serviceDeployed, .serviceWorks,
             .serviceUnclaimed, .egressListed, .podSecurity, .servingCertificates, .cephHealthy, .talosRelease, .machinesRunning,
             .etcdBootstrapped, .awaitingBootstrap, .etcdHealthy, .kubePrism, .talosManifests, .teardownWarranted, .lossesWarranted,
-            .credentialsFit, .secretsReadable, .secretsStored, .secretsGone, .noOrphans, .gone, .hostClean, .osdsAway, .room:
+            .credentialsFit, .secretsReadable, .secretsStored, .secretsGone, .noOrphans, .gone, .hostClean, .osdsAway, .room,
+            .executionsSeen:
             false
         }
     }
@@ -495,6 +517,8 @@ package enum Requirement: Hashable, Sendable, Codable {
             [EvidenceKey(.node(node), .handshakes), EvidenceKey(.cluster(own), .cluster)]
                 + balanced.map { EvidenceKey(.cluster($0.cluster), .cluster) }
         case .osdsAway(let name, _): [EvidenceKey(.cluster(name), .cluster)]
+        case .telemetryFlows(let node, _, _), .executionsSeen(let node), .crossingsKept(let node, _), .resentBelow(let node, _):
+            [EvidenceKey(.node(node), .telemetry)]
         case .meshCAFree(let name, let like), .meshCAShared(let name, let like):
             name == like
                 ? [EvidenceKey(.cluster(name), .cluster)] : [EvidenceKey(.cluster(name), .cluster), EvidenceKey(.cluster(like), .cluster)]

@@ -153,6 +153,10 @@ package enum GateID: String, Hashable, Sendable, Codable, CaseIterable, Comparab
     case hostClean = "G-UND-03"
     case orphans = "G-UND-05"
     case osdsAway = "G-UND-06"
+    case telemetryFlows = "G-TEL-01"
+    case executionsSeen = "G-TEL-02"
+    case crossingsKept = "G-TEL-03"
+    case resent = "G-TEL-04"
 
     package static func < (left: Self, right: Self) -> Bool { left.rawValue < right.rawValue }
 
@@ -193,6 +197,10 @@ package enum GateID: String, Hashable, Sendable, Codable, CaseIterable, Comparab
         case .teardownWarrant: "a person has signed a warrant for what is lost"
         case .remnantGone: "what the step undoes is gone"
         case .hostClean: "nothing of Cilium is left on the node"
+        case .telemetryFlows: "telemetry flows from the node, and hardly any is lost"
+        case .executionsSeen: "programs are seen to start on the node"
+        case .crossingsKept: "no packet between clusters was dropped for a named reason"
+        case .resent: "few TCP segments are sent again"
         case .osdsAway: "Ceph keeps nothing on the node"
         case .warrant: "a person has signed a warrant for this disk"
         case .talosRelease: "every machine runs the planned Talos, from the planned image"

@@ -158,7 +158,7 @@ struct SpecReader {
 
     private func readPolicy(_ spec: Section) -> MeshSpec.Policy {
         var policy = MeshSpec.Policy()
-        guard let section = spec.section("policy", "\"policy\"", keys: ["evidence", "warrants", "wipes", "parallelism", "mesh", "watch"])
+        guard let section = spec.section("policy", "\"policy\"", keys: Self.policyKeys)
         else {
             return policy
         }
@@ -174,12 +174,30 @@ struct SpecReader {
             policy.watch = MeshSpec.Watch(
                 holdOnRegression: watch.optional("holdOnRegression", .bool) ?? false, afterRun: watch.optional("afterRun", .bool) ?? false)
         }
+        if let telemetry = section.section(
+            "telemetry", "\"telemetry\"", keys: ["required", "silence", "loss", "executions", "drops", "resent"])
+        {
+            policy.telemetry = readTelemetry(telemetry)
+        }
         policy.parallelism = section.optional("parallelism", .integer(1...1024)) ?? policy.parallelism
         return policy
     }
 }
 
 extension SpecReader {
+    fileprivate static let policyKeys = ["evidence", "warrants", "wipes", "parallelism", "mesh", "watch", "telemetry"]
+
+    /// `required` is written out, so that nobody asks for gates by naming a limit only.
+    fileprivate func readTelemetry(_ section: Section) -> MeshSpec.Telemetry? {
+        var telemetry = MeshSpec.Telemetry()
+        telemetry.silence = section.optional("silence", .silence) ?? telemetry.silence
+        telemetry.loss = section.optional("loss", .integer(0...100, "a share in percent")) ?? telemetry.loss
+        telemetry.executions = section.optional("executions", .bool) ?? telemetry.executions
+        telemetry.drops = section.list("drops", .dropReason) ?? telemetry.drops
+        telemetry.resent = section.optional("resent", .integer(0...100, "a share in percent"))
+        return section.required("required", .bool) == true ? telemetry : nil
+    }
+
     fileprivate func readWipes(_ section: Section) -> MeshSpec.Wipes {
         var wipes = MeshSpec.Wipes()
         wipes.witnesses = section.optional("witnesses", .integer(1...2)) ?? wipes.witnesses
@@ -193,6 +211,16 @@ extension Form where Value == SemanticVersion {
     fileprivate static var version: Self { value }
 }
 
+extension Form where Value == String {
+    /// As the kernel spells them, without SKB_DROP_REASON_.
+    fileprivate static var dropReason: Self {
+        Form(wanted: "a reason in the kernel's words, such as NETFILTER_DROP") { text, _ in
+            let isWord = text.utf8.allSatisfy { (0x41...0x5A).contains($0) || (0x30...0x39).contains($0) || $0 == 0x5F }
+            return isWord && (1...64).contains(text.utf8.count) ? text : nil
+        }
+    }
+}
+
 extension Form where Value == Int {
     static var cores: Self { integer(1...4096, "a number of cores") }
 }
@@ -201,6 +229,13 @@ extension Form where Value == TimeSpan {
     fileprivate static var steady: Self {
         Form(wanted: "\(TimeSpan.form), from 1s to 1h") { text, _ in
             TimeSpan(text).flatMap { (.seconds(1) ... .seconds(3600)).contains($0.duration) ? $0 : nil }
+        }
+    }
+
+    /// A tracer speaks every ten seconds, and the coordinator counts in steps of twenty.
+    fileprivate static var silence: Self {
+        Form(wanted: "\(TimeSpan.form), from 30s to 1h") { text, _ in
+            TimeSpan(text).flatMap { (.seconds(30) ... .seconds(3600)).contains($0.duration) ? $0 : nil }
         }
     }
 

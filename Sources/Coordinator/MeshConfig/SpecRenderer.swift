@@ -228,6 +228,14 @@ extension YAMLWriter {
         if let watch = spec.policy.watch {
             line(2, "watch: { holdOnRegression: \(watch.holdOnRegression), afterRun: \(watch.afterRun) }")
         }
+        if let telemetry = spec.policy.telemetry {
+            let drops = telemetry.drops.isEmpty ? "" : ", drops: \(flowList(telemetry.drops))"
+            let resent = telemetry.resent.map { ", resent: \($0)" } ?? ""
+            line(
+                2,
+                "telemetry: { required: true, silence: \(telemetry.silence), loss: \(telemetry.loss), executions: \(telemetry.executions)"
+                    + "\(drops)\(resent) }")
+        }
         field(2, "parallelism", spec.policy.parallelism)
     }
 }

@@ -145,7 +145,7 @@ package struct Planner: Sendable {
         if spec.versions.gatewayAPI != nil { after.append(StepID(cluster.name.text, "gateway-api")) }
         var gates: [Requirement] = cluster.nodes.filter(\.hasAgent).flatMap { node in hostGates(node, cluster) }
         // Where nodes had registered before, nobody has looked at their machines yet.
-        gates += bridgeGates(cluster.nodes) + machineGates(cluster.nodes) + tagGates(cluster) + wayGates(cluster)
+        gates += bridgeGates(cluster.nodes) + machineGates(cluster.nodes) + tagGates(cluster) + wayGates(cluster) + telemetryGates(cluster)
         if cluster.cilium.kubeProxyReplacement { gates.append(.kubeProxyAbsent(cluster.name)) }
         gates += releaseGates(cluster)
         let configured = talosConfiguration(cluster)
@@ -324,6 +324,7 @@ package struct Planner: Sendable {
                 gates.append(.clockWithin(node.name, TimeSpan(.seconds(1))))
             }
         }
+        gates += telemetryGates()
         return Step(
             id: connectStep, title: "connect \(names.count) clusters", place: .mesh, action: .connectClustermesh(names),
             after: names.map { StepID($0.text, "clustermesh") }, gates: gates,

@@ -16,6 +16,8 @@ package struct RehearsedWorld: Hashable, Sendable {
         /// The NIC with the node's own address is down.
         package var linkDown = false
         package var route = Route.planned
+        /// Nothing is heard of its tracer.
+        package var tracerStopped = false
         /// What lies on the data disks, by serial; absent means blank.
         package var contents: [String: String] = [:]
         package var busyDisks: Set<String> = []
@@ -228,9 +230,19 @@ package struct RehearsedWorld: Hashable, Sendable {
                 fact.unreadable = "Talos' API does not show the content of disks"
                 return .disk(fact)
             }
+        case nil where order.key.probe == .telemetry: return [.telemetry(telemetry(node, machine))]
         case nil where order.key.probe == .hypervisor: return [.hypervisor(hypervisor(node))]
         case nil: return []
         }
+    }
+
+    /// A feed that goes well, unless the tracer is stopped.
+    private func telemetry(_ node: NodeID, _ machine: Machine) -> TelemetryFact {
+        let short = TelemetryFact.rounded(.zero)
+        return TelemetryFact(
+            node: node, window: TelemetryFact.fullWindow, stated: short,
+            traced: machine.tracerStopped ? TimeSpan(.seconds(120)) : short, watched: ["kfree_skb", "sched_process_exec"],
+            executed: TelemetryFact.rounded(.zero, to: TelemetryFact.longStep), resent: 0)
     }
 
     /// Perfect, unless one of the ports is dead or the other machine is off.

@@ -24,6 +24,7 @@ package struct Script: Sendable {
     package static let directions = """
         at TIME start | apply | kill-coordinator | approve STEP | end
         at TIME clock NODE AHEAD | vlan NODE missing|repaired | reboot NODE | agent NODE offline|online
+        at TIME tracer NODE stopped|started
         at TIME link NODE down|up | route NODE missing|second|planned
         at TIME disk NODE SERIAL holds WORDS... | disk NODE SERIAL busy|free
         at TIME authority CLUSTER WORD|none | api CLUSTER down|up | server CLUSTER shows WORD|its-own
@@ -117,6 +118,10 @@ package struct Script: Sendable {
                 throw fault("the default route is `missing`, `second` or `planned`")
             }
             play.world.machines[id]?.route = route
+        case ("tracer", 3):
+            let id = try node(words[1])
+            guard ["stopped", "started"].contains(words[2]) else { throw fault("a tracer is `stopped` or `started`") }
+            play.world.machines[id]?.tracerStopped = words[2] == "stopped"
         case ("reboot", 2):
             let id = try node(words[1])
             play.world.machines[id]?.boot += 1

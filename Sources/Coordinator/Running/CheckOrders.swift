@@ -32,7 +32,7 @@ extension ProbeKind {
         case .host, .disks, .links, .clock, .kernel: true
         case .reach, .paths, .handshakes, .vlans, .outside, .blankness, .virtualDisks, .hypervisorFiles, .cluster, .provision,
             .connectivity, .talos,
-            .hypervisor, .secrets, .contexts,
+            .hypervisor, .secrets, .contexts, .telemetry,
             .wipe:
             false
         }

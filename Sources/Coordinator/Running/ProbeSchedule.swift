@@ -60,7 +60,9 @@ extension RunMachine {
         return dueAfter.filter { isDue($0.key, after: $0.value, newsFrom: newsFrom[$0.key], now: now) }.keys.sorted().compactMap { key in
             guard case .node(let node) = key.subject else { return ProbeOrder(key: key, probe: nil) }
             // What a machine without an agent can say comes through the coordinator's own tools.
-            if key.probe == .hypervisor || key.probe == .disks && withoutAgent.contains(node) { return ProbeOrder(key: key, probe: nil) }
+            if key.probe == .hypervisor || key.probe == .telemetry || key.probe == .disks && withoutAgent.contains(node) {
+                return ProbeOrder(key: key, probe: nil)
+            }
             return subjects.probe(key.probe, of: node, now: now, seed: seed).map { ProbeOrder(key: key, probe: $0) }
         }
     }
@@ -117,6 +119,8 @@ extension RunMachine {
     /// How old an answer may grow before it is asked for again.
     private func patience(_ record: RunStatus.StepRecord, key: EvidenceKey, ready: Bool, maxAge: Duration) -> Duration {
         if key.probe == .blankness { return Self.proofRecheck }
+        // Old after seconds, and costs nobody anything.
+        if key.probe == .telemetry, ready { return Self.recheck }
         switch record.status {
         case .verifying: return Self.recheck
         case .held(.unknown, _): return Self.recheck
@@ -204,7 +208,7 @@ struct ProbeSubjects {
         case .blankness: checks[node].map { .blankness($0, seed: seed) }
         case .virtualDisks: .virtualDisks(serials: (serials[node] ?? []).sorted())
         case .hypervisorFiles: .hypervisorFiles(selector(machines[node] ?? []))
-        case .cluster, .provision, .connectivity, .talos, .hypervisor, .secrets, .contexts, .wipe: nil
+        case .cluster, .provision, .connectivity, .talos, .hypervisor, .secrets, .contexts, .telemetry, .wipe: nil
         }
     }
 

@@ -147,15 +147,29 @@ package struct RunStatus: Hashable, Sendable {
         return (looks + [newestReport].compactMap(\.self)).max { $0.boot < $1.boot }
     }
 
-    /// How often the same facts again are news, to a step that waits until they have been so for a while; `nil` when none does.
+    /// How often the same facts again are news, to a step that waits until they have been so for a while, or by a gate that looks at the feed,
+    /// where what was heard is old after seconds; `nil` when none does.
     func pulse(of key: EvidenceKey) -> Duration? {
-        steps.flatMap { record -> [Duration] in
+        if key.probe == .telemetry, steps.contains(where: { isTurn(of: $0) && $0.step.gates.contains { $0.needs.contains(key) } }) {
+            return Self.feedPulse
+        }
+        return steps.flatMap { record -> [Duration] in
             guard case .verifying = record.status else { return [] }
             return (record.step.proof ?? []).compactMap { requirement in
                 guard case .meshSteady(_, let span) = requirement, requirement.needs.contains(key) else { return nil }
                 return min(.seconds(10), span.duration / 4)
             }
         }.min()
+    }
+
+    private static let feedPulse = Duration.seconds(4)
+
+    /// Whether nothing but its gates keeps a step.
+    private func isTurn(of record: StepRecord) -> Bool {
+        switch record.status {
+        case .waiting, .held: predecessorsDone(record.step)
+        case .running, .verifying, .done, .failed: false
+        }
     }
 
     package func predecessorsDone(_ step: Step) -> Bool {

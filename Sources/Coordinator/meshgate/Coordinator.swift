@@ -12,6 +12,7 @@ import MeshSystem
 import MeshTrust
 import OTLPExport
 import OperatorAPI
+import Planning
 import Running
 import ServiceLifecycle
 import Synchronization
@@ -108,8 +109,13 @@ struct Coordinator: Sendable {
         tools.removeContexts = { try await StoredCredentials.remove($0, $1, kubeconfig: settings.kubeconfig, files: files) }
         let signers: @Sendable () throws -> AllowedSigners = { try settings.signers(files) }
         let driver = StepDriver(tools: tools, signers: signers)
+        let look: @Sendable (EvidenceKey, Plan) async -> Evidence = { key, plan in
+            // What came over the feed nobody knows better than we do.
+            if key.probe == .telemetry, case .node(let node) = key.subject, let desk = hub.telemetry { return desk.evidence(of: node) }
+            return await driver.observe(key, plan: plan)
+        }
         let hands = FleetHands(
-            driver: driver, talos: TalosWipe(tools: tools, signers: signers),
+            driver: driver, look: look, talos: TalosWipe(tools: tools, signers: signers),
             teardown: TeardownDriver(tools: tools, signers: signers), seeds: seeds, echoes: echoes,
             dispatch: { await hub.gateway?.dispatch($0) ?? .notConnected },
             deliver: { input in
@@ -136,6 +142,7 @@ struct Coordinator: Sendable {
         hub.set(controller)
 
         let telemetry = try TelemetryDesk(settings.telemetry, controller: controller, now: now, log: log)
+        hub.set(telemetry)
         let gateway = FleetGateway(
             configuration: trust.gatewayConfiguration(settings, controller: controller, journal: journal, boot: boot, now: now),
             inbox: FleetDesk(
@@ -148,7 +155,7 @@ struct Coordinator: Sendable {
         let board = DeliveryBoard()
         let surface = try AdminSurface.open(
             settings, trust: trust, controller: controller, gateway: gateway, feed: feed, past: past, progress: progress, answers: answers,
-            echoes: echoes, telemetry: telemetry, board: board, observe: { await driver.observe($0, plan: $1) }, now: now,
+            echoes: echoes, telemetry: telemetry, board: board, observe: look, now: now,
             startedAt: started, log: log)
         let parts = OTLPDesk.Parts(
             store: telemetry.store, feed: feed, history: { try await journal.records(after: $0, limit: $1) },
@@ -207,11 +214,13 @@ struct Coordinator: Sendable {
     }
 }
 
-/// The two parts that need each other: the run hands tasks to the gateway, and the gateway hands reports to the run.
+/// The parts that need each other: the run hands tasks to the gateway and looks at the feed, and both hand reports to the run.
 final class Hub: Sendable {
-    private let parts = Mutex<(controller: RunController?, gateway: FleetGateway?)>((nil, nil))
+    private let parts = Mutex<(controller: RunController?, gateway: FleetGateway?, telemetry: TelemetryDesk?)>((nil, nil, nil))
     var controller: RunController? { parts.withLock { $0.controller } }
     var gateway: FleetGateway? { parts.withLock { $0.gateway } }
+    var telemetry: TelemetryDesk? { parts.withLock { $0.telemetry } }
+    func set(_ telemetry: TelemetryDesk) { parts.withLock { $0.telemetry = telemetry } }
     func set(_ controller: RunController) { parts.withLock { $0.controller = controller } }
     func set(_ gateway: FleetGateway) { parts.withLock { $0.gateway = gateway } }
 }

@@ -17,6 +17,7 @@ final class FleetHands: Hands, Service {
     typealias Deliver = @Sendable (Input) async -> Void
 
     private let driver: StepDriver
+    private let look: @Sendable (EvidenceKey, Plan) async -> Evidence
     private let talos: TalosWipe
     private let teardown: TeardownDriver
     private let seeds: SeedBook
@@ -43,14 +44,18 @@ final class FleetHands: Hands, Service {
     /// Probes may be answered by a node whose clock is wrong: that is one of the things they are to find out.
     private static let probeDeadline = Duration.seconds(3600)
 
-    /// - Parameter isWaitedFor: whether the run still waits for this attempt.
+    /// - Parameters:
+    ///   - look: what the coordinator sees by itself, through its tools or on the feed.
+    ///   - isWaitedFor: whether the run still waits for this attempt.
     init(
-        driver: StepDriver, talos: TalosWipe, teardown: TeardownDriver, seeds: SeedBook, echoes: EchoDesk,
+        driver: StepDriver, look: @escaping @Sendable (EvidenceKey, Plan) async -> Evidence, talos: TalosWipe, teardown: TeardownDriver,
+        seeds: SeedBook, echoes: EchoDesk,
         dispatch: @escaping @Sendable (NodeTask) async -> DispatchOutcome,
         deliver: @escaping Deliver,
         isWaitedFor: @escaping @Sendable (StepTask) -> Bool, log: Logger
     ) {
         self.driver = driver
+        self.look = look
         self.talos = talos
         self.teardown = teardown
         self.seeds = seeds
@@ -114,7 +119,7 @@ final class FleetHands: Hands, Service {
             task.order = .probe(await echoes.completed(probe, epoch: context.epoch, now: context.now))
             if await dispatch(task) != .sent { release(EvidenceKey(.node(task.node), probe.kind)) }
         case .observe(let key, let context):
-            let evidence = await driver.observe(key, plan: context.plan)
+            let evidence = await look(key, context.plan)
             release(key)
             await deliver(.evidence(evidence))
         case .step(let step, let attempt, let warrant, let context):

@@ -18,23 +18,35 @@ final class TelemetryDesk: TelemetryInbox {
     let store: TelemetryStore
     /// Whoever looks on.
     let live: LiveTelemetry
+    private let recent: RecentTelemetry
     private let places: PlannedPlaces
     private let now: NowSource
     private let log: Logger
 
     init(_ configuration: StoreConfiguration, controller: RunController, now: @escaping NowSource, log: Logger) throws {
         let places = PlannedPlaces { controller.snapshot.run?.plan }
+        let recent = RecentTelemetry { places.cluster(of: $0) }
         let live = LiveTelemetry()
         store = try TelemetryStore(configuration, now: now) { arrivals in
+            recent.take(arrivals, at: now())
             if live.isFollowed { for arrival in arrivals { live.publish(arrival.events(TelemetryQuery())) } }
         }
-        (self.live, self.places) = (live, places)
+        (self.recent, self.live, self.places) = (recent, live, places)
         self.now = now
         self.log = log
     }
 
     /// Of the present plan.
     var clusters: [NodeID: ClusterName] { places.clusters }
+
+    /// How telemetry flows from a node at this moment, as evidence.
+    func evidence(of node: NodeID) -> Evidence {
+        let moment = now()
+        let fact = recent.fact(of: node, now: moment).map(Fact.telemetry)
+        return Evidence(
+            subject: .node(node), probe: .telemetry, bootID: nil, takenAt: moment,
+            facts: [fact ?? .unavailable("nothing of its telemetry has come since the coordinator began")])
+    }
 
     // MARK: taking in
 
@@ -56,6 +68,7 @@ final class TelemetryDesk: TelemetryInbox {
     }
 
     func stated(_ statement: SpoolStatement, of node: NodeID, at moment: Moment) async {
+        recent.stated(node, at: moment)
         store.state(statement, of: node, in: clusters[node], at: moment)
     }
 

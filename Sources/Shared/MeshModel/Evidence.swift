@@ -78,6 +78,8 @@ package enum ProbeKind: String, Hashable, Sendable, Codable, CaseIterable, Compa
     case secrets
     /// Which contexts of the kubeconfig are the mesh's.
     case contexts
+    /// What came over the feed from a node, as the coordinator itself counted it.
+    case telemetry
     /// The account of a wipe. It comes with the report of the order, and nobody asks for it.
     case wipe
 
@@ -88,7 +90,7 @@ package enum ProbeKind: String, Hashable, Sendable, Codable, CaseIterable, Compa
         case .host, .disks, .links, .reach, .paths, .handshakes, .vlans, .outside, .clock, .kernel, .blankness, .virtualDisks,
             .hypervisorFiles, .wipe:
             true
-        case .cluster, .provision, .connectivity, .talos, .hypervisor, .secrets, .contexts: false
+        case .cluster, .provision, .connectivity, .talos, .hypervisor, .secrets, .contexts, .telemetry: false
         }
     }
 }
@@ -163,6 +165,8 @@ package enum Fact: Hashable, Sendable, Codable {
     case hypervisor(HypervisorFact)
     /// From the host's own files, as its agent read them.
     case hypervisorFiles(HypervisorFact)
+    /// As the coordinator counted it on arrival. It has no wire form: no agent can vouch for its own feed.
+    case telemetry(TelemetryFact)
     /// The probe ran and could not answer; the text says why. It never satisfies a gate.
     case unavailable(String)
 }

@@ -5,7 +5,7 @@ extension Fact {
     private enum Kind: String, CodingKey, CaseIterable {
         case host, disk, wiper, blankness, wipe, virtualDisk, link, route, reach, path, handshake, vlan, outside, clock, kernel, cluster,
             terraform,
-            provision, destruction, secrets, contexts, connectivity, talos, hypervisor, hypervisorFiles, unavailable
+            provision, destruction, secrets, contexts, connectivity, talos, hypervisor, hypervisorFiles, telemetry, unavailable
     }
 
     package init(from decoder: any Decoder) throws {
@@ -42,6 +42,7 @@ extension Fact {
         case .talos: self = .talos(try container.decode(TalosFact.self, forKey: kind))
         case .hypervisor: self = .hypervisor(try container.decode(HypervisorFact.self, forKey: kind))
         case .hypervisorFiles: self = .hypervisorFiles(try container.decode(HypervisorFact.self, forKey: kind))
+        case .telemetry: self = .telemetry(try container.decode(TelemetryFact.self, forKey: kind))
         case .unavailable: self = .unavailable(try container.decode(String.self, forKey: kind))
         }
     }
@@ -74,6 +75,7 @@ extension Fact {
         case .talos(let fact): try container.encode(fact, forKey: .talos)
         case .hypervisor(let fact): try container.encode(fact, forKey: .hypervisor)
         case .hypervisorFiles(let fact): try container.encode(fact, forKey: .hypervisorFiles)
+        case .telemetry(let fact): try container.encode(fact, forKey: .telemetry)
         case .unavailable(let words): try container.encode(words, forKey: .unavailable)
         }
     }

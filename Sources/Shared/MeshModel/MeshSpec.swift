@@ -423,9 +423,12 @@ package struct MeshSpec: Hashable, Sendable, Codable {
         package var watch: Watch?
         /// Whether clusters that run with CAs of their own are brought to the mesh's one; absent for no.
         package var migratesCA: Bool?
+        /// What steps want to see of the hosts' telemetry; absent for nothing.
+        package var telemetry: Telemetry?
         package init(
             evidenceMaxAge: TimeSpan = TimeSpan(.seconds(600)), warrantSignatures: Int = 1, parallelism: Int = 16, wipes: Wipes? = Wipes(),
-            steadyFor: TimeSpan? = nil, watch: Watch? = nil, migratesCA: Bool? = nil
+            steadyFor: TimeSpan? = nil, watch: Watch? = nil, migratesCA: Bool? = nil,
+            telemetry: Telemetry? = nil
         ) {
             self.evidenceMaxAge = evidenceMaxAge
             self.warrantSignatures = warrantSignatures
@@ -434,6 +437,7 @@ package struct MeshSpec: Hashable, Sendable, Codable {
             self.steadyFor = steadyFor
             self.watch = watch
             self.migratesCA = migratesCA
+            self.telemetry = telemetry
         }
     }
 
@@ -446,6 +450,30 @@ package struct MeshSpec: Hashable, Sendable, Codable {
         package init(holdOnRegression: Bool = false, afterRun: Bool = false) {
             self.holdOnRegression = holdOnRegression
             self.afterRun = afterRun
+        }
+    }
+
+    /// What has to be seen on the feed before Cilium is installed and clusters are connected. Without it no step waits for telemetry, as a mesh
+    /// may have none.
+    package struct Telemetry: Hashable, Sendable, Codable {
+        /// The longest that an agent and its tracer may say nothing.
+        package var silence: TimeSpan
+        /// The share of a minute's events that may be lost, in percent.
+        package var loss: Int
+        /// Whether each node must have been seen to start a program in the last minutes.
+        package var executions: Bool
+        /// The kernel's reasons for which no packet between clusters may have been dropped in the last minute.
+        package var drops: [String]
+        /// The share of TCP segments that may be sent again, in percent; absent for any.
+        package var resent: Int?
+        package init(
+            silence: TimeSpan = TimeSpan(.seconds(30)), loss: Int = 1, executions: Bool = false, drops: [String] = [], resent: Int? = nil
+        ) {
+            self.silence = silence
+            self.loss = loss
+            self.executions = executions
+            self.drops = drops
+            self.resent = resent
         }
     }
 

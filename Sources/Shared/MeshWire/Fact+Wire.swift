@@ -46,7 +46,7 @@ extension Fact {
         case .blankness(let fact): wire.blankness = fact.wire
         case .virtualDisk(let fact): wire.virtualDisk = fact.wire
         case .hypervisorFiles(let fact): wire.hypervisorFiles = fact.wire
-        case .cluster, .terraform, .provision, .destruction, .secrets, .contexts, .connectivity, .talos, .hypervisor:
+        case .cluster, .terraform, .provision, .destruction, .secrets, .contexts, .connectivity, .talos, .hypervisor, .telemetry:
             wire.unavailable = "facts about clusters do not travel on the agent link"
         case .wipe: wire.unavailable = "the account of a wipe travels as a report"
         case .unavailable(let words): wire.unavailable = words.shortened(to: WireField.longestText)

@@ -63,7 +63,7 @@ package struct TelemetryBooks: Hashable, Sendable {
 infix operator +| : AdditionPrecedence
 
 /// Adds and stays at the largest number instead of overflowing: what a peer states must not end the program.
-func +| (left: UInt64, right: UInt64) -> UInt64 {
+package func +| (left: UInt64, right: UInt64) -> UInt64 {
     let (sum, overflow) = left.addingReportingOverflow(right)
     return overflow ? .max : sum
 }
