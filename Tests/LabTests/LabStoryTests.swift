@@ -17,7 +17,7 @@ struct LabStoryTests {
         "goes as promised and leaves nothing behind", .timeLimit(.minutes(5)),
         arguments: [
             LabScenario.tour, .clockSkew, .caMismatch, .caMigration, .missingOption, .defaultRoutes, .lostLink, .afterRun, .mtuHole,
-            .droppedUDP, .nat, .vlanPorts, .wrongGuest,
+            .droppedUDP, .nat, .vlanPorts, .wrongGuest, .silentTracer,
         ])
     func story(scenario: LabScenario) async throws { try await play(scenario) }
 

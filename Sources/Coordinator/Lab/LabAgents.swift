@@ -2,8 +2,9 @@
 
 internal import Glibc
 internal import MeshModel
+internal import MeshSystem
 
-/// Installs and runs the three roles of the real agent on the nodes of a lab.
+/// Installs and runs the four roles of the real agent on the nodes of a lab.
 package struct LabAgents: Sendable {
     private let topology: LabTopology
     private let paths: LabPaths
@@ -29,9 +30,34 @@ package struct LabAgents: Sendable {
             "wiper-socket": home + "/wiper.sock", "prober-socket": home + "/prober.sock", "wiper-state": home + "/wiper",
             "node-key": home + "/run/node-key",
             "signers": paths.allowedSigners,
-        ]
+        ].merging(Self.tracing(home)) { mine, _ in mine }
         try LabFiles.write(token + "\n", to: home + "/join-token", mode: 0o600)
         try LabFiles.write(settings.sorted { $0.key < $1.key }.map { "\($0.key) = \($0.value)\n" }.joined(), to: configuration(node))
+    }
+
+    /// All nodes of a lab share one kernel, so each tracer watches its own network namespace only. What Tetragon may log on this machine is not
+    /// a node's.
+    private static func tracing(_ home: String) -> [String: String] {
+        ["tracer-socket": home + "/tracer.sock", "tracer-scope": "netns", "tetragon-log": home + "/tetragon.log"]
+    }
+
+    /// Starts the node's tracer, unless it runs. It comes before the agent, whose own start is then seen.
+    package func startTracer(on node: LabTopology.Node) throws {
+        guard processes.find(tracerName(node)) == nil else { return }
+        try processes.start(
+            tracerName(node), program, ["tracer", "serve", "--config", configuration(node)],
+            in: .node(try processes.initProcess(of: node)))
+    }
+
+    /// How `tracer status` begins the line that says why it has no programs.
+    static let noPrograms = "no eBPF"
+
+    /// What the node's tracer says of its work: what it watches, or why it has no programs. `nil` until it works.
+    func tracerWork(of node: LabTopology.Node, with tools: LabTools) async throws -> String? {
+        let result = try await tools.attempt(program, ["tracer", "status", "--config", configuration(node)])
+        guard result.succeeded else { return nil }
+        let lines = result.outputText.split(separator: "\n").map(String.init)
+        return lines.first { $0.hasPrefix(Self.noPrograms) || $0.hasPrefix("watches ") && $0.count > "watches ".count }
     }
 
     /// Starts the roles that are not running: the wiper where there is a disk, the prober, and the agent, whose wall clock may be off by some seconds.
@@ -68,7 +94,7 @@ package struct LabAgents: Sendable {
             "coordinator": coordinator, "node": LabTopology.hypervisor, "state": home + "/state", "join-token-file": home + "/join-token",
             "wiper-socket": home + "/wiper.sock", "wiper-state": home + "/wiper", "node-key": home + "/run/node-key",
             "signers": paths.allowedSigners,
-        ]
+        ].merging(Self.tracing(home)) { mine, _ in mine }
         try LabFiles.write(token + "\n", to: home + "/join-token", mode: 0o600)
         let text = settings.sorted { $0.key < $1.key }.map { "\($0.key) = \($0.value)\n" }.joined()
         try LabFiles.write(text, to: home + "/agent.conf")
@@ -81,6 +107,9 @@ package struct LabAgents: Sendable {
             [
                 "wiper", "serve", "--config", home + "/agent.conf", "--devroot", home + "/dev", "--hypervisor-root", paths.hypervisor,
             ], in: .rootNamespace)
+        try processes.start(
+            "tracer-\(LabTopology.hypervisor)", program, ["tracer", "serve", "--config", home + "/agent.conf"],
+            in: .network(topology.fabric))
         try processes.start(
             "agent-\(LabTopology.hypervisor)", program, ["run", "--config", home + "/agent.conf"], in: .network(topology.fabric))
     }
@@ -101,6 +130,7 @@ package struct LabAgents: Sendable {
 
     package func agentName(_ node: LabTopology.Node) -> String { "agent-\(node.name)" }
     package func proberName(_ node: LabTopology.Node) -> String { "prober-\(node.name)" }
+    package func tracerName(_ node: LabTopology.Node) -> String { "tracer-\(node.name)" }
     package func wiperName(_ node: LabTopology.Node) -> String { "wiper-\(node.name)" }
 
     private func configuration(_ node: LabTopology.Node) -> String { paths.agentState(of: node) + "/agent.conf" }

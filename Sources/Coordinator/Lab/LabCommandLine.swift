@@ -124,6 +124,14 @@ package struct LabCommandLine: LabProduct {
         try await call(["wipe", "submit", step.text, "--warrant", base + ".warrant", "--signature", base + ".warrant.sig"])
     }
 
+    package func telemetry() async throws -> LabTelemetry {
+        let books = try decode(Books.self, try await call(["feed", "loss", "--output", "json"]), "the books of telemetry")
+        let traced = books.lines.filter { $0.source == "tracer" }
+        return LabTelemetry(
+            machines: traced.count, delivered: traced.reduce(0) { $0 + $1.delivered },
+            lost: traced.reduce(0) { $0 + $1.lost.values.reduce(0, +) })
+    }
+
     package func feedAddress() async throws -> String {
         let text = try await call(["status", "--output", "json"])
         return try decode(Status.self, text, "the status").http
@@ -181,6 +189,14 @@ package struct LabCommandLine: LabProduct {
         }
         var http: String
         var run: Run?
+    }
+    private struct Books: Decodable {
+        struct Line: Decodable {
+            var source: String
+            var delivered: UInt64
+            var lost: [String: UInt64]
+        }
+        var lines: [Line]
     }
     private struct FeedLine: Decodable {
         var kind: String

@@ -56,6 +56,10 @@ struct LabCrew: Sendable {
         story.tell("the coordinator serves, with its own CA and journal")
         for node in topology.nodes {
             try agents.install(on: node, token: try await product.invite(node.name))
+            if plan.mode == .full, node != scenario.silent(topology) { try agents.startTracer(on: node) }
+        }
+        if plan.mode == .full { try await tellOfTracers(scenario, story) }
+        for node in topology.nodes {
             let skew = plan.skews.first { $0.node == node.name }?.seconds ?? 0
             try agents.start(on: node, skewSeconds: skew, isAlone: plan.mode == .loopback)
         }
@@ -106,6 +110,10 @@ struct LabCrew: Sendable {
             guard let victim = topology.nodes.last else { return }
             try kernel(of: victim).restore()
             story.tell("\(victim.name) runs a kernel with CONFIG_\(LabKernel.option)", .good)
+        case .startTracer:
+            guard let victim = scenario.silent(topology) else { return }
+            try agents.startTracer(on: victim)
+            story.tell("the tracer of \(victim.name) runs", .good)
         case .repairRoutes: try await repairRoutes(story)
         case .pullCable(let step): try await pullCable(under: step, story)
         case .plugCable: try await plugCables(story)
@@ -173,9 +181,29 @@ struct LabCrew: Sendable {
         story.tell("the admin removed the foreign Secret cilium-ca of \(cluster.name); nothing used it yet", .good)
     }
 
+    /// Their programs are in the kernel before agents start, whose own beginning is then seen. A machine that takes no programs has a lab all
+    /// the same, and is told of it.
+    private func tellOfTracers(_ scenario: LabScenario, _ story: LabStory) async throws {
+        let silent = scenario.silent(topology)
+        let tools = LabTools(runner: runner)
+        var without: String?
+        for node in topology.nodes where node != silent {
+            without = try await LabPatience.value(
+                "see the tracer of \(node.name) at work", for: .seconds(20), remedy: "see \(paths.log(agents.tracerName(node)))"
+            ) { try await agents.tracerWork(of: node, with: tools) }
+        }
+        if let without, without.hasPrefix(LabAgents.noPrograms) {
+            story.tell("each node has a tracer, but \(without)", .held)
+        } else {
+            story.tell("each node has a tracer, whose eBPF programs watch that node alone", .good)
+        }
+        if let silent { story.tell("the tracer of \(silent.name) does not run", .bad) }
+    }
+
     private func writeMesh(_ scenario: LabScenario, api: LabMeshFile.API?) throws {
         let file = LabMeshFile(
-            topology, services: plan.services, api: api, watchesAfterRun: scenario.losesLinkAfterwards, migratesCA: scenario.migratesCA)
+            topology, services: plan.services, api: api, watchesAfterRun: scenario.losesLinkAfterwards, migratesCA: scenario.migratesCA,
+            wantsTelemetry: scenario.silencesTracer)
         try LabFiles.write(file.mesh, to: paths.mesh)
         try LabFiles.write(file.terraform, to: paths.terraform + "/main.tf")
         for (path, text) in file.manifests { try LabFiles.write(text, to: paths.directory + "/" + path) }

@@ -13,6 +13,8 @@ package struct LabDirector: Hashable, Sendable {
         case repairVLAN
         case rightClock
         case restoreOption
+        /// Start the tracer that nobody had started.
+        case startTracer
         /// Look at the nodes by hand, then give each its one default route.
         case repairRoutes
         /// Pull the cable of a node of the cluster whose step this is.
@@ -41,6 +43,7 @@ package struct LabDirector: Hashable, Sendable {
     package static let routeGate = "G-NET-02"
     package static let linkGate = "G-NET-01"
     package static let kernelGate = "G-HST-04"
+    package static let telemetryGate = "G-TEL-01"
     package static let guestGate = "G-PVE-03"
     /// The gate of tagged frames.
     package static let vlanGate = "G-NET-03"
@@ -90,6 +93,7 @@ package struct LabDirector: Hashable, Sendable {
         wants(scenario.losesVLAN, .repairVLAN, "the missing VLAN held no step")
         wants(scenario.skewsClock, .rightClock, "the wrong clock held no step")
         wants(scenario.lacksOption, .restoreOption, "the kernel without its option held no step")
+        wants(scenario.silencesTracer, .startTracer, "the silent tracer held no step")
         wants(scenario.losesRoutes, .repairRoutes, "the wrong default routes held no step")
         wants(scenario.losesLink, .plugCable, "the lost link held no step")
         wants(scenario.wayFault != nil, .repairWay, "the spoiled way held no step")
@@ -164,6 +168,7 @@ package struct LabDirector: Hashable, Sendable {
         if scenario.lacksOption, reasons.contains(where: { $0.gate == Self.kernelGate && $0.code == "unfit" }) {
             answers.append(.restoreOption)
         }
+        if scenario.silencesTracer, reasons.contains(where: { $0.gate == Self.telemetryGate }) { answers.append(.startTracer) }
         if scenario.losesRoutes, reasons.contains(where: { $0.gate == Self.routeGate }) { answers.append(.repairRoutes) }
         if scenario.losesLink, reasons.contains(where: { $0.gate == Self.linkGate && $0.detail.contains(Self.lostGround) }) {
             answers.append(.plugCable)

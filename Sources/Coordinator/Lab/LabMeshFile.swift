@@ -10,6 +10,7 @@ package struct LabMeshFile: Hashable, Sendable {
     private let api: API?
     private let watchesAfterRun: Bool
     private let migratesCA: Bool
+    private let wantsTelemetry: Bool
 
     /// Where the hypervisor's API is, and with what it is asked.
     package struct API: Hashable, Sendable {
@@ -26,12 +27,13 @@ package struct LabMeshFile: Hashable, Sendable {
 
     package init(
         _ topology: LabTopology, services: LabPlan.Services = .core, api: API? = nil, watchesAfterRun: Bool = false,
-        migratesCA: Bool = false
+        migratesCA: Bool = false, wantsTelemetry: Bool = false
     ) {
         self.topology = topology
         self.api = api
         self.watchesAfterRun = watchesAfterRun
         self.migratesCA = migratesCA
+        self.wantsTelemetry = wantsTelemetry
         self.services = LabService.all(services)
         hasObjectStore = services == .catalogue
     }
@@ -77,10 +79,12 @@ package struct LabMeshFile: Hashable, Sendable {
             # A lab has no time for the minute that a mesh is to stay connected.
             mesh: { steadyFor: 2s\(migratesCA ? ", migrateCA: true" : "") }
             watch: { holdOnRegression: true, afterRun: \(watchesAfterRun) }
-            warrants: { signatures: 1 }
+            warrants: { signatures: 1 }\(telemetryLines)
 
         """
     }
+
+    private var telemetryLines: String { wantsTelemetry ? "\n    telemetry: { required: true, silence: 30s }" : "" }
 
     private var apiLines: String {
         guard let api else { return "" }

@@ -32,8 +32,19 @@ package protocol LabProduct: Sendable {
     func requestWarrant(_ step: StepID) async throws -> String
     /// Hands in a signed warrant.
     func submitWarrant(_ step: StepID, text: String, signature: String) async throws
-    /// Where metrics and the event feed are, as a URL.
+    /// What came over the feed from all machines.
+    func telemetry() async throws -> LabTelemetry
+    /// Where dashboard, metrics and the event feed are, as a URL.
     func feedAddress() async throws -> String
+}
+
+/// What the product says of telemetry, over all machines.
+package struct LabTelemetry: Hashable, Sendable {
+    /// Machines whose own eBPF programs told of anything.
+    package var machines: Int
+    /// Events of these programs that are stored, and those that the books have as lost, limits included.
+    package var delivered: UInt64
+    package var lost: UInt64
 }
 
 /// How often a coordinator died in one run.

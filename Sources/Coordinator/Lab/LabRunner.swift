@@ -51,7 +51,7 @@ package struct LabRunner: Sendable {
             story.tell("\(error)", .bad)
         }
         if keep {
-            story.tell("the lab stays up in \(builder.paths.directory); `meshgate lab down` removes it")
+            story.tell("the lab stays up in \(builder.paths.directory), its dashboard too; `meshgate lab down` removes it")
         } else {
             story.chapter("taking the lab down")
             try await LabBuilder.down(prefix: builder.plan.prefix, runner: runner)
@@ -87,7 +87,12 @@ package struct LabRunner: Sendable {
             try await crew.loseLinkAfterwards(story)
         }
         if missing.isEmpty, scenario.takesDown { missing += try await takeDown(crew, to: before) }
-        story.tell("metrics and events: \(try await crew.product.feedAddress())")
+        let seen = try await crew.product.telemetry()
+        story.tell(
+            seen.machines > 0
+                ? "the agents' own eBPF programs told of \(seen.delivered) events on \(seen.machines) machines; \(seen.lost) more were left out by limits or lost, and counted"
+                : "no eBPF program ran here; what /proc shows is on the feed")
+        story.tell("dashboard with a live feed, metrics and events: \(try await crew.product.feedAddress())")
         return missing
     }
 
@@ -136,8 +141,8 @@ package struct LabRunner: Sendable {
     private func checkFiles(_ crew: LabCrew) async throws -> [String] {
         story.chapter("checks on plain files")
         try await LabFileChecks(paths: builder.paths, tools: LabTools(runner: runner)).run { story.tell($0, .good) }
-        story.tell("metrics and events: \(try await crew.product.feedAddress())")
-        story.tell("not run here, as it needs root: networks, disks, wipes, faults and the run itself", .held)
+        story.tell("dashboard, metrics and events: \(try await crew.product.feedAddress())")
+        story.tell("not run here, as it needs root: networks, disks, tracers, wipes, faults and the run itself", .held)
         return []
     }
 

@@ -10,6 +10,8 @@ package enum LabScenario: String, Hashable, Sendable, CaseIterable {
     case clockSkew = "clock-skew"
     /// A node whose kernel lacks an option that Cilium needs.
     case missingOption = "missing-option"
+    /// A node that nobody watches.
+    case silentTracer = "silent-tracer"
     /// A node without a default route, and one with a second one.
     case defaultRoutes = "default-routes"
     /// A link that drops under a step that is done.
@@ -48,6 +50,7 @@ package enum LabScenario: String, Hashable, Sendable, CaseIterable {
         case .missingVLAN: "one switch port lacks its VLAN: nothing is built on that ground until the port is repaired"
         case .clockSkew: "one node's clock is two minutes off: its steps are held until the clock is right"
         case .missingOption: "one node's kernel cannot make VXLAN tunnels: Cilium is held until it runs another kernel"
+        case .silentTracer: "nobody watches one node: Cilium is held until its tracer runs and its telemetry flows"
         case .defaultRoutes: "one node has no default route and another has two: Cilium is held until each has its own"
         case .lostLink: "a link drops under Cilium: what stands on it is held at once, and goes on when the link is back"
         case .afterRun: "a link drops when the run is long over: status and feed say so, and say when it is back"
@@ -77,6 +80,7 @@ package enum LabScenario: String, Hashable, Sendable, CaseIterable {
     var killsCoordinator: Bool { self == .coordinatorKilled || self == .tour }
     var skewsClock: Bool { self == .clockSkew }
     var lacksOption: Bool { self == .missingOption }
+    var silencesTracer: Bool { self == .silentTracer }
     var losesRoutes: Bool { self == .defaultRoutes }
     var losesLink: Bool { self == .lostLink }
     var losesLinkAfterwards: Bool { self == .afterRun }
@@ -113,6 +117,9 @@ package enum LabScenario: String, Hashable, Sendable, CaseIterable {
         if skewsClock, let victim = workers.last { plan.skews = [LabPlan.Skew(node: victim, seconds: 120)] }
         return plan
     }
+
+    /// The node without a tracer: the last worker of the last cluster.
+    func silent(_ topology: LabTopology) -> LabTopology.Node? { silencesTracer ? topology.nodes.last : nil }
 
     /// The node whose port loses its VLAN: the last worker of the last cluster.
     func victim(_ topology: LabTopology) -> LabTopology.Node? { losesVLAN ? topology.nodes.last : nil }
