@@ -37,24 +37,33 @@ package final class LocalSocket: Sendable {
         return socket
     }
 
-    /// A listening socket that only our own user, or the members of `group`, can open.
+    /// A listening socket that only our own user, or the members of `group`, can open. It appears at `path` when it listens, so that whoever sees
+    /// it can connect.
     static func listen(_ path: String, role: String, group: UInt32?) throws -> LocalSocket {
         let socket = LocalSocket(descriptor: try make(path), path: path, role: role)
-        var address = try address(path)
+        let fresh = path + ".new"
+        _ = try address(path)
+        var address = try address(fresh)
         // Linux gives the file the mode of the socket, so there is no moment at which others could connect.
         guard fchmod(socket.descriptor, 0o600) == 0 else { throw failed("set the mode of the socket", path) }
-        guard unlink(path) == 0 || errno == ENOENT else { throw failed("remove the old socket", path) }
+        guard unlink(fresh) == 0 || errno == ENOENT else { throw failed("remove the old socket", fresh) }
         let code = withUnsafePointer(to: &address) { pointer in
             pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
                 bind(socket.descriptor, $0, socklen_t(MemoryLayout<sockaddr_un>.size))
             }
         }
-        guard code == 0 else { throw failed("bind the socket", path) }
-        if let group {
-            guard lchown(path, uid_t.max, group) == 0 else { throw failed("give the socket to group \(group)", path) }
-            guard chmod(path, 0o660) == 0 else { throw failed("open the socket to its group", path) }
+        guard code == 0 else { throw failed("bind the socket", fresh) }
+        do {
+            if let group {
+                guard lchown(fresh, uid_t.max, group) == 0 else { throw failed("give the socket to group \(group)", fresh) }
+                guard chmod(fresh, 0o660) == 0 else { throw failed("open the socket to its group", fresh) }
+            }
+            guard Glibc.listen(socket.descriptor, 16) == 0 else { throw failed("listen", fresh) }
+            guard rename(fresh, path) == 0 else { throw failed("put the socket in its place", path) }
+        } catch {
+            unlink(fresh)
+            throw error
         }
-        guard Glibc.listen(socket.descriptor, 16) == 0 else { throw failed("listen", path) }
         return socket
     }
 
