@@ -13,7 +13,7 @@ cd "$(dirname "$0")/.."
 hosts=${1:-100}
 rounds=${BENCH_ROUNDS:-3}
 bin=$(readlink -f "${BENCH_BIN:-.build/release}")
-venv=$(scripts/ansible-venv.sh)
+venv=$(scripts/venv.sh ansible)
 work=$(mktemp -d /tmp/facts.XXXXXX)
 jobs_of_ours=()
 finish() {

@@ -10,7 +10,7 @@ import Running
 import Telemetry
 import Testing
 
-/// OpenTelemetry's own message classes, from the package index: see scripts/otlp-venv.sh.
+/// OpenTelemetry's own message classes, from the package index: see scripts/venv.sh otlp.
 enum OtherDecoder {
     static let environment = ProcessInfo.processInfo.environment["MESHGATE_OTLP_VENV"]
 

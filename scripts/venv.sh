@@ -1,0 +1,40 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+#
+# Makes a Python environment with a program or library that the tests let speak with ours, and prints its path. Without a way to the package index it
+# says so and prints nothing: those tests are then skipped.
+#
+#   MESHGATE_ANSIBLE_VENV=$(scripts/venv.sh ansible)   the real ansible-core, for a real playbook; Debian's is older than what the driver is written for
+#   MESHGATE_OTLP_VENV=$(scripts/venv.sh otlp)         OpenTelemetry's own message definitions, to read what we send
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+case ${1:-} in
+ansible) package=ansible-core version=2.19.14 ;;
+otlp) package=opentelemetry-proto version=1.45.2 ;;
+*)
+    echo "usage: scripts/venv.sh ansible|otlp" >&2
+    exit 64
+    ;;
+esac
+venv=$PWD/.build/$package-$version
+if [ -e "$venv/ready" ]; then
+    echo "$venv"
+    exit 0
+fi
+rm -rf "$venv"
+if ! python3 -m venv "$venv" >&2; then
+    rm -rf "$venv"
+    echo "venv: python3 cannot make an environment here (is python3-venv there?); $package is left out" >&2
+    exit 0
+fi
+for try in 1 2; do
+    if "$venv/bin/pip" install --quiet --disable-pip-version-check --timeout 20 --retries 2 "$package==$version" >&2; then
+        touch "$venv/ready"
+        echo "$venv"
+        exit 0
+    fi
+    [ "$try" = 2 ] || echo "venv: that failed; once more" >&2
+done
+rm -rf "$venv"
+echo "venv: $package $version cannot be had (no network?); it is left out" >&2
