@@ -5,7 +5,6 @@ import Hummingbird
 import HummingbirdCore
 import MeshModel
 import NIOCore
-import ServiceLifecycle
 
 extension OperatorResponder {
     /// Stored events as NDJSON. They hold what programs were started with, passwords included, so they are not for the listener without TLS.
@@ -29,20 +28,7 @@ extension OperatorResponder {
 
     /// Outlines of events as they come: when, where, which program, why. Never with what a program was started with, so every listener may.
     func live(_ request: Request) async throws -> Response {
-        let stream = try await sources.live(try asked(request).query)
-        var headers = HTTPFields()
-        headers[.contentType] = "text/event-stream"
-        headers[.cacheControl] = "no-store"
-        return Response(
-            status: .ok, headers: headers,
-            body: ResponseBody { writer in
-                try await withTaskCancellationOrGracefulShutdownHandler {
-                    while let text = try await stream.next() { try await writer.write(ByteBuffer(string: text)) }
-                } onCancelOrGracefulShutdown: {
-                    stream.cancel()
-                }
-                try await writer.finish(nil)
-            })
+        Self.following(try await sources.live(try asked(request).query), as: "text/event-stream")
     }
 
     private func asked(_ request: Request) throws -> TelemetryRequest {

@@ -166,8 +166,13 @@ struct OperatorResponder: Sendable {
         }
         let after = text.flatMap { UInt64($0) } ?? (follow ? nil : 0)
         let stream = try await sources.events(EventRequest(after: after, follow: follow, serverSent: serverSent))
+        return Self.following(stream, as: serverSent ? "text/event-stream" : "application/x-ndjson")
+    }
+
+    /// What comes, as it comes, until the stream ends, the reader goes away or the server stops.
+    static func following(_ stream: EventStream, as type: String) -> Response {
         var headers = HTTPFields()
-        headers[.contentType] = serverSent ? "text/event-stream" : "application/x-ndjson"
+        headers[.contentType] = type
         headers[.cacheControl] = "no-store"
         return Response(
             status: .ok, headers: headers,
