@@ -15,4 +15,17 @@ fi
 if [ "$(id -u)" = 0 ] || [ ${#as_root[@]} -gt 0 ]; then
     for module in loop bridge 8021q; do "${as_root[@]}" modprobe --quiet "$module" 2>/dev/null || true; done
 fi
+# Somebody who sits before it may look around before it all goes: the dashboard shows the mesh, and live what the agents' eBPF programs see.
+case " $* " in
+*" --keep "* | *" --prefix "* | *" --directory "*) ;;
+*)
+    if [ -t 0 ] && [ -t 1 ]; then
+        trap '"${as_root[@]}" "$program" lab down' EXIT
+        code=0
+        "${as_root[@]}" "$program" lab run "$@" --keep || code=$?
+        read -r -p "demo: the dashboard is at the address above; Enter takes everything down. " || true
+        exit "$code"
+    fi
+    ;;
+esac
 exec "${as_root[@]}" "$program" lab run "$@"
