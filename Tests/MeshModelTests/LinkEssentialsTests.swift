@@ -18,12 +18,12 @@ struct LinkEssentialsTests {
     @Test("pods, their routes and the addresses of Services come and go unnoticed by a plan that builds, and by that alone")
     func pods() throws {
         let nic = link("ens18", addresses: ["10.0.0.5/24"])
-        let bare = try evidence([nic])
+        let bare = try evidence([nic, link("lxc0", "veth")])
         let pod = Fact.route(RouteFact(destination: CIDR("10.244.0.7/32"), gateway: nil, interface: "lxc1"))
         for busy in [
-            try evidence([nic, link("lxc1", "veth")]), try evidence([nic, link("lxc1", "veth", addresses: ["fe80::1/64"])]),
-            try evidence([nic, pod]),
-            try evidence([nic, link("kube-ipvs0", "dummy", addresses: ["10.96.0.1/32"])]),
+            try evidence([nic, link("lxc0", "veth"), link("lxc1", "veth")]),
+            try evidence([nic, link("lxc1", "veth", addresses: ["fe80::1/64"])]), try evidence([nic, link("lxc0", "veth"), pod]),
+            try evidence([nic, link("lxc0", "veth"), link("kube-ipvs0", "dummy", addresses: ["10.96.0.1/32"])]),
         ] {
             #expect(bare.says(sameAs: busy, essentially: true))
             #expect(!bare.says(sameAs: busy), "a teardown looks for just these")
@@ -41,6 +41,18 @@ struct LinkEssentialsTests {
             try evidence([link("ens18", addresses: ["10.0.0.5/24"]), link("eth1", "veth", addresses: ["10.1.0.5/24"])]),
         ] {
             #expect(!bare.says(sameAs: other, essentially: true))
+        }
+    }
+
+    @Test("what a Cilium that is gone has left is news when it is seen, and when it is gone as well")
+    func leftovers() throws {
+        let nic = link("ens18", addresses: ["10.0.0.5/24"])
+        let bare = try evidence([nic])
+        for left in [
+            try evidence([nic, link("cilium_host", "veth"), link("cilium_net", "veth")]), try evidence([nic, link("lxc0", "veth")]),
+        ] {
+            #expect(!bare.says(sameAs: left, essentially: true))
+            #expect(!left.says(sameAs: bare, essentially: true))
         }
     }
 
