@@ -72,6 +72,31 @@ struct WatchTests {
         #expect(play.machine.run?[cilium]?.regression == nil && play.machine.run?.regressions == 2)
     }
 
+    @Test("ground that comes back while another answer is too old to tell is good again once that answer is confirmed")
+    func confirmed() throws {
+        var play = try play()
+        tick(&play, until: isDone)
+        let before = play.machine.evidence.newest
+        play.world.machines[node]?.linkDown = true
+        tellLinks(&play)
+        #expect(play.machine.run?[cilium]?.regression != nil)
+
+        var machine = play.machine
+        let later = play.now.advanced(by: .seconds(900))
+        func again(_ evidence: Evidence) -> Input {
+            .evidence(
+                Evidence(
+                    subject: evidence.subject, probe: evidence.probe, bootID: evidence.bootID, takenAt: later, facts: evidence.facts))
+        }
+        let links = EvidenceKey(.node(node), .links)
+        _ = machine.take(again(try SmallMesh.need(before[links])), now: later)
+        #expect(machine.run?[cilium]?.regression != nil, "all else is too old")
+        var entries: [JournalEntry] = []
+        for (key, evidence) in before where key != links { entries += machine.take(again(evidence), now: later) }
+        #expect(entries.contains { if case .stepRecovered(cilium) = $0 { true } else { false } })
+        #expect(machine.run?[cilium]?.regression == nil)
+    }
+
     @Test("replayed, the journal gives the same regressions")
     func replay() throws {
         var play = try play()

@@ -150,7 +150,16 @@ package struct RunMachine: Sendable {
 
     /// Everything that now follows by itself from `news`, which is applied already, until nothing follows any more.
     private mutating func follow(_ news: [JournalEntry], now: Moment) -> [JournalEntry] {
-        let keys = Set(news.compactMap { if case .evidenceTaken(let evidence) = $0 { evidence.key } else { nil } })
+        let isLost = run?.steps.contains { $0.regression != nil } ?? false
+        let keys = Set(
+            news.compactMap { entry -> EvidenceKey? in
+                switch entry {
+                case .evidenceTaken(let evidence): evidence.key
+                // The same again, but young again: what was too old to tell that lost ground is back may tell it now.
+                case .evidenceRenewed(let key, _): isLost ? key : nil
+                default: nil
+                }
+            })
         var all = regressions(under: keys, now: now)
         for entry in all { apply(entry, at: now) }
         while true {
