@@ -94,6 +94,18 @@ struct LabDirectorTests {
         #expect(end == [.tell("the run succeeded: 0 steps changed something, 1 were already done", .good)])
     }
 
+    @Test("each of the things that were left is taken away once, and a story that saw only one is not as promised")
+    func leftovers() {
+        var director = LabDirector(.leftovers)
+        for leftover in LabLeftover.allCases {
+            #expect(director.react(to: held(cilium, leftover.gate, "inUse")).contains(.removeLeftover(leftover)))
+            #expect(!director.react(to: held(cilium, leftover.gate, "inUse")).contains(.removeLeftover(leftover)))
+            #expect(director.missing.count == (leftover == .links ? 2 : 1))
+        }
+        _ = director.react(to: .ended(ending: "succeeded", changed: 1))
+        #expect(director.missing.isEmpty)
+    }
+
     @Test("an explanation is told without what passes, and cut where it grows long")
     func essence() {
         let lines = ["step", "gates", "  pass    G-1", "  hold    G-2"] + (0..<30).map { "  line \($0)" }

@@ -64,7 +64,7 @@ struct LabMeshFileTests {
         #expect(plan.step(StepID("talos-east", "cilium")) != nil)
         #expect(plan.step(StepID("talos-east", "wrk-e-1", "wipe-vdb")) != nil)
         #expect(GateID.meshCA.rawValue == LabDirector.meshCAGate)
-        let codes: [Reason.Code] = [.missing, .stale, .rebooted, .unreachable, .skewed, .mismatch, .needsWarrant]
+        let codes: [Reason.Code] = [.missing, .stale, .rebooted, .unreachable, .skewed, .mismatch, .inUse, .needsWarrant]
         #expect(codes.map(\.rawValue) == LabDirector.knownCodes)
     }
 }

@@ -77,7 +77,9 @@ package struct LabAgents: Sendable {
                 wiperName(node), program, ["wiper", "serve", "--config", configuration(node), "--allow-loop-disks"], in: place)
         }
         if !isAlone, processes.find(proberName(node)) == nil {
-            try processes.start(proberName(node), program, ["prober", "serve", "--config", configuration(node)], in: place)
+            try processes.start(
+                proberName(node), program,
+                ["prober", "serve", "--config", configuration(node)] + (topology.listsPacketFilter ? ["--packet-filter"] : []), in: place)
         }
         if processes.find(agentName(node)) == nil {
             let skew = skewSeconds == 0 ? [:] : try LabClockSkew.environment(seconds: skewSeconds)

@@ -89,6 +89,23 @@ extension LabCrew {
 
     private static func portName(_ node: LabTopology.Node) -> String { "switch-port-\(node.number)" }
 
+    /// Both before anybody has looked.
+    func leaveBehind(_ story: LabStory) async throws {
+        for leftover in LabLeftover.allCases {
+            guard let node = leftover.victim(topology) else { continue }
+            try await fault.run(leftover.plant(node))
+            story.tell(leftover.words(node), .bad)
+        }
+    }
+
+    func remove(_ leftover: LabLeftover, _ story: LabStory) async throws {
+        guard let node = leftover.victim(topology) else { return }
+        let said = leftover == .links ? try await product.checkNetwork([node.name]) : try await product.checkHost([node.name])
+        story.tell(Self.essence(said), .quote)
+        try await fault.run(leftover.remove(node))
+        story.tell("\(node.name) is rid of its \(leftover.rawValue)", .good)
+    }
+
     /// Nobody runs anything any more: what the watching coordinator says, and when.
     func loseLinkAfterwards(_ story: LabStory) async throws {
         guard let node = topology.nodes.last else { return }

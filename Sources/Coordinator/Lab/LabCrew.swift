@@ -90,6 +90,7 @@ struct LabCrew: Sendable {
         }
         if plan.mode == .full, scenario.losesRoutes { try await spoilRoutes(story) }
         if plan.mode == .full, let fault = scenario.wayFault { try await spoilWay(fault, story) }
+        if plan.mode == .full, scenario.hasLeftovers { try await leaveBehind(story) }
         if plan.mode == .full, scenario.hasWrongPorts { try await spoilPorts(story) }
     }
 
@@ -120,6 +121,7 @@ struct LabCrew: Sendable {
         case .repairWay: if let fault = scenario.wayFault { try await repairWay(fault, story) }
         case .repairPort(let fault): try await repairPort(fault, story)
         case .repairGuest: try await repairGuest(story)
+        case .removeLeftover(let leftover): try await remove(leftover, story)
         case .removeForeignCA: try await removeForeignCA(story)
         case .reloadServer:
             guard let cluster = topology.clusters.last else { return }

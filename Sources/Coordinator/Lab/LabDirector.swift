@@ -26,6 +26,7 @@ package struct LabDirector: Hashable, Sendable {
         case repairPort(LabVLANFault)
         /// Ask the hypervisor by hand, then give the machine its planned VLAN.
         case repairGuest
+        case removeLeftover(LabLeftover)
         case removeForeignCA
         /// Have the clustermesh API server take up the certificate that it was issued.
         case reloadServer
@@ -34,7 +35,7 @@ package struct LabDirector: Hashable, Sendable {
     package enum Mood: Hashable, Sendable { case plain, good, held, bad }
 
     /// The product's words that a director knows; a test compares them with the product's own.
-    package static let knownCodes = ["missing", "stale", "rebooted", "unreachable", "skewed", "mismatch", "needsWarrant"]
+    package static let knownCodes = ["missing", "stale", "rebooted", "unreachable", "skewed", "mismatch", "inUse", "needsWarrant"]
     /// The gate that compares the clusters' Cilium CAs.
     package static let meshCAGate = "G-CM-02"
     /// The gate of handshakes with other clusters' API servers.
@@ -101,6 +102,9 @@ package struct LabDirector: Hashable, Sendable {
             wants(true, .repairPort(fault), "the port that is \(fault.rawValue) held no step")
         }
         wants(scenario.hasWrongGuest, .repairGuest, "the wrong machine held no step")
+        for leftover in scenario.hasLeftovers ? LabLeftover.allCases : [] {
+            wants(true, .removeLeftover(leftover), "what was left (\(leftover.rawValue)) held no step")
+        }
         wants(scenario.hasForeignCA, .removeForeignCA, "the foreign CA held no step")
         wants(scenario.hasStaleServer, .reloadServer, "the stale certificate held no step")
         wants(scenario.killsCoordinator, .killCoordinator, "the coordinator was never killed")
@@ -180,6 +184,10 @@ package struct LabDirector: Hashable, Sendable {
         }
         if scenario.hasWrongGuest, reasons.contains(where: { $0.gate == Self.guestGate && $0.code == "mismatch" }) {
             answers.append(.repairGuest)
+        }
+        if scenario.hasLeftovers {
+            let seen = reasons.filter { $0.code == "inUse" }
+            answers += LabLeftover.allCases.filter { leftover in seen.contains { $0.gate == leftover.gate } }.map(Act.removeLeftover)
         }
         if scenario.hasForeignCA, reasons.contains(where: { $0.gate == Self.meshCAGate && $0.code == "mismatch" }) {
             answers.append(.removeForeignCA)

@@ -47,6 +47,9 @@ package struct LabFault: Sendable {
         try await tools.run("ip", ["-n", topology.fabric, "link", "set", "dev", node.fabricPort, state])
     }
 
+    /// A program with its arguments, as a person would type it.
+    func run(_ command: [String]) async throws { try await tools.run(command[0], Array(command.dropFirst())) }
+
     /// Gives the node a second default route, by the management network, as a second DHCP server would.
     package func addSecondRoute(to node: LabTopology.Node) async throws {
         try await tools.run("ip", ["-n", node.namespace] + secondRoute("replace"))

@@ -111,7 +111,7 @@ package struct LabMeshFile: Hashable, Sendable {
               network: \(cluster.network)
               podCIDRs: [\(cluster.podCIDR)]
               serviceCIDRs: [\(cluster.serviceCIDR)]
-              kubeProxy: false
+              kubeProxy: false\(topology.listsPacketFilter ? "\n      hosts: { packetFilter: true }" : "")
               cilium:
                 kubeProxyReplacement: true
                 routingMode: tunnel

@@ -23,6 +23,8 @@ package struct LabPlan: Hashable, Sendable, Codable {
     package var services: Services
     /// Machines of metal: no hypervisor, and a second NIC that carries a tagged network of their own.
     package var hasTrunks: Bool
+    /// Nodes have had a life before: their probers list the packet filter, which is asked for in mesh.yaml.
+    package var listsPacketFilter: Bool
 
     /// What a lab can be on this machine.
     package enum Mode: String, Hashable, Sendable, Codable {
@@ -71,7 +73,7 @@ package struct LabPlan: Hashable, Sendable, Codable {
     package init(
         directory: String, mode: Mode = .full, prefix: String = LabPlan.defaultPrefix, managementByte: UInt8? = nil, clusterCount: Int = 2,
         nodesPerCluster: Int = 3, diskSize: ByteCount = .gibibytes(12), contents: [DiskContent] = [], skews: [Skew] = [],
-        services: Services = .core, hasTrunks: Bool = false
+        services: Services = .core, hasTrunks: Bool = false, listsPacketFilter: Bool = false
     ) {
         self.directory = directory
         self.mode = mode
@@ -84,6 +86,7 @@ package struct LabPlan: Hashable, Sendable, Codable {
         self.skews = skews
         self.services = services
         self.hasTrunks = hasTrunks
+        self.listsPacketFilter = listsPacketFilter
     }
 
     package static let defaultPrefix = "mgl"

@@ -29,6 +29,7 @@ package enum LabScenario: String, Hashable, Sendable, CaseIterable {
     /// A machine whose card is in another VLAN.
     case wrongGuest = "wrong-guest"
     case coordinatorKilled = "coordinator-killed"
+    case leftovers
     case caMismatch = "ca-mismatch"
     case caMigration = "ca-migration"
     /// The clustermesh API server of one cluster shows a certificate of a CA that was there before.
@@ -62,6 +63,8 @@ package enum LabScenario: String, Hashable, Sendable, CaseIterable {
         case .wrongGuest:
             "the hypervisor puts one machine's frames in another VLAN: its nodes are held until API and files have it as planned"
         case .coordinatorKilled: "the coordinator is killed in the middle of the run and resumes"
+        case .leftovers:
+            "a cluster that is gone left links on one node and kube-proxy's rules on another: Cilium is held until both are gone"
         case .caMismatch: "the second cluster already has a Cilium CA of its own: nothing is installed over it"
         case .caMigration: "two clusters run with a Cilium CA each: they come to one, in rounds, and then to one mesh"
         case .staleServer:
@@ -98,6 +101,7 @@ package enum LabScenario: String, Hashable, Sendable, CaseIterable {
     }
     /// Slow tools give what goes wrong a middle of a step to happen in.
     var hasSlowTools: Bool { killsCoordinator || losesLink }
+    var hasLeftovers: Bool { self == .leftovers }
     var hasForeignCA: Bool { self == .caMismatch }
     var hasStaleServer: Bool { self == .staleServer }
     var migratesCA: Bool { self == .caMigration }
@@ -110,6 +114,7 @@ package enum LabScenario: String, Hashable, Sendable, CaseIterable {
         var plan = LabPlan(directory: directory, prefix: prefix, clusterCount: clusters ?? (self == .five ? 5 : 2))
         if takesDown { plan.services = .catalogue }
         plan.hasTrunks = hasWrongPorts
+        plan.listsPacketFilter = hasLeftovers
         let workers = try LabTopology(plan).nodes.filter { $0.disk != nil }.map(\.name)
         if hasDirtyDisks {
             plan.contents = zip(workers, [.bluestore, .lvm, .bluestore, .ext4]).map { LabPlan.DiskContent(node: $0, kind: $1) }

@@ -69,6 +69,7 @@ package struct LabTopology: Hashable, Sendable {
     package let managementByte: UInt8
     /// Whether nodes have a second NIC for a tagged network.
     package let hasTrunks: Bool
+    package let listsPacketFilter: Bool
 
     package static let regions = ["east", "west", "north", "south", "central"]
     package static let nic = "ens18"
@@ -98,6 +99,7 @@ package struct LabTopology: Hashable, Sendable {
         prefix = plan.prefix
         managementByte = plan.managementByte
         hasTrunks = plan.hasTrunks
+        listsPacketFilter = plan.listsPacketFilter
         var clusters: [Cluster] = []
         for index in 0..<plan.clusterCount { clusters.append(try Self.cluster(index, plan)) }
         self.clusters = clusters
