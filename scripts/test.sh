@@ -15,7 +15,7 @@ failures() {
     echo
     echo "== what failed ($1)"
     if grep -qE '^✘|: error:' "$logs/$1"; then
-        grep -E '^(✘|↳)|: error:' "$logs/$1" | tail -n 200
+        grep -E '^(✘|↳)|: error:' "$logs/$1" | cut -c 1-4000 | tail -n 200
     else
         echo "no test says that it failed; the last that began, and the end:"
         grep -E '^◇ Test ' "$logs/$1" | tail -n 1 || true
