@@ -7,7 +7,7 @@ set -euo pipefail
 
 swift=${SWIFT:-swift}
 logs=$(mktemp -d)
-trap 'kill $(jobs -p) 2>/dev/null; rm -rf "$logs"' EXIT
+trap 'kill $(jobs -p) 2>/dev/null || true; rm -rf "$logs"' EXIT
 waiting='^(DiskWipeTests|LabTests)\.'
 
 # What failed in a half: issues, what the values were, and the tests and suites they belong to.
