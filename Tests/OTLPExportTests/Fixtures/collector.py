@@ -5,11 +5,14 @@ import json
 import os
 import ssl
 import sys
+import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 directory, behaviours = sys.argv[1], sys.argv[2:]
 count = 0
+# Requests come side by side; a print of two of them would mix their lines.
+lock = threading.Lock()
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -20,28 +23,29 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_POST(self):
         global count
-        count += 1
-        number = count
+        with lock:
+            count += 1
+            number = count
         body = self.rfile.read(int(self.headers["Content-Length"]))
         packed = self.headers.get("Content-Encoding") == "gzip"
         with open(f"{directory}/{number}", "wb") as file:
             file.write(gzip.decompress(body) if packed else body)
         behaviour = behaviours[min(number, len(behaviours)) - 1]
         client = self.connection.getpeercert() if isinstance(self.connection, ssl.SSLSocket) else None
-        print(
-            json.dumps(
-                {
-                    "number": number,
-                    "path": self.path,
-                    "type": self.headers.get("Content-Type"),
-                    "packed": packed,
-                    "key": self.headers.get("x-honeycomb-team"),
-                    "client": bool(client),
-                    "behaviour": behaviour,
-                }
-            ),
-            flush=True,
+        line = json.dumps(
+            {
+                "number": number,
+                "path": self.path,
+                "type": self.headers.get("Content-Type"),
+                "packed": packed,
+                "key": self.headers.get("x-honeycomb-team"),
+                "client": bool(client),
+                "behaviour": behaviour,
+            }
         )
+        with lock:
+            sys.stdout.write(line + "\n")
+            sys.stdout.flush()
         word, _, argument = behaviour.partition(":")
         if word == "nothing":
             self.connection.close()
