@@ -1,14 +1,15 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 #
-# test.sh [ARGUMENTS FOR swift build AND swift test]: all tests. Each half runs one test at a time; disks and labs mostly wait for the kernel, so they
-# are one half and everything else is the other. With --filter or --skip, one run. The output has tens of thousands of lines: what failed is said last.
+# test.sh [ARGUMENTS FOR swift build AND swift test]: all tests, in two halves that take about as long as each other and run side by side, one test at a
+# time each: disks and labs, which mostly wait for the kernel, with some others, and the rest. With --filter or --skip, one run. The output has tens of
+# thousands of lines: what failed is said last.
 set -euo pipefail
 
 swift=${SWIFT:-swift}
 logs=$(mktemp -d)
 trap 'kill $(jobs -p) 2>/dev/null || true; rm -rf "$logs"' EXIT
-waiting='^(DiskWipeTests|LabTests)\.'
+half='^(DiskWipeTests|HostProbeTests|LabTests|MeshTrustTests|RehearsalTests)\.'
 
 # What failed in a half: issues, what the values were, and the tests and suites they belong to.
 failures() {
@@ -35,11 +36,11 @@ esac
 program=$("$swift" build --show-bin-path)/meshgatePackageTests.xctest
 run() { NO_COLOR=1 "$program" --testing-library swift-testing --no-parallel "$@" 2>&1; }
 
-run --filter "$waiting" >"$logs/disks-and-labs" &
-half=$!
+run --filter "$half" >"$logs/disks-and-labs" &
+beside=$!
 failed=()
-run --skip "$waiting" | tee "$logs/all-others" || failed+=(all-others)
-wait "$half" || failed+=(disks-and-labs)
+run --skip "$half" | tee "$logs/all-others" || failed+=(all-others)
+wait "$beside" || failed+=(disks-and-labs)
 cat "$logs/disks-and-labs"
 for name in "${failed[@]}"; do failures "$name"; done
 [ "${#failed[@]}" = 0 ]
