@@ -43,6 +43,7 @@ func system(_ name: String, pkgConfig: String, apt: String) -> Target {
 
 let nioCore = Target.Dependency.product(name: "NIOCore", package: "swift-nio")
 let nioPosix = Target.Dependency.product(name: "NIOPosix", package: "swift-nio")
+let nioEmbedded = Target.Dependency.product(name: "NIOEmbedded", package: "swift-nio")
 let nioHTTP1 = Target.Dependency.product(name: "NIOHTTP1", package: "swift-nio")
 let nioTLS = Target.Dependency.product(name: "NIOTLS", package: "swift-nio")
 let nioSSL = Target.Dependency.product(name: "NIOSSL", package: "swift-nio-ssl")
@@ -173,8 +174,8 @@ let package = Package(
         .executableTarget(
             name: "meshgate-bench",
             dependencies: [
-                "MeshModel", "Telemetry", "TelemetrySpool", "TelemetryStore", "MeshConfig", "Linting", "TreeLinting", "Gating", "Planning",
-                "Running", "Rehearsal", "JournalSQLite",
+                "MeshModel", "Telemetry", "TelemetrySpool", "TelemetryStore", "HostTrace", "MeshConfig", "Linting", "TreeLinting", "Gating",
+                "Planning", "Running", "Rehearsal", "JournalSQLite",
                 "FleetGateway", "ToolDrivers", "MeshHTTP", "FeedExport", "MeshWire", "MeshTrust", "MeshSystem", "DiskWipe", "MeshTesting",
                 "FeedTesting",
                 nioCore, nioPosix, nioTLS, nioSSL, logging,
@@ -249,7 +250,7 @@ let package = Package(
         .target(
             name: "FeedTesting", dependencies: ["Telemetry"] + grpc, path: "Tests/Support/FeedTesting",
             resources: [.copy("Fixtures")], swiftSettings: strict),
-        tests("GRPCStreamTests", ["GRPCStream", "Telemetry"]),
+        tests("GRPCStreamTests", ["GRPCStream", "Telemetry", nioCore, nioEmbedded]),
         tests("TetragonTests", ["Tetragon", "GRPCStream", "Telemetry", "MeshTesting", "FeedTesting", "ServerTesting"]),
         tests("HubbleTests", ["Hubble", "GRPCStream", "Telemetry", "MeshTesting", "FeedTesting"], resources: [.copy("Fixtures")]),
         tests("HostTraceTests", ["HostTrace", "CHostTrace", "LocalLink", "MeshModel", "Telemetry"]),
@@ -273,7 +274,8 @@ let package = Package(
             dependencies: [
                 "meshgate", "meshgate-agent", "MeshModel", "Gating", "Planning", "Running", "Rehearsal", "JournalSQLite", "OperatorAPI",
                 "FeedExport", "OTLPExport", "FleetGateway", "MeshSystem", "ToolDrivers", "Telemetry", "TelemetrySpool", "TelemetryStore",
-                "AgentLink", "MeshTrust", "MeshHTTP", "MeshTesting", "FeedTesting", .product(name: "GRDB", package: "GRDB.swift"), logging,
+                "AgentLink", "MeshTrust", "MeshHTTP", "MeshTesting", "FeedTesting", "ServerTesting",
+                .product(name: "GRDB", package: "GRDB.swift"), logging,
             ],
             path: "Tests/EndToEnd", swiftSettings: strict),
         .testTarget(

@@ -4,7 +4,7 @@
 # Builds for release and measures; prints the tables of RESULTS.md. Without names it runs everything but `facts` (which needs
 # openssh-server and pdsh) and `build`.
 #
-#   Benchmarks/run.sh [plan] [matrix] [tree] [steps] [watch] [intake] [telemetry] [feed] [journal] [fleet] [agent] [disks] [sizes] [facts] [build]
+#   Benchmarks/run.sh [plan] [matrix] [tree] [steps] [watch] [intake] [telemetry] [feed] [trace] [journal] [fleet] [agent] [disks] [sizes] [facts] [build]
 #
 #   BENCH_BIN=DIR        programs that are built already, in place of a build of our own
 #   BENCH_DIR=DIR        where the journal and disk images lie; a directory on a real disk (not tmpfs) with 7 GiB of room
@@ -18,12 +18,12 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 parts=("$@")
-[ ${#parts[@]} -gt 0 ] || parts=(plan matrix tree steps watch intake telemetry feed journal fleet agent disks sizes)
+[ ${#parts[@]} -gt 0 ] || parts=(plan matrix tree steps watch intake telemetry feed trace journal fleet agent disks sizes)
 for part in "${parts[@]}"; do
     case "$part" in
-    plan | matrix | tree | steps | watch | intake | telemetry | feed | journal | fleet | agent | disks | sizes | facts | build) ;;
+    plan | matrix | tree | steps | watch | intake | telemetry | feed | trace | journal | fleet | agent | disks | sizes | facts | build) ;;
     *)
-        echo "run.sh: there is no part \"$part\"; known are plan, matrix, tree, steps, watch, intake, telemetry, feed, journal, fleet, agent, disks, sizes, facts, build" >&2
+        echo "run.sh: there is no part \"$part\"; known are plan, matrix, tree, steps, watch, intake, telemetry, feed, trace, journal, fleet, agent, disks, sizes, facts, build" >&2
         exit 64
         ;;
     esac
@@ -147,7 +147,8 @@ elif wants feed; then
     printf '\n### feed: from Tetragon to the store\n\n'
     [ -e "$work/agents" ] || "$bench" identities 1 "$work"
     head_of "events/s wanted" events "events/s" "events/s for a core, tracer and agent" "CPU %, tracer / agent" "peak RSS MiB, tracer / agent" \
-        "CPU us per event, with Tetragon's stand-in and the coordinator" lost load
+        "CPU us per event, with Tetragon's stand-in and the coordinator" \
+        "p50 / p99 ms, gateway to feed; event to feed" lost load
     stripped meshgate-agent
     for load in "500 10000" "5000 100000" "50000 500000" "- 500000"; do
         read -r rate events <<<"$load"
@@ -161,6 +162,14 @@ elif wants feed; then
     else
         echo "rsyslog left out: it needs rsyslog and rsyslog-gnutls, and BENCH_SAMPLES=FILE with NDJSON of real events"
     fi
+fi
+
+if wants trace && [ "$(id -u)" != 0 ]; then
+    printf '\n### trace\n\nleft out: eBPF needs root\n'
+elif wants trace; then
+    printf '\n### trace: the reader of our own eBPF\n\n'
+    head_of "events/s wanted" "events/s" events "CPU ns per event, read" "CPU ns per event, read and told" lost load
+    for rate in 10000 100000; do "$bench" trace "$rate" 10; done
 fi
 
 if wants journal; then

@@ -16,6 +16,7 @@ struct Bench {
         meshgate-bench journal DIRECTORY              durable appends beside plain write and fdatasync
         meshgate-bench telemetry EVENTS DIRECTORY SAMPLES   events through spool and store, and queries; SAMPLES is NDJSON of real ones
         meshgate-bench feed DIRECTORY AGENT RATE EVENTS   Tetragon's stream through real tracer and agent; RATE a second, - for all at once
+        meshgate-bench trace RATE SECONDS             as root: our own eBPF's ring, read at RATE events a second
         meshgate-bench identities COUNT DIRECTORY     a mesh authority and COUNT agents, for the next three
         meshgate-bench fleet DIRECTORY SESSIONS ROUNDS SIZE JOURNAL|-
         meshgate-bench nats DIRECTORY SESSIONS ROUNDS SIZE
@@ -46,6 +47,7 @@ struct Bench {
                 try await FeedBench(
                     directory: words[1], program: words[2], rate: words[3] == "-" ? 0 : number(words[3]), events: number(words[4])
                 ).run()
+            case ("trace", 3): try TraceBench(rate: number(words[1]), seconds: number(words[2])).run()
             case ("identities", 3): try BenchMesh.make(agents: number(words[1]), in: words[2])
             case ("fleet", 6):
                 try await FleetBench(

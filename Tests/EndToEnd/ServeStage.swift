@@ -113,7 +113,7 @@ final class ServeStage: Sendable {
             ], home: place.path)
     }
 
-    func agent(state name: String, tracer: String = "no-tracer.sock") async throws -> Daemon {
+    func agent(state name: String, tracer: String = "no-tracer.sock", environment: [String: String] = [:]) async throws -> Daemon {
         Daemon(
             try Programs.invocation(
                 "meshgate-agent",
@@ -121,7 +121,7 @@ final class ServeStage: Sendable {
                     "run", "--coordinator", try await address("listening for agents"), "--state", "\(place.path)/\(name)", "--node-key",
                     "\(place.path)/\(name)-key", "--wiper-socket", "\(place.path)/no-wiper.sock", "--tracer-socket",
                     "\(place.path)/\(tracer)",
-                ], home: place.path, deadline: .seconds(120)))
+                ], home: place.path, environment: environment, deadline: .seconds(120)))
     }
 
     // MARK: ends

@@ -5,6 +5,7 @@ import Foundation
 import Glibc
 import MeshModel
 import MeshSystem
+import ServerTesting
 import Testing
 
 @Suite("Tetragon's stream through real tracer, agent and coordinator", .timeLimit(.minutes(4)))
@@ -34,39 +35,70 @@ struct TetragonBooksTests {
         _ = try await agent.ending()
     }
 
-    /// Times of the stored events of Tetragon. They come to some ten megabytes, of which a pipe takes what is wanted.
+    /// Times of the stored events of Tetragon. They come to some hundred megabytes, of which a pipe keeps what is wanted.
     private func stored(_ stage: ServeStage) async throws -> [String] {
         let program = try Programs.invocation("meshgate", [], home: stage.place.path).executable
         let script = """
-            "$0" feed query --since 1h --limit 100000 --output ndjson --state-dir "$1" | grep '"source":"tetragon"' |
+            "$0" feed export --since 1h --state-dir "$1" | zcat | grep '"source":"tetragon"' |
             grep -v '"kind":"tetragon_state"' | grep -o '"time":"[^"]*"'
             """
         let shell = try await ProcessCommandRunner().run(
-            Invocation("/bin/sh", ["-c", script, program, stage.state], deadline: .seconds(60)))
+            Invocation("/bin/sh", ["-c", script, program, stage.state], deadline: .seconds(120)))
         return shell.outputText.split(separator: "\n").map(String.init)
     }
 
+    /// A page of counters, as `file` has it.
+    private static let counters = """
+        import http.server, sys
+        class Page(http.server.BaseHTTPRequestHandler):
+            def do_GET(self):
+                body = open(sys.argv[1], "rb").read()
+                self.send_response(200)
+                self.send_header("content-length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+            def log_message(self, *a): pass
+        server = http.server.HTTPServer(("127.0.0.1", 0), Page)
+        print(server.server_port, flush=True)
+        server.serve_forever()
+        """
+
     @Test(
-        "agent and coordinator are killed in turn: every event that tetragon told is stored, or lost with a reason",
+        "50,000 events a second, and agent and coordinator are killed in turn: every event is stored, or lost with a reason",
         .enabled(if: getuid() == 0, "needs root: the tracer is one"))
     func killed() async throws {
         let first = try await ServeStage()
         #expect(try await first.join("east-1", token: try await first.token("east-1"), state: "a").code == 0)
-        let tetragon = StandInTetragon()
-        let socket = first.place.path + "/tetragon.sock"
-        try await tetragon.service.serve(at: socket) { try await story(first, tetragon, socket) }
+        let tetragon = StandInTetragon(queue: 10_000)
+        let (socket, page) = (first.place.path + "/tetragon.sock", try first.place.put("counters", tetragon.metrics))
+        try await tetragon.service.serve(at: socket) {
+            try await PythonServer.with(Self.counters, [page]) { server in
+                try await story(Scene(first: first, tetragon: tetragon, socket: socket, counters: Int(server.port)))
+            }
+        }
     }
 
-    /// Each part is some two megabytes: what the tracer keeps while the agent is away.
-    private static let part = 3000
+    private struct Scene {
+        let first: ServeStage
+        let tetragon: StandInTetragon
+        let socket: String
+        let counters: Int
+    }
 
-    private func happen(_ tetragon: StandInTetragon, _ number: Int, from start: Int64) async throws {
+    private static let (part, rate) = (25_000, 50_000)
+
+    /// A part of the events, each at an instant of its own, a hundredth of a second's worth at a time.
+    private func happen(_ scene: Scene, _ number: Int, from start: Int64) async throws {
         let samples = try SampleEvent.samples().filter { !String(decoding: $0.line, as: UTF8.self).hasPrefix(#"{"rate_limit_info"#) }
-        var events: [SampleEvent] = []
-        for index in number * Self.part..<(number + 1) * Self.part {
-            events.append(samples[index % samples.count].message(at: start + Int64(index)))
+        let events = (number * Self.part..<(number + 1) * Self.part).map {
+            samples[$0 % samples.count].message(at: start + Int64($0))
         }
-        try await tetragon.happen(events)
+        let (began, step) = (ContinuousClock.now, Self.rate / 100)
+        for first in stride(from: 0, to: events.count, by: step) {
+            try await Task.sleep(until: began + .seconds(Double(first) / Double(Self.rate)))
+            try await scene.tetragon.happen(Array(events[first..<min(first + step, events.count)]))
+        }
+        _ = try scene.first.place.put("counters", scene.tetragon.metrics)
     }
 
     private func tracer(_ place: String, _ socket: String) throws -> Daemon {
@@ -77,51 +109,60 @@ struct TetragonBooksTests {
         return Daemon(try Programs.invocation("meshgate-agent", arguments, home: place, deadline: .seconds(200)))
     }
 
-    private func story(_ first: ServeStage, _ tetragon: StandInTetragon, _ socket: String) async throws {
-        let place = first.place.path
+    private func agent(_ stage: ServeStage, _ scene: Scene) async throws -> Daemon {
+        let agent = try await stage.agent(
+            state: "a", tracer: "tracer.sock", environment: ["MESHGATE_AGENT_TETRAGON_METRICS": "127.0.0.1:\(scene.counters)"])
+        _ = try await agent.line("feed live")
+        _ = try await agent.line("reads tetragon's counters")
+        return agent
+    }
+
+    private func story(_ scene: Scene) async throws {
         let start = Int64(SystemClock.now().wall.seconds - 600) * 1_000_000_000
         let wanted = 4 * Self.part
-        let tracer = try tracer(place, socket)
-        let one = try await first.agent(state: "a", tracer: "tracer.sock")
-        _ = try await one.line("feed live")
-        try await eventually("the tracer follows tetragon") { tetragon.followers == 1 }
-        try await happen(tetragon, 0, from: start)
-        // The coordinator is killed in the middle, and the agent keeps what comes.
-        try await first.end(SIGKILL)
-        try await happen(tetragon, 1, from: start)
-        let stage = try await ServeStage(first.place)
-        // The agent is killed in the middle, and the tracer keeps what comes.
+        let tracer = try tracer(scene.first.place.path, scene.socket)
+        let one = try await agent(scene.first, scene)
+        try await eventually("the tracer follows tetragon") { scene.tetragon.followers == 1 }
+        // Whoever is killed is killed in the middle of a flood.
+        async let zero: Void = happen(scene, 0, from: start)
+        try await scene.first.end(SIGKILL)
+        try await zero
+        try await happen(scene, 1, from: start)
+        let stage = try await ServeStage(scene.first.place)
+        async let second: Void = happen(scene, 2, from: start)
         try await killAgent(stage, one)
-        try await happen(tetragon, 2, from: start)
-        let two = try await stage.agent(state: "a", tracer: "tracer.sock")
-        _ = try await two.line("feed live")
+        try await second
+        let two = try await agent(stage, scene)
+        async let third: Void = happen(scene, 3, from: start)
         try await killAgent(stage, two)
-        let three = try await stage.agent(state: "a", tracer: "tracer.sock")
-        _ = try await three.line("feed live")
-        try await happen(tetragon, 3, from: start)
+        try await third
+        let three = try await agent(stage, scene)
         try await eventually("everything is accounted for, and nothing is pending") {
             guard let line = try await line(stage) else { return false }
             return line.balances && line.produced >= wanted + 1
         }
-        try await check(stage, socket, wanted)
+        try await check(stage, scene, wanted)
         _ = (tracer, three)
     }
 
-    private func check(_ stage: ServeStage, _ socket: String, _ wanted: Int) async throws {
+    private func check(_ stage: ServeStage, _ scene: Scene, _ wanted: Int) async throws {
         let line = try #require(try await line(stage))
-        #expect(Set(line.lost.keys).isSubset(of: ["agent_stopped", "relay_full"]), "\(line.lost)")
+        #expect(Set(line.lost.keys).isSubset(of: ["agent_stopped", "relay_full", "reported_by_source", "spool_full"]), "\(line.lost)")
         let times = try await stored(stage)
         let (known, lost) = (Set(times).count, line.lost.values.reduce(0, +))
         // One more than these is what tetragon says of itself.
         #expect((line.delivered - 1...line.delivered).contains(times.count), "\(line)")
         #expect(known + lost >= wanted, "what is not there is lost with a reason: \(known), \(line)")
+        // What the killed agent had just scraped is lost as what it had in memory.
+        let (reported, stopped) = (line.lost["reported_by_source"] ?? 0, line.lost["agent_stopped"] ?? 0)
+        #expect((reported...reported + stopped).contains(scene.tetragon.overflowed), "tetragon's own count: \(line.lost)")
         // A parcel that was handed over right before a kill comes again; nothing else does.
         #expect(line.produced - (wanted + 1) <= 2 * 600, "\(line)")
         let socketPath = stage.place.path + "/tracer.sock"
         let status = try await Programs.run(
             "meshgate-agent", ["tracer", "status", "--tracer-socket", socketPath], home: stage.place.path)
-        #expect(status.output.contains("tetragon streams from unix://\(socket), version v1.7.0, running"), "\(status.all)")
+        #expect(status.output.contains("tetragon streams from unix://\(scene.socket), version v1.7.0, running"), "\(status.all)")
         #expect(status.output.contains("policy shop/no-shells: enabled, enforce"))
-        #expect(status.output.contains("from_stream \(wanted)"), "\(status.output)")
+        #expect(status.output.contains("from_stream \(wanted - scene.tetragon.overflowed)"), "\(status.output)")
     }
 }

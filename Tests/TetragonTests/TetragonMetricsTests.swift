@@ -16,12 +16,13 @@ import Testing
         tetragon_observer_ringbuf_queue_events_lost_total -1
         tetragon_events_last_exported_timestamp 1.7e+09
         tetragon_events_total{type="PROCESS_EXEC"} 99
+        process_start_time_seconds 1.79e+09
         go_goroutines 12
         """
 
     @Test("samples are added up over their labels, and what is no counter is left out") func read() {
         let metrics = TetragonMetrics(Array(page.utf8))
-        #expect(metrics.version == "v1.7.0")
+        #expect(metrics.version == "v1.7.0" && metrics.start == 1_790_000_000)
         #expect(
             metrics.values == [
                 "tetragon_bpf_missed_events_total": 15, "tetragon_notify_overflowed_events_total": 1500,
@@ -34,6 +35,29 @@ import Testing
         var losses = TetragonLosses()
         #expect([100, 100, 130, 7, 9].map { losses.lost(page($0)) } == [0, 0, 30, 7, 2])
         #expect(losses.lost(TetragonMetrics([])) == 0 && losses.lost(page(5)) == 5)
+    }
+
+    @Test("what was lost while nobody looked is found out afterwards, of the same Tetragon and of another one") func kept() throws {
+        func page(_ count: UInt64, start: Int = 1) -> TetragonMetrics {
+            TetragonMetrics(Array("process_start_time_seconds \(start)\ntetragon_notify_overflowed_events_total \(count)\n".utf8))
+        }
+        var first = TetragonLosses()
+        #expect([100, 130].map { first.lost(page($0)) } == [0, 30])
+        var second = try #require(TetragonLosses(text: first.text))
+        #expect(second.text == first.text && [150, 151].map { second.lost(page($0)) } == [20, 1])
+        var third = try #require(TetragonLosses(text: second.text))
+        #expect(third.lost(page(200, start: 2)) == 200, "another one counts from zero, also when it counts further than the first")
+    }
+
+    @Test("a text that is not whole is none of ours") func keptDamaged() {
+        var losses = TetragonLosses()
+        _ = losses.lost(TetragonMetrics(Array(page.utf8)))
+        let text = losses.text
+        for length in 0..<text.utf8.count { #expect(TetragonLosses(text: String(text.prefix(length))) == nil, "\(length)") }
+        #expect(TetragonLosses(text: text)?.text == text && TetragonLosses(text: TetragonLosses().text) == nil)
+        for (old, new) in [("1 ", "2 "), ("tetragon_bpf", "tetragon_bpg"), (" 15 ", " -15 "), (" 15 ", " 99999999999999999999 ")] {
+            #expect(TetragonLosses(text: text.replacing(old, with: new)) == nil, "\(new)")
+        }
     }
 
     @Test("what the kernel could not write is counted by two, and lost once") func once() {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import FeedTesting
+import Glibc
 import ServerTesting
 import Telemetry
 import Testing
@@ -45,6 +46,29 @@ import Testing
         let lost = try #require(intake.lost[.reportedBySource])
         #expect(lost % 11 == 0, "ten that two counters have, and one of a third: \(lost)")
         #expect(intake.lost.count == 1)
+    }
+
+    @Test("what tetragon lost while nobody scraped is told by the next one") func kept() async throws {
+        let path = "/tmp/meshgate-counters-\(UInt64.random(in: .min ... .max))"
+        defer { unlink(path) }
+        try await PythonServer.with(Self.script, ["fine"]) { server in
+            /// One scrape, whose counters are kept.
+            @Sendable func once(until isDone: @escaping @Sendable (KeptFeed) -> Bool) async throws -> KeptFeed {
+                let intake = KeptFeed(.tetragon)
+                let scrape = TetragonScrape(
+                    host: "127.0.0.1", port: Int(server.port), intake: intake, keptPath: path, interval: .seconds(600))
+                try await withThrowingTaskGroup { group in
+                    group.addTask { await scrape.run() }
+                    try await until { isDone(intake) }
+                    group.cancelAll()
+                }
+                return intake
+            }
+            let first = try await once { _ in access(path, F_OK) == 0 }
+            #expect(first.lost == [:], "the first one only knows where counting begins")
+            let second = try await once { $0.lost != [:] }
+            #expect(second.lost == [.reportedBySource: 11])
+        }
     }
 
     @Test(

@@ -31,6 +31,12 @@ package final class GRPCDialer: Sendable {
             config.connection.maxIdleTime = nil
             // The channel's own tries end with the channel; ours begin a new one.
             config.backoff.max = .seconds(2)
+            // The one place where a handler can be put in front of all others.
+            config.channelDebuggingCallbacks.onCreateTCPConnection = { channel in
+                channel.eventLoop.makeCompletedFuture {
+                    try channel.pipeline.syncOperations.addHandler(PacedReads(), position: .first)
+                }
+            }
         }
         let transport = try HTTP2ClientTransport.Posix(
             target: Self.target(address), transportSecurity: Self.security(trust), config: config, eventLoopGroup: loops)

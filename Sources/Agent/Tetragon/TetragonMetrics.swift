@@ -18,18 +18,25 @@ package struct TetragonMetrics: Hashable, Sendable {
     /// Each metric's samples added up, whatever their labels. A metric that Tetragon does not have is not there.
     package var values: [String: UInt64] = [:]
     package var version: String?
+    /// When this Tetragon began, in seconds since 1970: another one counts from zero again.
+    package var start: UInt64?
 
     /// Reads a page; whatever is not a sample of a wanted metric is left out.
     package init(_ page: [UInt8]) {
         let wanted = Set(Self.lossNames + Self.otherNames)
-        for line in page.split(separator: UInt8(ascii: "\n")) where line.first == UInt8(ascii: "t") && line.count <= 4096 {
+        for line in page.split(separator: UInt8(ascii: "\n")) where Self.mayBeWanted(line) {
             let nameEnd = line.firstIndex { $0 == UInt8(ascii: "{") || $0 == UInt8(ascii: " ") } ?? line.endIndex
             let name = String(decoding: line[..<nameEnd], as: UTF8.self)
             if name == "tetragon_build_info", version == nil { version = Self.label("version", in: line[nameEnd...]) }
+            if name == "process_start_time_seconds", start == nil { start = Self.value(line[nameEnd...]) }
             guard wanted.contains(name), let value = Self.value(line[nameEnd...]) else { continue }
             let (sum, overflow) = (values[name] ?? 0).addingReportingOverflow(value)
             values[name] = overflow ? .max : sum
         }
+    }
+
+    private static func mayBeWanted(_ line: ArraySlice<UInt8>) -> Bool {
+        (line.first == UInt8(ascii: "t") || line.first == UInt8(ascii: "p")) && line.count <= 4096
     }
 
     /// The number behind the labels; a time may follow it. Labels may hold anything in quotes, braces too.
@@ -63,33 +70,5 @@ package struct TetragonMetrics: Hashable, Sendable {
         }
         guard let start else { return nil }
         return String(decoding: rest[(start + wanted.count)...].prefix { $0 != UInt8(ascii: "\"") }.prefix(64), as: UTF8.self)
-    }
-}
-
-/// Follows Tetragon's counters from one scrape to the next.
-package struct TetragonLosses {
-    private var before: [String: UInt64]?
-    /// Since the first scrape, by metric.
-    private var sums: [String: UInt64] = [:]
-    private var told: UInt64 = 0
-
-    package init() {}
-
-    /// What was lost since the last scrape. A counter that went back began again with a new Tetragon; the first scrape only sets the start.
-    package mutating func lost(_ now: TetragonMetrics) -> UInt64 {
-        defer { before = now.values }
-        guard let before else { return 0 }
-        for name in TetragonMetrics.lossNames {
-            guard let value = now.values[name] else { continue }
-            let old = before[name] ?? 0
-            sums[name, default: 0] &+= SourceLimits.believable(value >= old ? value - old : value)
-        }
-        // An event that the kernel could not write is counted there, and once more by the reader when the ring tells it of the hole.
-        let kernel = max(sums["tetragon_observer_ringbuf_events_lost_total"] ?? 0, sums["tetragon_bpf_missed_events_total"] ?? 0)
-        let total =
-            kernel &+ (sums["tetragon_observer_ringbuf_queue_events_lost_total"] ?? 0)
-            &+ (sums["tetragon_notify_overflowed_events_total"] ?? 0)
-        defer { told = max(told, total) }
-        return total > told ? total - told : 0
     }
 }

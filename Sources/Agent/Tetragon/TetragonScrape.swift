@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-internal import MeshSystem
+package import MeshSystem
 internal import NIOCore
 internal import NIOHTTP1
 internal import NIOPosix
@@ -33,17 +33,22 @@ package final class TetragonScrape: Sendable {
     private let host: String
     private let port: Int
     private let intake: any TelemetryIntake
+    private let keptPath: String?
+    private let files: any FileStore
     private let interval: Duration
     private let patience: Duration
     private let log: Log
 
+    /// `keptPath` is a file of ours: what Tetragon loses while nobody scrapes it is found out afterwards.
     package init(
-        host: String, port: Int, intake: any TelemetryIntake, interval: Duration = .seconds(15), patience: Duration = .seconds(10),
-        log: @escaping Log = { _, _ in }
+        host: String, port: Int, intake: any TelemetryIntake, keptPath: String? = nil, files: any FileStore = LinuxFileStore(),
+        interval: Duration = .seconds(15), patience: Duration = .seconds(10), log: @escaping Log = { _, _ in }
     ) {
         self.host = host
         self.port = port
         self.intake = intake
+        self.keptPath = keptPath
+        self.files = files
         self.interval = interval
         self.patience = patience
         self.log = log
@@ -51,7 +56,7 @@ package final class TetragonScrape: Sendable {
 
     /// Until cancelled. A host without Tetragon has no such page, which is no trouble.
     package func run() async {
-        var losses = TetragonLosses()
+        var losses = kept() ?? TetragonLosses()
         var known: String?
         while !Task.isCancelled {
             do {
@@ -60,13 +65,30 @@ package final class TetragonScrape: Sendable {
                     log("reads tetragon's counters", ["port": "\(port)", "version": version])
                     known = version
                 }
+                let before = losses
                 let lost = losses.lost(metrics)
+                // Told first: killed in between we tell it once more, which is better than never.
                 if lost > 0 { intake.lost(lost, .reportedBySource, from: .tetragon) }
+                if losses != before { keep(losses) }
             } catch {
                 if known != nil, !Task.isCancelled { log("tetragon's counters away", ["why": "\(error)"]) }
                 known = nil
             }
             try? await Task.sleep(for: interval)
+        }
+    }
+
+    private func kept() -> TetragonLosses? {
+        guard let keptPath, let bytes = try? files.read(keptPath, limit: 4096) else { return nil }
+        return TetragonLosses(text: String(decoding: bytes, as: UTF8.self))
+    }
+
+    private func keep(_ losses: TetragonLosses) {
+        guard let keptPath else { return }
+        do {
+            try files.write(Array(losses.text.utf8), to: keptPath)
+        } catch {
+            log("tetragon's counters not kept", ["problem": "\(error)"])
         }
     }
 

@@ -61,6 +61,8 @@ struct AgentHome: Sendable {
     /// The spool's own directory.
     var spoolPath: String { path + "/telemetry" }
     var statePath: String { path + "/state" }
+    /// How far Tetragon's counters of losses were told.
+    var tetragonCountersPath: String { path + "/tetragon.counters" }
 
     /// Epoch, journal head and unsent reports belong to one authority: under another they would make every session look like a fork.
     func forget(unlessOf membership: Membership) throws {

@@ -12,7 +12,7 @@ struct PortFeed: Sendable {
     private let tetragon: TetragonStream?
     private let hubble: HubbleStream?
 
-    init(_ settings: StreamSettings, intake: any TelemetryIntake, logger: Logger) {
+    init(_ settings: StreamSettings, home: AgentHome, intake: any TelemetryIntake, logger: Logger) {
         let tell: @Sendable (String, [String: String]) -> Void = { event, details in
             logger.info("\(event)", metadata: details.mapValues { .string($0) })
         }
@@ -20,7 +20,7 @@ struct PortFeed: Sendable {
         // The spool bounds itself and counts what finds no room.
         let hasRoom: @Sendable () -> Bool = { true }
         if case .tcp(let host, let port) = settings.tetragonMetrics {
-            scrape = TetragonScrape(host: host, port: port, intake: intake, log: tell)
+            scrape = TetragonScrape(host: host, port: port, intake: intake, keptPath: home.tetragonCountersPath, log: tell)
         } else {
             scrape = nil
         }

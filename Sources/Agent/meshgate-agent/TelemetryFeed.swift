@@ -29,7 +29,7 @@ struct TelemetryFeed: Sendable {
         }
         link = FeedLink(configuration: FeedLinkConfiguration(configuration), spool: spool, log: logger)
         tracer = TracerFeed(socketPath: settings.tracerSocket, intake: spool, logger: logger)
-        ports = PortFeed(settings.streams, intake: spool, logger: logger)
+        ports = PortFeed(settings.streams, home: home, intake: spool, logger: logger)
     }
 
     /// Until cancelled; what is in memory then is on the disk afterwards.

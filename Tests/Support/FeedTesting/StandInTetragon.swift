@@ -8,6 +8,9 @@ import Telemetry
 package final class StandInTetragon: Sendable {
     private struct State {
         var writers: [Int: StandInService.Write] = [:]
+        /// What a follower has not read yet, where there is a limit to it.
+        var queues: [Int: AsyncStream<[UInt8]>.Continuation] = [:]
+        var overflowed = 0
         var ends: [Int: CheckedContinuation<Void, any Error>] = [:]
         var next = 0
         var requests: [[UInt8]] = []
@@ -15,9 +18,14 @@ package final class StandInTetragon: Sendable {
     }
     private let state = Mutex(State())
     private let logPath: String?
+    private let queue: Int?
 
-    /// With `logPath` each event is a line there as well.
-    package init(logPath: String? = nil) { self.logPath = logPath }
+    /// With `logPath` each event is a line there as well. With `queue` a follower has as many messages waiting at most, and what finds no room
+    /// is only counted, as Tetragon does it (with 10,000); without, whoever makes an event happen waits for the followers.
+    package init(logPath: String? = nil, queue: Int? = nil) {
+        self.logPath = logPath
+        self.queue = queue
+    }
 
     /// The service, for as many servers, one after the other, as a test wants.
     package var service: StandInService {
@@ -50,6 +58,12 @@ package final class StandInTetragon: Sendable {
     package var followers: Int { state.withLock { $0.ends.count } }
     package var opened: Int { state.withLock { $0.opened } }
     package var requests: [[UInt8]] { state.withLock { $0.requests } }
+    /// Events that a follower's queue had no room for.
+    package var overflowed: Int { state.withLock { $0.overflowed } }
+    /// Its page of counters.
+    package var metrics: String {
+        "process_start_time_seconds 1.79e+09\ntetragon_build_info{version=\"v1.7.0\"} 1\ntetragon_notify_overflowed_events_total \(overflowed)\n"
+    }
 
     @Sendable private func follow(_ request: [UInt8], _ write: @escaping StandInService.Write) async throws {
         let id = state.withLock { state in
@@ -59,7 +73,13 @@ package final class StandInTetragon: Sendable {
             state.writers[state.next] = write
             return state.next
         }
-        defer { state.withLock { $0.writers[id] = nil } }
+        let (waiting, more) = AsyncStream.makeStream(of: [UInt8].self, bufferingPolicy: .bufferingOldest(queue ?? 1))
+        if queue != nil { state.withLock { $0.queues[id] = more } }
+        let sending = Task { for await message in waiting { try await write(message) } }
+        defer {
+            sending.cancel()
+            state.withLock { ($0.writers[id], $0.queues[id]) = (nil, nil) }
+        }
         // Until it is broken: a server does not see by itself that its client has left.
         try await withCheckedThrowingContinuation { (continuation: CheckedContinuation<Void, any Error>) in
             state.withLock { $0.ends[id] = continuation }
@@ -87,8 +107,19 @@ package final class StandInTetragon: Sendable {
             try file.write(contentsOf: lines)
             try file.close()
         }
+        guard queue == nil else { return queueUp(events) }
         let writers = state.withLock { $0.writers.values.map(\.self) }
         for event in events { for write in writers { try? await write(event.message) } }
+    }
+
+    private func queueUp(_ events: [SampleEvent]) {
+        state.withLock { state in
+            for event in events {
+                for queue in state.queues.values {
+                    if case .dropped = queue.yield(event.message) { state.overflowed += 1 }
+                }
+            }
+        }
     }
 }
 

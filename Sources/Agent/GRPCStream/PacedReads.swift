@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: Apache-2.0
+
+internal import NIOCore
+
+/// Reads a connection at intervals while little comes, so that a trickle of events wakes this process some times a second and not with each of
+/// them; what comes meanwhile waits in the socket. A connection with much to read is read at once, again and again.
+final class PacedReads: ChannelDuplexHandler {
+    typealias InboundIn = ByteBuffer
+    typealias OutboundIn = ByteBuffer
+
+    /// How long what comes may wait.
+    static let pause = TimeAmount.milliseconds(40)
+    /// Bytes from one reading to the next that are much. Any socket holds as many, whatever the size of the messages, so that a pause never
+    /// stops whoever sends.
+    static let much = 32 << 10
+
+    private var bytes = 0
+    private var pausing: Scheduled<Void>?
+
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        bytes += unwrapInboundIn(data).readableBytes
+        context.fireChannelRead(data)
+    }
+
+    func read(context: ChannelHandlerContext) {
+        guard pausing == nil else { return }
+        let wasMuch = bytes >= Self.much
+        bytes = 0
+        guard !wasMuch else { return context.read() }
+        pausing = context.eventLoop.assumeIsolated().scheduleTask(in: Self.pause) { [self] in
+            pausing = nil
+            context.read()
+        }
+    }
+
+    func handlerRemoved(context: ChannelHandlerContext) {
+        pausing?.cancel()
+        pausing = nil
+    }
+}
