@@ -160,6 +160,21 @@ private final class TwoWays: Sendable {
         }
     }
 
+    @Test("a message may be as long as tetra takes it") func long() async throws {
+        let two = try TwoWays(hasLog: false)
+        try await two.tetragon.service.serve(at: two.socket) {
+            try await two.run {
+                try await until { two.tetragon.followers == 1 }
+                // Field 1900, one of those beside the event, with 9 MiB.
+                var event = try #require(try events(0..<1).first)
+                event.message += [0xe2, 0x76, 0x80, 0x80, 0xc0, 0x04] + [UInt8](repeating: 7, count: 9 << 20)
+                try await two.tetragon.happen([event] + (try events(1..<3)))
+                try await until { two.told.count == 3 }
+                #expect(two.told == times(0..<3) && two.ways.status.breaks == 0 && two.intake.lost.isEmpty)
+            }
+        }
+    }
+
     @Test("a message that is none is a loss with its reason") func malformed() async throws {
         let two = try TwoWays(hasLog: false)
         try await two.tetragon.service.serve(at: two.socket) {

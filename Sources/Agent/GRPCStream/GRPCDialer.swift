@@ -114,6 +114,8 @@ package struct GRPCChannel: Sendable {
         options.timeout = deadline
         options.waitForReady = false
         options.maxResponseMessageBytes = GRPCDialer.longestMessage
+        // The transport (grpc-swift-nio-transport 2.9) holds this one against what it receives; otherwise it ends calls at 4 MiB.
+        options.maxRequestMessageBytes = GRPCDialer.longestMessage
         return options
     }
 
