@@ -253,7 +253,7 @@ let package = Package(
         tests("GRPCStreamTests", ["GRPCStream", "Telemetry", nioCore, nioEmbedded]),
         tests("TetragonTests", ["Tetragon", "GRPCStream", "Telemetry", "MeshTesting", "FeedTesting", "ServerTesting"]),
         tests("HubbleTests", ["Hubble", "GRPCStream", "Telemetry", "MeshTesting", "FeedTesting"], resources: [.copy("Fixtures")]),
-        tests("HostTraceTests", ["HostTrace", "CHostTrace", "LocalLink", "MeshModel", "Telemetry"]),
+        tests("HostTraceTests", ["HostTrace", "CHostTrace", "LocalLink", "MeshModel", "MeshSystem", "Telemetry"]),
         tests("HostProbeTests", ["HostProbe", "LocalLink", "MeshModel", "MeshTrust", "MeshSystem", "CLinux"]),
         tests(
             "AgentMainTests",

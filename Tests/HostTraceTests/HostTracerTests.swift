@@ -2,7 +2,10 @@
 
 import Foundation
 import Glibc
+import LocalLink
 import MeshModel
+import MeshSystem
+import Telemetry
 import Testing
 
 @testable import HostTrace
@@ -160,8 +163,17 @@ func run(_ path: String, _ arguments: String...) throws -> String {
     }
 
     @Test("a program that this kernel refuses is named with the reason, and the others run") func refused() throws {
-        // The same object, asking for a tracepoint that no kernel has.
-        let (there, nowhere) = (Array("tp_btf/inet_sock_set_state".utf8), Array("tp_btf/inet_sock_set_stats".utf8))
+        let tracer = try HostTracer([.exec, .tcp], ringBytes: 1 << 16, object: object())
+        #expect(tracer.running == [.exec])
+        #expect(tracer.refused.map(\.program) == [.tcpState])
+        #expect(tracer.refused.first?.why.contains("inet_sock_set_stats") == true, "\(tracer.refused)")
+        try run("/bin/true")
+        #expect(!events(tracer).isEmpty)
+    }
+
+    /// The same object, asking for a tracepoint that no kernel has in place of `there`.
+    private func object(without there: String = "inet_sock_set_state") -> [UInt8] {
+        let (there, nowhere) = (Array("tp_btf/\(there)".utf8), Array("tp_btf/\(there.dropLast())s".utf8))
         var object = ProgramLoader.object
         var index = 0
         while index + there.count <= object.count {
@@ -170,12 +182,39 @@ func run(_ path: String, _ arguments: String...) throws -> String {
             }
             index += 1
         }
-        let tracer = try HostTracer([.exec, .tcp], ringBytes: 1 << 16, object: object)
+        return object
+    }
+
+    @Test("a kernel that takes none of the programs stops the tracer with its reason") func allRefused() throws {
+        do {
+            let tracer = try HostTracer([.tcp], ringBytes: 1 << 16, object: object())
+            Issue.record("it runs \(tracer.running), and \(tracer.refused)")
+        } catch {
+            #expect("\(error)".contains("inet_sock_set_stats"), "\(error)")
+        }
+        // Refused by our own scope, and not by the kernel.
+        #expect(try HostTracer([.oom], scope: .netns, ringBytes: 1 << 16, object: object()).refused.count == 1)
+    }
+
+    @Test("a program that only helps another one does not run without it") func helper() throws {
+        let tracer = try HostTracer([.exec, .disk], ringBytes: 1 << 16, object: object(without: "block_rq_complete"))
         #expect(tracer.running == [.exec])
-        #expect(tracer.refused.map(\.program) == [.tcpState])
-        #expect(tracer.refused.first?.why.contains("inet_sock_set_stats") == true, "\(tracer.refused)")
-        try run("/bin/true")
-        #expect(!events(tracer).isEmpty)
+        #expect(tracer.refused.map(\.program) == [.blockComplete, .blockIssue])
+        #expect(tracer.refused.last?.why == "without block_rq_complete it tells nothing")
+    }
+
+    @Test("with less than the right to trace, /proc is read instead, and the feed says why", arguments: [Hardening.Capabilities(), .bpf])
+    func fewerRights(_ rights: Hardening.Capabilities) async throws {
+        let (queue, stop) = (RelayQueue(), StopSignal())
+        let loop = TracerLoop(topics: Set(TraceTopic.allCases), ringBytes: 1 << 16, queue: queue, version: "test") { _, _ in }
+        stop.set()
+        try await OwnThread.run(named: "tracer") {
+            try Hardening.keepOnly(rights)
+            loop.run(until: stop)
+        }
+        #expect(loop.status.running.isEmpty && loop.status.withoutPrograms?.contains("CAP_PERFMON") == true, "\(loop.status)")
+        let events = try PackedEvents.events(in: #require(queue.next()).events.bytes)
+        #expect(events.contains { $0.kind == .sourceLimited && $0.attributes.reason == "programs" })
     }
 
     @Test("an object that is none stops the tracer with a reason") func broken() {

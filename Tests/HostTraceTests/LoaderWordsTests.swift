@@ -27,6 +27,24 @@ import Testing
         #expect(said == "R2 min value is negative, either use unsigned or 'var &= const' (the kernel's verifier does not accept it)")
     }
 
+    @Test(
+        "a kernel that is locked down withholds a function, and that is said",
+        arguments: [
+            "unknown func bpf_probe_read_kernel#113", "unknown func bpf_probe_read#4",
+            "program of this type cannot use helper bpf_probe_read_kernel#113",
+        ]) func lockedDown(line: String)
+    {
+        let text = """
+            libbpf: prog 'trace_exec': -- BEGIN PROG LOAD LOG --
+            \(line)
+            processed 8 insns (limit 1000000) max_states_per_insn 0 total_states 0 peak_states 0 mark_read 0
+            -- END PROG LOAD LOG --
+            """
+        let said = LoaderWords.reason(in: text, errno: EINVAL)
+        #expect(said == "\(line) (programs may not read this kernel's memory: it runs with lockdown=confidentiality)")
+        #expect(!LoaderWords.reason(in: text.replacing("probe_read", with: "loop"), errno: EINVAL).contains("lockdown"))
+    }
+
     @Test("without a word of libbpf the error number speaks, and EPERM names what is needed") func bare() {
         #expect(LoaderWords.reason(in: "", errno: ENOMEM).hasPrefix("Cannot allocate memory"))
         #expect(LoaderWords.reason(in: "  \n", errno: EPERM).contains("CAP_BPF and CAP_PERFMON"))

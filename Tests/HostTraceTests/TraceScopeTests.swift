@@ -78,7 +78,7 @@ import Testing
     @Test("what belongs to the whole machine is left out, and said to be") func machine() throws {
         let tracer = try HostTracer([.exec, .oom, .disk], scope: .netns)
         #expect(tracer.running == [.exec])
-        #expect(tracer.refused.map(\.program) == [.oomKill, .blockIssue, .blockComplete])
+        #expect(tracer.refused.map(\.program) == [.oomKill, .blockComplete, .blockIssue])
         #expect(tracer.refused.allSatisfy { $0.why.contains("whole machine") })
     }
 }

@@ -4,7 +4,7 @@ internal import MeshSystem
 
 /// Why the tracer cannot do something; programs that a kernel refuses are no errors, see `TraceRefusal`.
 package enum HostTraceError: Error, CustomStringConvertible {
-    /// Not even the maps can be made: nothing can be traced here.
+    /// The kernel takes neither maps nor any program: nothing can be traced here.
     case noBPF(String)
     case map(String, errno: Int32)
     /// Which network namespace we are in cannot be told.

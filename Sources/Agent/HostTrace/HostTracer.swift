@@ -30,6 +30,10 @@ package final class HostTracer {
     init(_ topics: Set<TraceTopic>, scope: TraceScope = .host, ringBytes: Int, object: [UInt8]) throws(HostTraceError) {
         let programs = TraceTopic.allCases.filter(topics.contains).flatMap(\.programs)
         loader = try ProgramLoader(programs, scope: scope, ringBytes: ringBytes, object: object)
+        // A kernel that takes maps and no program: the right to read it is missing, it has no BTF, or it is locked down.
+        if loader.running.isEmpty, let refusal = loader.refused.first(where: { scope.refusal(of: $0.program) == nil }) {
+            throw .noBPF(refusal.why)
+        }
         ring = try EventRing(map: loader.map("events"))
         cpus = Int(max(1, libbpf_num_possible_cpus()))
     }

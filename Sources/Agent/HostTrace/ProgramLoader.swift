@@ -21,7 +21,13 @@ final class ProgramLoader {
         netns = try scope.namespace()
         maps = try Self.makeMaps(object, ringBytes)
         for program in programs {
-            if let refusal = scope.refusal(of: program) { refused.append(refusal) } else { attach(program, object) }
+            if let refusal = scope.refusal(of: program) {
+                refused.append(refusal)
+            } else if let helped = program.helped, !running.contains(helped) {
+                refused.append(TraceRefusal(program: program, why: "without \(helped.tracepoint) it tells nothing"))
+            } else {
+                attach(program, object)
+            }
         }
     }
 
@@ -118,18 +124,24 @@ enum LoaderWords {
     /// The verifier's last complaint, else libbpf's first one; behind it what the error number means.
     static func reason(in text: String, errno number: Int32) -> String {
         let lines = text.split(whereSeparator: \.isNewline).map(trimmed).filter { !$0.isEmpty }
-        let meaning = hint(number)
         // What libbpf says of locked memory is no reason: kernels since 5.11 do not ask for it.
         let own = lines.filter { $0.hasPrefix("libbpf: ") && !$0.contains("RLIMIT_MEMLOCK") }.map { $0.dropFirst("libbpf: ".count) }
         // The first one is nearest to the cause; those behind it only say what failed in its wake.
-        guard let line = verifier(lines) ?? own.first else { return meaning }
-        return "\(line) (\(meaning))"
+        guard let line = verifier(lines) ?? own.first else { return hint(number) }
+        return "\(line) (\(isWithheld(line) ? withheld : hint(number)))"
     }
 
     private static func verifier(_ lines: [Substring]) -> Substring? {
         guard let end = lines.lastIndex(where: { $0.contains("END PROG LOAD LOG") }) else { return nil }
         return lines[..<end].last { !$0.hasPrefix("processed ") && !$0.contains("PROG LOAD LOG") && !$0.hasPrefix("max_states") }
     }
+
+    /// A kernel that is locked down has no word of its own for it: the function that reads its memory is then not there. (libbpf falls back
+    /// to an older one, which is as little there.)
+    private static func isWithheld(_ line: Substring) -> Bool {
+        line.contains("bpf_probe_read") && (line.hasPrefix("unknown func ") || line.contains("cannot use helper "))
+    }
+    private static let withheld = "programs may not read this kernel's memory: it runs with lockdown=confidentiality"
 
     private static func hint(_ number: Int32) -> String {
         switch number {

@@ -4,7 +4,7 @@
 package enum TraceTopic: String, Hashable, Sendable, CaseIterable, Codable {
     case exec, exit, tcp, retransmit, drop, oom, disk
 
-    /// The programs that it takes.
+    /// The programs that it takes, in the order in which they are brought in.
     package var programs: [TraceProgram] {
         switch self {
         case .exec: [.exec]
@@ -13,7 +13,7 @@ package enum TraceTopic: String, Hashable, Sendable, CaseIterable, Codable {
         case .retransmit: [.tcpRetransmit]
         case .drop: [.packetDrop]
         case .oom: [.oomKill]
-        case .disk: [.blockIssue, .blockComplete]
+        case .disk: [.blockComplete, .blockIssue]
         }
     }
 }
@@ -33,6 +33,14 @@ package enum TraceProgram: Int, Hashable, Sendable, CaseIterable, Codable {
         case .oomKill: "mark_victim"
         case .blockIssue: "block_rq_issue"
         case .blockComplete: "block_rq_complete"
+        }
+    }
+
+    /// The program without which this one tells nothing.
+    var helped: TraceProgram? {
+        switch self {
+        case .blockIssue: .blockComplete
+        case .exec, .exit, .tcpState, .tcpRetransmit, .packetDrop, .oomKill, .blockComplete: nil
         }
     }
 

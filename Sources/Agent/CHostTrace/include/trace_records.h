@@ -98,7 +98,9 @@ struct trace_tcp {
     uint16_t error;
     uint32_t retransmits;
     uint64_t elapsed;  // ns since the connect, 0 when that was not seen
-    uint64_t sent;     // bytes acknowledged by the other end
+    // Bytes that the other end acknowledged, and that came. As everywhere in Linux, what opens a connection of ours and what closes it
+    // counts one byte each.
+    uint64_t sent;
     uint64_t received;
 };
 
