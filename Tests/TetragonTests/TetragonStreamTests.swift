@@ -160,6 +160,35 @@ private final class TwoWays: Sendable {
         }
     }
 
+    @Test("a host on which nothing happens has a stream all the same, and its break is told") func quiet() async throws {
+        let two = try TwoWays(hasLog: false)
+        try await two.tetragon.service.serve(at: two.socket) {
+            try await two.run {
+                try await until { two.ways.status.isStreaming }
+                #expect(two.told.isEmpty)
+                two.tetragon.breakStreams()
+                try await until { two.intake.events.contains { $0.kind == .sourceLimited } }
+                #expect(two.ways.status.breaks == 1)
+            }
+        }
+    }
+
+    @Test("one that is refused has none") func refused() async throws {
+        let two = try TwoWays(hasLog: false)
+        let service = StandInService(
+            unary: [
+                "tetragon.FineGuidanceSensors/GetVersion": { _ in Array("\u{0a}\u{06}v1.7.0".utf8) },
+                "tetragon.FineGuidanceSensors/GetHealth": { _ in [0x0a, 0x04, 0x08, 0x01, 0x10, 0x01] },
+            ], streams: [:], ending: {})
+        try await service.serve(at: two.socket) {
+            try await two.run {
+                try await until { two.ways.status.problem?.contains("unimplemented") == true }
+                #expect(!two.ways.status.isStreaming && two.ways.status.breaks == 0)
+                #expect(!two.intake.events.contains { $0.kind == .sourceLimited })
+            }
+        }
+    }
+
     @Test("a message may be as long as tetra takes it") func long() async throws {
         let two = try TwoWays(hasLog: false)
         try await two.tetragon.service.serve(at: two.socket) {

@@ -5,6 +5,7 @@ internal import GRPCNIOTransportHTTP2Posix
 internal import Glibc
 internal import NIOCore
 internal import NIOPosix
+internal import Synchronization
 
 /// Makes channels to other programs' gRPC services. A channel is made anew after each break: one that lived through a restart of the service
 /// was seen to stay away for minutes, where a new one connected at once.
@@ -91,23 +92,44 @@ package struct GRPCChannel: Sendable {
         ) { try $0.message }
     }
 
-    /// Follows a stream: `began` once the service has accepted the call, then `take` for each message until it says false, the stream ends or
-    /// the task is cancelled. Messages that are not asked for yet wait at the service.
+    /// Follows a stream: `began` once, when the service has accepted the call, and `take` for each message until it says false, the stream ends
+    /// or the task is cancelled. Messages that are not asked for yet wait at the service.
+    ///
+    /// Services on grpc-go answer a call with its first message, and a quiet host has none for long: one that did not refuse in time has
+    /// accepted.
     package func follow(
         _ method: String, _ request: [UInt8], began: @escaping @Sendable () -> Void,
         take: @escaping @Sendable ([UInt8]) async throws -> Bool
     ) async throws {
-        try await client.serverStreaming(
-            request: ClientRequest(message: request), descriptor: Self.descriptor(method), serializer: RawMessages(),
-            deserializer: RawMessages(), options: Self.options(nil)
-        ) { response in
-            let contents = try response.accepted.get()
-            began()
-            for try await part in contents.bodyParts {
-                if case .message(let message) = part, try await !take(message) { return }
+        let isAccepted = Mutex(false)
+        let accept: @Sendable () -> Void = {
+            let isFirst = isAccepted.withLock { accepted in
+                defer { accepted = true }
+                return !accepted
+            }
+            if isFirst { began() }
+        }
+        try await withThrowingTaskGroup { group in
+            group.addTask {
+                try await Task.sleep(for: Self.timeToRefuse)
+                accept()
+            }
+            defer { group.cancelAll() }
+            try await client.serverStreaming(
+                request: ClientRequest(message: request), descriptor: Self.descriptor(method), serializer: RawMessages(),
+                deserializer: RawMessages(), options: Self.options(nil)
+            ) { response in
+                let contents = try response.accepted.get()
+                accept()
+                for try await part in contents.bodyParts {
+                    if case .message(let message) = part, try await !take(message) { return }
+                }
             }
         }
     }
+
+    /// A service refuses before it looks for anything.
+    private static let timeToRefuse = Duration.seconds(1)
 
     private static func options(_ deadline: Duration?) -> CallOptions {
         var options = CallOptions.defaults

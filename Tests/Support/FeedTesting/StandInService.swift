@@ -94,8 +94,22 @@ private struct Methods: RegistrableRPCService {
                 var message: [UInt8] = []
                 for try await part in request.messages { message = part }
                 let asked = message
+                // As grpc-go does it: the answer's head comes with the first message, or with the refusal.
+                let (messages, made) = AsyncThrowingStream<[UInt8], any Error>.makeStream()
+                // Ends with the stand-in, which ends every stream.
+                Task {
+                    do {
+                        try await method(asked) { made.yield($0) }
+                        made.finish()
+                    } catch {
+                        made.finish(throwing: error)
+                    }
+                }
+                var iterator = messages.makeAsyncIterator()
+                let first = try await iterator.next()
                 return StreamingServerResponse { writer in
-                    try await method(asked) { try await writer.write($0) }
+                    if let first { try await writer.write(first) }
+                    for try await message in messages { try await writer.write(message) }
                     return [:]
                 }
             }
