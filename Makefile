@@ -49,7 +49,7 @@ test-live: toolchain ## read from the real API server of MESHGATE_LIVE_KUBECONFI
 	@if [ -z "$${MESHGATE_LIVE_KUBECONFIG:-}" ]; then echo "make: MESHGATE_LIVE_KUBECONFIG is not set: nothing is tested against a live cluster"; \
 	else $(DEPS) build test && SWIFT=$(SWIFT) scripts/test.sh $(SWIFT_FLAGS) --filter LiveClusterTests; fi
 
-test-vm: toolchain ## the real wiper and prober in virtual machines under QEMU: every bus, lying discards, LVM, md, unplugged disks; VLANs, bonds (x86-64; minutes)
+test-vm: toolchain ## the real wiper, prober and tracer in virtual machines under QEMU: every bus, lying discards, LVM, md, unplugged disks; VLANs, bonds; eBPF (x86-64; minutes)
 	@$(DEPS) build vm
 	@SWIFT_FLAGS="$(SWIFT_FLAGS)" Tests/VM/run.sh $(ARGS)
 

@@ -184,7 +184,8 @@ let package = Package(
             path: "Benchmarks/meshgate-bench", swiftSettings: strict),
         // The program that `make test-vm` runs inside its virtual machines, never part of `make test`.
         .executableTarget(
-            name: "meshgate-vm-guest", dependencies: ["DiskWipe", "HostProbe", "MeshModel", "MeshSystem", "MeshTrust"],
+            name: "meshgate-vm-guest",
+            dependencies: ["DiskWipe", "HostProbe", "HostTrace", "LocalLink", "MeshModel", "MeshSystem", "MeshTrust", "Telemetry"],
             path: "Tests/VM/Guest",
             swiftSettings: strict),
         // Tests

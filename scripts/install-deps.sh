@@ -16,7 +16,7 @@ group() {
     test) echo btrfs-progs ceph-osd chromium coreutils cryptsetup-bin dosfstools e2fsprogs etcd-server fdisk gdisk gzip hostname iproute2 iputils-ping \
         libfaketime lvm2 mdadm mount nftables openssh-client openssl procps prometheus python3 python3-venv strace util-linux xfsprogs ;;
     # QEMU, what boots in it, and the tools that play there; kernels come packed with lz4 or zstd, their modules with xz.
-    vm) echo busybox-static cpio e2fsprogs gdisk iproute2 kmod lvm2 lz4 mdadm openssh-client qemu-system-x86 xz-utils zstd ;;
+    vm) echo busybox-static cpio e2fsprogs gdisk iproute2 kmod lvm2 lz4 mdadm nftables openssh-client qemu-system-x86 xz-utils zstd ;;
     # What the Lab calls.
     demo) echo coreutils e2fsprogs iproute2 kmod libfaketime lvm2 mount nftables openssh-client procps ;;
     proto) echo protobuf-compiler ;;

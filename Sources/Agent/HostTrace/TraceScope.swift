@@ -19,11 +19,11 @@ package enum TraceScope: String, Hashable, Sendable, CaseIterable, Codable {
         }
     }
 
-    /// The inode of the namespace that the programs are to compare with; 0 for all.
+    /// The inode of this thread's namespace, with which the programs are to compare; 0 for all.
     func namespace() throws(HostTraceError) -> UInt32 {
         guard self == .netns else { return 0 }
         var status = stat()
-        let path = "/proc/self/ns/net"
+        let path = "/proc/thread-self/ns/net"
         guard stat(path, &status) == 0 else { throw .noNamespace(path, errno: errno) }
         guard let inode = UInt32(exactly: status.st_ino), inode > 0 else { throw .noNamespace(path, errno: EINVAL) }
         return inode

@@ -95,16 +95,23 @@ struct Machine {
 
     @discardableResult
     func tool(_ name: String, _ arguments: [String], input: [UInt8] = []) async throws -> String {
+        let result = try await attempt(name, arguments, input: input)
+        guard result.succeeded else {
+            throw Stuck("\(name) \(arguments.joined(separator: " ")): \(result.exit) \(result.errorText) \(result.outputText)")
+        }
+        return result.outputText
+    }
+
+    /// Runs a tool that may fail.
+    func attempt(_ name: String, _ arguments: String...) async throws -> CommandResult { try await attempt(name, arguments, input: []) }
+
+    private func attempt(_ name: String, _ arguments: [String], input: [UInt8]) async throws -> CommandResult {
         // There is no udev here: whoever waits for it would wait forever.
         let environment = [
             "PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C", "DM_DISABLE_UDEV": "1", "MDADM_NO_UDEV": "1",
             "LVM_SUPPRESS_FD_WARNINGS": "1",
         ]
-        let result = try await ProcessCommandRunner().run(
+        return try await ProcessCommandRunner().run(
             Invocation(name, arguments, environment: environment, standardInput: input, deadline: .seconds(60)))
-        guard result.succeeded else {
-            throw Stuck("\(name) \(arguments.joined(separator: " ")): \(result.exit) \(result.errorText) \(result.outputText)")
-        }
-        return result.outputText
     }
 }

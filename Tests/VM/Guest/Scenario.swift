@@ -25,6 +25,9 @@ enum Scenario: String, CaseIterable {
     case links
     case vlans
     case ways
+    case tracer
+    case traffic
+    case denied
 
     func play(_ stage: Stage) async throws {
         switch self {
@@ -48,6 +51,9 @@ enum Scenario: String, CaseIterable {
         case .links: try await stage.links()
         case .vlans: try await stage.vlans()
         case .ways: try await stage.ways()
+        case .tracer: try await stage.tracer()
+        case .traffic: try await stage.traffic()
+        case .denied: try await stage.denied()
         }
     }
 }
