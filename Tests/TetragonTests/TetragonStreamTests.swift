@@ -41,6 +41,7 @@ private final class TwoWays: Sendable {
     func run(_ body: @Sendable () async throws -> Void) async throws {
         var configuration = TetragonStream.Configuration(address: { [socket] in .unix(socket) })
         configuration.patience = .milliseconds(50)
+        configuration.lookSoon = .seconds(1)
         configuration.leftOut = ["parent.pod"]
         let stream = TetragonStream(
             configuration, dialer: GRPCDialer(), ways: ways, intake: intake, hasRoom: { [intake] in intake.hasRoom })
@@ -169,6 +170,20 @@ private final class TwoWays: Sendable {
                 two.tetragon.breakStreams()
                 try await until { two.intake.events.contains { $0.kind == .sourceLimited } }
                 #expect(two.ways.status.breaks == 1)
+            }
+        }
+    }
+
+    @Test("policies that tetragon loads after it began to answer are told soon") func policies() async throws {
+        let two = try TwoWays(hasLog: false)
+        two.tetragon.hasPolicies = false
+        try await two.tetragon.service.serve(at: two.socket) {
+            try await two.run {
+                try await until { !two.ways.status.version.isEmpty }
+                #expect(two.ways.status.policies.isEmpty)
+                two.tetragon.hasPolicies = true
+                try await until { two.ways.status.policies.count == 2 }
+                #expect(two.intake.events.count { $0.kind.text == "tetragon_state" } == 2)
             }
         }
     }

@@ -19,6 +19,8 @@ package final class TetragonStream: Sendable {
         package var leftOut: [String] = []
         /// The longest wait between two tries.
         package var patience = Duration.seconds(5)
+        /// When health and policies are asked for a second time: Tetragon answers before it has loaded its policies.
+        package var lookSoon = Duration.seconds(5)
         package init(address: @escaping @Sendable () -> GRPCAddress?, trust: GRPCTrust? = nil) {
             self.address = address
             self.trust = trust
@@ -90,7 +92,8 @@ package final class TetragonStream: Sendable {
                     guard !ways.mayStream else { throw TetragonEnded() }
                 }
                 group.addTask { [self, state] in
-                    var last = state
+                    try await Task.sleep(for: configuration.lookSoon)
+                    var last = try await look(channel, before: state)
                     while true {
                         try await Task.sleep(for: Self.lookAgain)
                         last = try await look(channel, before: last)

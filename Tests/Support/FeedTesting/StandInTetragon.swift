@@ -15,6 +15,7 @@ package final class StandInTetragon: Sendable {
         var next = 0
         var requests: [[UInt8]] = []
         var opened = 0
+        var hasPolicies = true
     }
     private let state = Mutex(State())
     private let logPath: String?
@@ -34,8 +35,14 @@ package final class StandInTetragon: Sendable {
                 "tetragon.FineGuidanceSensors/GetVersion": { _ in Array("\u{0a}\u{06}v1.7.0".utf8) },
                 // health_status { event: STATUS, status: RUNNING, details: "running" }
                 "tetragon.FineGuidanceSensors/GetHealth": { _ in [0x0a, 0x04, 0x08, 0x01, 0x10, 0x01] },
-                "tetragon.FineGuidanceSensors/ListTracingPolicies": { _ in Self.policies },
+                "tetragon.FineGuidanceSensors/ListTracingPolicies": { [self] _ in hasPolicies ? Self.policies : [] },
             ], streams: ["tetragon.FineGuidanceSensors/GetEvents": follow], ending: breakStreams)
+    }
+
+    /// Whether its policies are loaded yet.
+    package var hasPolicies: Bool {
+        get { state.withLock { $0.hasPolicies } }
+        set { state.withLock { $0.hasPolicies = newValue } }
     }
 
     private static let policies: [UInt8] = {
