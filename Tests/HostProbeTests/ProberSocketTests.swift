@@ -10,12 +10,12 @@ import Testing
 
 @Suite("prober socket", .serialized)
 struct ProberSocketTests {
-    /// A server on a private directory; ended and awaited at the end.
-    private func serving(_ users: Set<UInt32> = [geteuid()], _ body: (String) async throws -> Void) async throws {
+    /// A server on a private directory; ended and awaited at the end. `length`: of its socket's path, in bytes.
+    private func serving(_ users: Set<UInt32> = [geteuid()], length: Int = 60, _ body: (String) async throws -> Void) async throws {
         let directory = "/tmp/meshgate-prober-\(try KernelEntropy().hexID(byteCount: 6))"
         try LinuxFileStore().createDirectory(directory)
         defer { _ = try? shell("rm -rf \(directory)") }
-        let path = directory + "/p.sock"
+        let path = directory + "/" + String(repeating: "p", count: length - directory.utf8.count - 1)
         let server = try ProberServer(.init(socketPath: path, socketGroup: nil, allowedUsers: users, version: "0.1.0"))
         async let running: Void = server.run()
         do {
@@ -58,6 +58,22 @@ struct ProberSocketTests {
         let facts = await ProberClient(socketPath: "/tmp/meshgate-none.sock").answer([], tokens: [:])
         guard case .unavailable(let why)? = facts.first else { return #expect(Bool(false)) }
         #expect(why.contains("start meshgate-prober on this host") && why.contains("connect to the prober"))
+    }
+
+    @Test("a socket's path may be as long as the refusal of a longer one says")
+    func lengths() async throws {
+        let most = LocalSocket.longestPath
+        try await serving(length: most) { path in
+            let status = try await ProberClient(socketPath: path).status()
+            #expect(status.version == "0.1.0")
+            let longer = path + "p"
+            await #expect(throws: LocalLinkError.socketPath(longer)) { try await ProberClient(socketPath: longer).status() }
+        }
+        let refusal = await #expect(throws: LocalLinkError.self) { try await serving(length: most + 1) { _ in } }
+        let words = try #require(refusal).description
+        #expect(words.contains("at most \(most) bytes"))
+        // The kernel takes 107, and the socket begins as `PATH.new`.
+        #expect(most == 103)
     }
 
     @Test("a user who is not on the list gets no answer")

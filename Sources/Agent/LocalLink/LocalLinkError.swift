@@ -18,7 +18,7 @@ package enum LocalLinkError: Error, Hashable, Sendable, CustomStringConvertible 
     package var description: String {
         switch self {
         case .socketPath(let path):
-            "\"\(path)\" is no path for a Unix socket (absolute, at most 107 bytes)"
+            "\"\(path)\" is no path for a Unix socket (absolute, at most \(LocalSocket.longestPath) bytes)"
         case .socket(let doing, let on, let number):
             "cannot \(doing) (\(on)): \(explain(number))"
         case .frameTooLong(let role, let bytes, let limit):

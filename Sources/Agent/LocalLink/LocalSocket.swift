@@ -10,6 +10,10 @@ internal import MeshModel
 package final class LocalSocket: Sendable {
     /// The longest message in bytes.
     package static let limit = 256 << 10
+    /// What a listening socket is named until it listens.
+    private static let fresh = ".new"
+    /// The longest path in bytes: the name with which it begins, and a NUL, must fit into the kernel's 108.
+    package static let longestPath = MemoryLayout.size(ofValue: sockaddr_un().sun_path) - 1 - fresh.utf8.count
     /// Open as long as this value lives.
     package let descriptor: Int32
     private let path: String
@@ -26,8 +30,9 @@ package final class LocalSocket: Sendable {
 
     /// To the process that serves as `role`.
     package static func connect(_ path: String, to role: String) throws -> LocalSocket {
+        try check(path)
         let socket = LocalSocket(descriptor: try make(path), path: path, role: role)
-        var address = try address(path)
+        var address = address(path)
         let code = withUnsafePointer(to: &address) { pointer in
             pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
                 Glibc.connect(socket.descriptor, $0, socklen_t(MemoryLayout<sockaddr_un>.size))
@@ -40,10 +45,10 @@ package final class LocalSocket: Sendable {
     /// A listening socket that only our own user, or the members of `group`, can open. It appears at `path` when it listens, so that whoever sees
     /// it can connect.
     static func listen(_ path: String, role: String, group: UInt32?) throws -> LocalSocket {
+        try check(path)
         let socket = LocalSocket(descriptor: try make(path), path: path, role: role)
-        let fresh = path + ".new"
-        _ = try address(path)
-        var address = try address(fresh)
+        let fresh = path + Self.fresh
+        var address = address(fresh)
         // Linux gives the file the mode of the socket, so there is no moment at which others could connect.
         guard fchmod(socket.descriptor, 0o600) == 0 else { throw failed("set the mode of the socket", path) }
         guard unlink(fresh) == 0 || errno == ENOENT else { throw failed("remove the old socket", fresh) }
@@ -157,14 +162,16 @@ package final class LocalSocket: Sendable {
         return descriptor
     }
 
-    private static func address(_ path: String) throws -> sockaddr_un {
-        let bytes = Array(path.utf8)
+    /// The same on both sides: whoever could not listen there is not to be waited for.
+    private static func check(_ path: String) throws {
+        guard path.hasPrefix("/"), path.utf8.count <= longestPath, !path.utf8.contains(0) else { throw LocalLinkError.socketPath(path) }
+    }
+
+    /// Of a path that was checked, or the name that it begins with.
+    private static func address(_ path: String) -> sockaddr_un {
         var address = sockaddr_un()
-        guard bytes.first == UInt8(ascii: "/"), bytes.count < MemoryLayout.size(ofValue: address.sun_path), !bytes.contains(0) else {
-            throw LocalLinkError.socketPath(path)
-        }
         address.sun_family = sa_family_t(AF_UNIX)
-        withUnsafeMutableBytes(of: &address.sun_path) { $0.copyBytes(from: bytes) }
+        withUnsafeMutableBytes(of: &address.sun_path) { $0.copyBytes(from: path.utf8) }
         return address
     }
 
