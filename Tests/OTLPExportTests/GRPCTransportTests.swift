@@ -2,6 +2,7 @@
 
 import GRPCCore
 import GRPCNIOTransportHTTP2Posix
+import MeshHTTP
 import MeshSystem
 import OTLPExport
 import ServerTesting

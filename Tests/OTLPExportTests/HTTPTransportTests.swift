@@ -108,7 +108,7 @@ struct HTTPTransportTests {
     func tls() async throws {
         try await withTestCertificates { made in
             try await Collector.with("200", certificates: made.directory) { collector in
-                let identity = OTLPConfiguration.Identity(certificate: try made.pem("client.pem"), key: try made.pem("client.key"))
+                let identity = HTTPTLS.Identity(certificate: try made.pem("client.pem"), key: try made.pem("client.key"))
                 // The name in the certificate is mesh.test, which resolves to nobody.
                 func client(_ roots: [UInt8]) throws -> HTTPTransport {
                     var configuration = OTLPConfiguration(endpoint: try .init("https://mesh.test"), transport: .http)

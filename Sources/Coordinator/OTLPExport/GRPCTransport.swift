@@ -2,6 +2,7 @@
 
 package import GRPCCore
 import GRPCNIOTransportHTTP2Posix
+import MeshHTTP
 import MeshSystem
 
 /// OTLP/gRPC. Messages pass through as bytes: `FeedExport` has written them, and the answers are a few fields.

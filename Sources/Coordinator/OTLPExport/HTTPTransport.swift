@@ -38,7 +38,7 @@ package struct HTTPTransport: OTLPTransport {
         }
         var tls = HTTPTLS()
         if let roots = configuration.roots { tls.roots = .pem(roots) }
-        tls.identity = configuration.identity.map { .init(certificate: $0.certificate, key: $0.key) }
+        tls.identity = configuration.identity
         return HTTPRequest(
             .post, configuration.endpoint.description + signal.path, headers: headers, body: body, deadline: configuration.timeout,
             connectTimeout: min(configuration.timeout, .seconds(10)), responseLimit: 1 << 20, tls: tls)

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
+package import MeshHTTP
+
 /// Where a collector is, how to speak to it, and what it gets.
 package struct OTLPConfiguration: Hashable, Sendable {
     package enum Transport: String, Hashable, Sendable, CaseIterable {
@@ -24,8 +26,8 @@ package struct OTLPConfiguration: Hashable, Sendable {
     package var headers: [Header] = []
     /// PEM of the certificates that the collector's chain may end in; the system's when absent.
     package var roots: [UInt8]?
-    /// PEM of our certificate, leaf first, and its key.
-    package var identity: Identity?
+    /// What we show to a collector that asks who we are.
+    package var identity: HTTPTLS.Identity?
     /// Of one request.
     package var timeout = Duration.seconds(10)
     package var isCompressed = true
@@ -36,18 +38,6 @@ package struct OTLPConfiguration: Hashable, Sendable {
     package init(endpoint: Endpoint, transport: Transport) {
         self.endpoint = endpoint
         self.transport = transport
-    }
-
-    /// Never shown in messages.
-    package struct Identity: Hashable, Sendable, CustomStringConvertible, CustomReflectable {
-        package let certificate: [UInt8]
-        package let key: [UInt8]
-        package init(certificate: [UInt8], key: [UInt8]) {
-            self.certificate = certificate
-            self.key = key
-        }
-        package var description: String { "a client certificate and key" }
-        package var customMirror: Mirror { Mirror(self, children: []) }
     }
 
     /// `http://HOST[:PORT][/PATH]` or `https://…`.

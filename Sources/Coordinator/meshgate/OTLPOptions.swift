@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import ArgumentParser
+import MeshHTTP
 import MeshModel
 import MeshSystem
 import OTLPExport
