@@ -5,6 +5,7 @@ import Glibc
 import HostProbe
 import LocalLink
 import Logging
+import MeshModel
 import ServiceLifecycle
 
 /// `meshgate-agent prober`: the third role of this binary. It may send raw packets; it has no key, no disk and no coordinator.

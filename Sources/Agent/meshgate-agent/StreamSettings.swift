@@ -2,6 +2,7 @@
 
 import GRPCStream
 import Hubble
+import MeshModel
 import Tetragon
 
 /// Where Tetragon and Hubble are, and what is wanted of them. A Unix socket is read by the tracer, which has the right to it and no network; a

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Glibc
+import MeshModel
 
 /// A user of this host, by name or number, with the group that a shared socket is given to.
 struct SystemUser {

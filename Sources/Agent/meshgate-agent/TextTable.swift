@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import MeshModel
+
 /// Columns of text for people: as wide as their widest cell, two spaces between, nothing after the last.
 struct TextTable {
     let header: [String]

@@ -6,6 +6,7 @@ import Glibc
 import HostTrace
 import LocalLink
 import Logging
+import MeshModel
 import MeshSystem
 import ServiceLifecycle
 

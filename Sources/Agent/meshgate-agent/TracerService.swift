@@ -5,6 +5,7 @@ import HostTrace
 import Hubble
 import LocalLink
 import Logging
+import MeshModel
 import MeshSystem
 import ServiceLifecycle
 import Telemetry

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// What came from a host, without what would move a terminal's cursor or begin a line of its own.
-func printable(_ text: String) -> String {
+/// What came from somewhere else, for a terminal or a log: without what would move a cursor, hide other words or begin a line of its own.
+package func printable(_ text: String) -> String {
     guard text.unicodeScalars.contains(where: isControl) else { return text }
     return String(String.UnicodeScalarView(text.unicodeScalars.map { isControl($0) ? "\u{fffd}" : $0 }))
 }
