@@ -64,7 +64,17 @@ package struct OperatorClient: Sendable {
     ) async throws {
         var query = ["follow": String(follow)]
         if let sequence { query["since"] = String(sequence) }
-        var request = request(.events, query: query)
+        try await lines(.events, query: query) { line in
+            try await onLine(line)
+            if let gap = Self.gap(line) { throw gap }
+        }
+    }
+
+    /// Hands over each line of an answer that comes in lines, for as long as it goes on.
+    func lines(
+        _ route: OperatorRoute, query: [String: String], onLine: @escaping @Sendable (String) async throws -> Void
+    ) async throws {
+        var request = request(route, query: query)
         request.deadline = nil
         // The server lets itself be heard every few seconds.
         request.idleLimit = .seconds(60)
@@ -72,12 +82,9 @@ package struct OperatorClient: Sendable {
         do {
             let head = try await http.stream(request) { head, bytes in
                 guard head.isSuccess else { return lines.keep(bytes) }
-                for line in lines.split(bytes) {
-                    try await onLine(line)
-                    if let gap = Self.gap(line) { throw gap }
-                }
+                for line in lines.split(bytes) { try await onLine(line) }
             }
-            guard head.isSuccess else { throw refusal(HTTPResponse(head: head, body: lines.rest), .events) }
+            guard head.isSuccess else { throw refusal(HTTPResponse(head: head, body: lines.rest), route) }
         } catch let error as HTTPClientError {
             throw OperatorClientError.failed(error)
         }
