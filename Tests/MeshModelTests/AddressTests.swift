@@ -8,8 +8,15 @@ import Testing
 struct AddressTests {
     @Test(
         "IPv4 is strict dotted decimal",
-        arguments: ["", "1.2.3", "1.2.3.4.5", "256.1.1.1", "01.2.3.4", "1.2.3.4 ", "1.2.3.-4", "1.2.3.0x4", "١.2.3.4"])
+        arguments: [
+            "", "1.2.3", "1.2.3.4.5", "256.1.1.1", "01.2.3.4", "1.2.3.4 ", "1.2.3.-4", "1.2.3.0x4", "١.2.3.4", ".", "...", "1..2.3",
+            "1.2.3.", ".1.2.3", "1.2.3.4.", "00.1.2.3",
+            "1.2.3.00", "0001.2.3.4", "1.2.3.256", "1.2.3.4294967296",
+        ])
     func badV4(_ text: String) { #expect(IPAddress(text) == nil) }
+
+    @Test("IPv4 goes from end to end", arguments: ["0.0.0.0", "10.0.0.1", "100.20.3.0", "255.255.255.255"])
+    func v4(_ text: String) { #expect(IPAddress(text)?.description == text) }
 
     @Test(
         "IPv6 is shown as RFC 5952 wants it",

@@ -266,7 +266,7 @@ extension Judge {
         let remedy = "apply the plan: its connect step chooses nodes that are ready and stay"
         func serves(_ node: ClusterFact.RegisteredNode) -> Bool { node.ready && node.cordoned != true }
         var reasons = own.compactMap { address -> Reason? in
-            guard let node = nodes.first(where: { $0.internalIP == IPAddress(address) }) else {
+            guard let parsed = IPAddress(address), let node = nodes.first(where: { $0.internalIP == parsed }) else {
                 return say.reason(
                     .cluster(name), .mismatch, "\(name) reaches \(remote) through \(address), which is none of its nodes", remedy)
             }

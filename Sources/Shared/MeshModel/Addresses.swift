@@ -39,15 +39,20 @@ package struct IPAddress: TextualValue, Comparable {
     }
 
     /// Strict dotted decimal: four parts, no leading zeros (some readers take those for octal).
-    private static func parseV4(_ text: String) -> UInt32? {
-        let parts = text.split(separator: ".", omittingEmptySubsequences: false)
-        guard parts.count == 4 else { return nil }
-        var value: UInt32 = 0
-        for part in parts {
-            guard part.utf8.count <= 3, let number = plainNumber(part), number < 256, part == "0" || part.first != "0" else { return nil }
-            value = value << 8 | UInt32(number)
+    private static func parseV4(_ text: some StringProtocol) -> UInt32? {
+        // Byte by byte: gates read addresses of facts again at each look.
+        var (value, part, digits, dots): (UInt32, UInt32, Int, Int) = (0, 0, 0, 0)
+        for byte in text.utf8 {
+            if byte == UInt8(ascii: ".") {
+                guard digits > 0, dots < 3 else { return nil }
+                (value, part, digits, dots) = (value << 8 | part, 0, 0, dots + 1)
+            } else {
+                guard (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(byte), digits == 0 || part > 0 else { return nil }
+                (part, digits) = (part * 10 + UInt32(byte - UInt8(ascii: "0")), digits + 1)
+                guard part < 256 else { return nil }
+            }
         }
-        return value
+        return digits > 0 && dots == 3 ? value << 8 | part : nil
     }
 
     private static func parseV6(_ text: String) -> UInt128? {
@@ -57,7 +62,7 @@ package struct IPAddress: TextualValue, Comparable {
             var result: [UInt16] = []
             let pieces = part.split(separator: ":", omittingEmptySubsequences: false)
             for (index, piece) in pieces.enumerated() {
-                if mayEndInV4, piece.contains("."), index == pieces.count - 1, let v4 = parseV4(String(piece)) {
+                if mayEndInV4, piece.contains("."), index == pieces.count - 1, let v4 = parseV4(piece) {
                     result += [UInt16(v4 >> 16), UInt16(truncatingIfNeeded: v4)]
                 } else {
                     guard (1...4).contains(piece.utf8.count), piece.utf8.allSatisfy({ $0 != UInt8(ascii: "+") && $0 != UInt8(ascii: "-") }),
