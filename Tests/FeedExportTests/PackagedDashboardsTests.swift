@@ -36,12 +36,41 @@ struct PackagedDashboardsTests {
         let board = try #require(try JSONSerialization.jsonObject(with: Data(contentsOf: Self.boardFile)) as? [String: Any])
         let panels = try #require(board["panels"] as? [[String: Any]])
         #expect(board["uid"] as? String == "meshgate" && panels.count > 10)
-        var places: Set<String> = []
+        var taken: Set<[Int]> = []
+        var ids: Set<Int> = []
         for panel in panels {
-            #expect((panel["title"] as? String)?.isEmpty == false && (panel["targets"] as? [Any])?.isEmpty == false)
+            let title = try #require(panel["title"] as? String)
+            let id = try #require(panel["id"] as? Int)
+            #expect(!title.isEmpty && ids.insert(id).inserted && (panel["targets"] as? [Any])?.isEmpty == false)
             let place = try #require(panel["gridPos"] as? [String: Int])
-            #expect(places.insert("\(place["x"] ?? -1),\(place["y"] ?? -1)").inserted)
-            #expect((place["x"] ?? 0) + (place["w"] ?? 0) <= 24)
+            let (x, y) = (try #require(place["x"]), try #require(place["y"]))
+            let (width, height) = (try #require(place["w"]), try #require(place["h"]))
+            #expect(x >= 0 && width > 0 && height > 0 && x + width <= 24, "\(title)")
+            for column in x..<x + width { for row in y..<y + height { #expect(taken.insert([column, row]).inserted, "\(title)") } }
+        }
+    }
+
+    @Test("the dashboard shows what becomes of all that is sent on, and the gates that ask the feed")
+    func outward() throws {
+        let used = Self.words(try String(contentsOf: Self.boardFile, encoding: .utf8))
+        let known = try Self.known().filter { $0.hasPrefix("meshgate_otlp_") }
+        #expect(known.count > 4 && known.subtracting(used).isEmpty)
+        #expect(try String(contentsOf: Self.boardFile, encoding: .utf8).contains("G-TEL-"))
+    }
+
+    @Test("every alert has a test in which it fires, and one in which it stays quiet")
+    func tested() throws {
+        let tests = Self.rulesFile.deletingLastPathComponent().appendingPathComponent("meshgate.rules.test.yml")
+        let text = try String(contentsOf: tests, encoding: .utf8)
+        let firing = try #require(text.range(of: "each fault is told"))
+        let named = try String(contentsOf: Self.rulesFile, encoding: .utf8).split(separator: "\n").filter { $0.contains("- alert: ") }
+            .compactMap {
+                $0.split(separator: " ").last
+            }
+        #expect(named.count > 15)
+        for alert in named {
+            #expect(text[firing.upperBound...].contains("alertname: \(alert)\n"), "\(alert) never fires in a test")
+            #expect(text[..<firing.lowerBound].contains("alertname: \(alert) }"), "\(alert) is not seen to stay quiet")
         }
     }
 
