@@ -3,6 +3,7 @@
 import gzip
 import json
 import os
+import socket
 import ssl
 import sys
 import threading
@@ -48,7 +49,9 @@ class Handler(BaseHTTPRequestHandler):
             sys.stdout.flush()
         word, _, argument = behaviour.partition(":")
         if word == "nothing":
-            self.connection.close()
+            # Closing it alone would leave the line open: the reader and the writer of this handler hold it as well.
+            self.connection.shutdown(socket.SHUT_RDWR)
+            self.close_connection = True
             return
         if word == "slow":
             time.sleep(float(argument))
