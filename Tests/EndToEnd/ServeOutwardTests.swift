@@ -4,75 +4,10 @@ import Foundation
 import Glibc
 import MeshHTTP
 import MeshSystem
-import Telemetry
 import Testing
-
-/// A collector's HTTP side that takes everything and keeps it in files.
-private final class Collector: Sendable {
-    private let daemon: Daemon
-    let place: Place
-    static let fixtures = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
-        .appendingPathComponent("OTLPExportTests/Fixtures").path
-
-    init(_ behaviours: String...) throws {
-        place = try Place()
-        daemon = Daemon(
-            Invocation("/usr/bin/python3", ["-u", Self.fixtures + "/collector.py", place.path] + behaviours, deadline: .seconds(120)))
-    }
-
-    func url() async throws -> String {
-        let line = try await daemon.line("listening on ")
-        return "http://127.0.0.1:\(line.split(separator: " ").last ?? "")"
-    }
-
-    /// The bodies that came to a path so far.
-    func bodies(_ path: String) throws -> [String] {
-        try daemon.text.split(separator: "\n").filter { $0.hasPrefix("{") }.compactMap { line in
-            let request = try #require(try JSONSerialization.jsonObject(with: Data(line.utf8)) as? [String: Any])
-            #expect(request["key"] as? String == "hunter2" && request["packed"] as? Bool == true)
-            guard request["path"] as? String == path, let number = request["number"] as? Int else { return nil }
-            return "\(place.path)/\(number)"
-        }
-    }
-
-    /// Everything that came to a path as text in which names and ids can be looked for.
-    func text(_ path: String) throws -> String {
-        try bodies(path).map { String(decoding: try Data(contentsOf: URL(fileURLWithPath: $0)), as: UTF8.self) }.joined()
-    }
-}
 
 @Suite("What the coordinator tells others", .timeLimit(.minutes(4)))
 struct ServeOutwardTests {
-    /// How often each record's id is in what came as logs, as far as it begins like this.
-    private func ids(_ collector: Collector, _ prefix: String) throws -> [String: Int] {
-        var counts: [String: Int] = [:]
-        for body in try collector.bodies("/v1/logs") {
-            // Resource, scope, record, attribute.
-            let bytes = Array(try Data(contentsOf: URL(fileURLWithPath: body)))
-            let attributes = try [1, 2, 2, 6].reduce([0..<bytes.count]) { ranges, field in
-                try ranges.flatMap { try blocks(bytes, $0, field) }
-            }
-            for attribute in attributes {
-                guard let key = try blocks(bytes, attribute, 1).first, bytes[key].elementsEqual("log.record.uid".utf8),
-                    let value = try blocks(bytes, attribute, 2).first, let text = try blocks(bytes, value, 1).first
-                else { continue }
-                let id = String(decoding: bytes[text], as: UTF8.self)
-                if id.hasPrefix(prefix) { counts[id, default: 0] += 1 }
-            }
-        }
-        return counts
-    }
-
-    /// The blocks of one field in a protobuf message.
-    private func blocks(_ bytes: [UInt8], _ range: Range<Int>, _ field: UInt64) throws -> [Range<Int>] {
-        try bytes.withUnsafeBytes { buffer in
-            var reader = ProtoReader(buffer, in: range, of: "a request")
-            var found: [Range<Int>] = []
-            while let next = try reader.next() { if next.id == field, next.type == .block { found.append(next.range) } }
-            return found
-        }
-    }
-
     @Test("a collector gets events, telemetry, metrics and the trace of a run, once each, also across a restart, and a secret only there")
     func collector() async throws {
         let collector = try Collector("200")
@@ -88,8 +23,8 @@ struct ServeOutwardTests {
         #expect(try await first.ask("apply", "-f", first.mesh, "--wait", "no").code == 0)
         #expect(try await first.ask("stop").code == 0)
         try await eventually("the agent's start, the run's events and its trace arrive") {
-            let (logs, traces) = (try collector.text("/v1/logs"), try collector.text("/v1/traces"))
-            let metrics = try collector.text("/v1/metrics")
+            let (logs, traces) = (try collector.text("logs"), try collector.text("traces"))
+            let metrics = try collector.text("metrics")
             return logs.contains("meshgate.host.agent_start") && logs.contains("meshgate.runFinished") && traces.contains("run of quay")
                 && metrics.contains("meshgate_otlp_sent")
         }
@@ -101,27 +36,16 @@ struct ServeOutwardTests {
 
         let second = try await ServeStage(place, options: options)
         #expect(try await second.join("west-1", token: try await second.token("west-1"), state: "w").code == 0)
-        try await eventually("what happened after the restart arrives") { try collector.text("/v1/logs").contains("west-1 joined") }
-        let journal = try ids(collector, "quay/journal/")
+        try await eventually("what happened after the restart arrives") { try collector.text("logs").contains("west-1 joined") }
+        let journal = try collector.ids("quay/journal/")
         let head = try #require(journal.keys.compactMap { $0.split(separator: "/").last.flatMap { Int($0) } }.max())
         // Sending began with what came after the start; from there on there is neither a hole nor a repetition.
         #expect(journal.count >= 5 && journal.values.allSatisfy { $0 == 1 }, "\(journal)")
         #expect(Set(journal.keys) == Set((head - journal.count + 1...head).map { "quay/journal/\($0)" }))
-        let telemetry = try ids(collector, "east-1/host/")
+        let telemetry = try collector.ids("east-1/host/")
         #expect(!telemetry.isEmpty && telemetry.values.allSatisfy { $0 == 1 }, "\(telemetry)")
-        try await decode(collector)
+        try await collector.decode()
         _ = agent
-    }
-
-    /// The same through OpenTelemetry's own classes, where they can be had.
-    private func decode(_ collector: Collector) async throws {
-        guard let venv = ProcessInfo.processInfo.environment["MESHGATE_OTLP_VENV"] else { return }
-        for signal in ["logs", "metrics", "traces"] {
-            let bodies = try collector.bodies("/v1/\(signal)")
-            let read = try await ProcessCommandRunner().run(
-                Invocation("\(venv)/bin/python", [Collector.fixtures + "/decode.py", signal] + bodies, deadline: .seconds(60)))
-            #expect(read.succeeded && read.outputText.split(separator: "\n").count == bodies.count, "\(read.errorText)")
-        }
     }
 
     @Test("a collector that answers garbage and then stalls holds up neither agents nor the end of the coordinator")

@@ -37,11 +37,13 @@ class Handler(BaseHTTPRequestHandler):
             {
                 "number": number,
                 "path": self.path,
+                "signal": self.path.rpartition("/")[2],
                 "type": self.headers.get("Content-Type"),
                 "packed": packed,
                 "key": self.headers.get("x-honeycomb-team"),
                 "client": bool(client),
                 "behaviour": behaviour,
+                "taken": behaviour.partition(":")[0] in ("200", "partial"),
             }
         )
         with lock:
