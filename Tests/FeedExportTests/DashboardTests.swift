@@ -111,6 +111,43 @@ struct DashboardTests {
         #expect(events(query(["kind": "nonsense"])).contains("is done and seen"))
     }
 
+    @Test(
+        "a row has a value for each column, and every value says its column's name where the columns do not stand above it, as on a phone")
+    func columns() {
+        var board = board([step(samples.wipe, .held, reasons: [reason("x")]), step(samples.connect, .waiting)])
+        board.machines = [
+            .init(
+                name: samples.node, cluster: nil, isConnected: true, address: "10.0.0.1:4000", agentVersion: "1.0",
+                certificateEnds: samples.noon.wall)
+        ]
+        board.wipes = [
+            .init(
+                step: samples.wipe, node: samples.node, state: .held, disk: "vdb", contents: ["ext4"], isBlank: false, method: "labels",
+                warrant: .needed, obstacles: [])
+        ]
+        let page = html(board)
+        let tables = page.split(separator: "<table>").dropFirst()
+        #expect(tables.count == 4)
+        for table in tables {
+            let rows = (table.split(separator: "</table>").first ?? "").split(separator: "<tr>").dropFirst()
+            let columns = rows.first?.split(separator: "<th scope=\"col\"").count ?? 0
+            for row in rows.dropFirst() {
+                let named = row.split(separator: "<th scope=\"row\">", omittingEmptySubsequences: false).count - 1
+                #expect(named == 1 && row.split(separator: "<td", omittingEmptySubsequences: false).count == columns, "\(row)")
+            }
+        }
+        for name in ["Since", "Cluster", "Comes from", "Version", "Certificate until", "Disk", "On it", "Method", "Warrant"] {
+            #expect(page.contains("<td data-name=\"\(name)\">") == (name != "Cluster"), "\(name): no name before nothing")
+        }
+        #expect(BoardPage.stylesheet.contains("attr(data-name)"))
+    }
+
+    @Test("lists that scroll can be reached with the keyboard, and say what they are")
+    func reachable() {
+        let lists = html(board()).split(separator: "<ol ").dropFirst()
+        #expect(!lists.isEmpty && lists.allSatisfy { $0.contains("tabindex=\"0\" aria-label=\"") })
+    }
+
     @Test("a plan of thousands of steps is cut and counted")
     func large() throws {
         let steps = try (0..<3000).map { index in

@@ -23,7 +23,7 @@ extension BoardPage {
             <button>Filter</button>
             </form>
             <p id="live" class="quiet">As they were when the page was made.</p>
-            <ol id="feed" class="feed" reversed data-last="\(board.journal)">\(items)</ol>
+            <ol id="feed" class="feed" tabindex="0" aria-label="Newest events" reversed data-last="\(board.journal)">\(items)</ol>
             </section>
             """
     }

@@ -28,7 +28,7 @@ extension BoardPage {
                 there.</p></div>
                 """
         }
-        let rows = feed.lines.prefix(Self.longestList).map { line -> Markup in
+        let rows = feed.lines.prefix(Self.longestList).map { line -> [Markup] in
             let account = line.account
             let reasons = account.lost.filter { $0.value > 0 }.sorted { ($1.value, $0.key) < ($0.value, $1.key) }
             // What a limit left out is no fault.
@@ -37,17 +37,17 @@ extension BoardPage {
             let lost: Markup =
                 reasons.isEmpty ? "none" : "<strong class=\"\(mood)\">\(account.lostInAll)</strong> <span class=\"quiet\">\(words)</span>"
             let stated: Markup = line.statedAt.map { "\(moment($0))" } ?? "<span class=\"held\">never</span>"
-            return """
-                <tr><th scope="row"><a href="?node=\(line.node)#telemetry">\(line.node)</a></th><td>\(line.cluster?.text ?? "-")</td>\
-                <td class="number">\(account.delivered)</td><td class="number">\(account.pending)</td><td>\(lost)</td><td>\(stated)</td></tr>
-                """
+            return [
+                "<a href=\"?node=\(line.node)#telemetry\">\(line.node)</a>", "\(line.cluster?.text ?? "-")", "\(account.delivered)",
+                "\(account.pending)", lost, stated,
+            ]
         }
-        return """
-            <div class="scroll" data-part="flows"><table>
-            <thead><tr><th>Machine</th><th>Cluster</th><th class="number">Arrived</th><th class="number">On the way</th><th>Lost</th>\
-            <th>Its agent's last word</th></tr></thead>
-            <tbody>\(rows)</tbody></table>\(more(feed.lines.count - rows.count, "machines"))</div>
-            """
+        let table = BoardTable(
+            [
+                .init(name: "Machine"), .init(name: "Cluster"), .init(name: "Arrived", isNumber: true),
+                .init(name: "On the way", isNumber: true), .init(name: "Lost"), .init(name: "Its agent's last word"),
+            ], heading: 0)
+        return "<div data-part=\"flows\">\(table.markup(rows))\(more(feed.lines.count - rows.count, "machines"))</div>"
     }
 
     private func feedForm(_ feed: FeedView) -> Markup {

@@ -26,22 +26,24 @@ extension BoardPage {
     private var ways: Markup {
         let picture = board.picture
         guard !picture.ways.isEmpty else { return "" }
-        let rows = picture.ways.prefix(Self.longestList).map { way -> Markup in
+        let rows = picture.ways.prefix(Self.longestList).map { way -> [Markup] in
             let size = way.narrowest.map { seen in way.needed.map { "\(seen) of \($0) B" } ?? "\(seen) B" } ?? ""
-            return """
-                <tr><td><span class="badge \(Self.badge(way.state))">\(Self.word(way.state))</span></td>\
-                <th scope="row">\(way.from) → \(way.to)</th><td>\(way.good) of \(way.planned)</td><td>\(size)</td>\
-                <td>\(way.roundTrip.map(milliseconds) ?? "")</td><td>\(reasons(way.problem.map { [$0] } ?? []))</td></tr>
-                """
+            return [
+                "<span class=\"badge \(Self.badge(way.state))\">\(Self.word(way.state))</span>", "\(way.from) → \(way.to)",
+                "\(way.good) of \(way.planned)", "\(size)", "\(way.roundTrip.map(milliseconds) ?? "")",
+                reasons(way.problem.map { [$0] } ?? []),
+            ]
         }
+        let table = BoardTable(
+            [
+                .init(name: "State", isPlain: true), .init(name: "Way"), .init(name: "Good"), .init(name: "Carries"),
+                .init(name: "Round trip"), .init(name: "Problem", isPlain: true),
+            ], heading: 1)
         let bad = picture.ways.contains { $0.state == .bad }
         let open: Markup = bad ? " open" : ""
         return """
             <details id="ways"\(open)><summary>Ways between nodes, by cluster</summary>
-            <div class="scroll"><table>
-            <thead><tr><th scope="col">State</th><th scope="col">Way</th><th scope="col">Good</th><th scope="col">Carries</th>\
-            <th scope="col">Round trip</th><th scope="col">Problem</th></tr></thead>
-            <tbody>\(rows)</tbody></table></div>\(more(picture.ways.count - rows.count, "pairs of clusters"))</details>
+            \(table.markup(rows))\(more(picture.ways.count - rows.count, "pairs of clusters"))</details>
             """
     }
 

@@ -32,41 +32,35 @@ extension BoardPage {
         let name = place == "mesh" ? "The mesh as a whole" : place
         return """
             <details id="plan-\(place)"\(open)><summary>\(name) <span class="quiet">\(over) of \(steps.count) done</span></summary>
-            <div class="scroll"><table>
-            <thead><tr><th scope="col">State</th><th scope="col">Step</th><th scope="col">Since</th></tr></thead>
-            <tbody>\(steps.map(row))</tbody>
-            </table></div></details>
+            \(Self.steps.markup(steps.map(row)))</details>
             """
     }
 
-    private func row(_ step: Board.Step) -> Markup {
+    private static let steps = BoardTable(
+        [.init(name: "State", isPlain: true), .init(name: "Step"), .init(name: "Since")], heading: 1)
+
+    private func row(_ step: Board.Step) -> [Markup] {
         let since: Markup = step.since.map(moment) ?? ""
         let bar: Markup =
             step.progress.map { "<progress max=\"\(max(1, $0.total))\" value=\"\($0.done)\" aria-label=\"Progress\"></progress>" } ?? ""
         let detail: Markup = step.detail.isEmpty ? "" : "<p class=\"quiet\">\(step.detail)</p>"
-        return """
-            <tr><td>\(badge(step.lost.isEmpty ? step.state : .held))</td><th scope="row"><code>\(step.id)</code><p>\(step.title)</p>\
-            \(bar)\(detail)\(reasons(step.obstacles))</th><td>\(since)</td></tr>
-            """
+        return [
+            badge(step.lost.isEmpty ? step.state : .held),
+            "<code>\(step.id)</code><p>\(step.title)</p>\(bar)\(detail)\(reasons(step.obstacles))", since,
+        ]
     }
 
     var runs: Markup {
         guard !board.runs.isEmpty else { return part("runs", "Runs", "<p class=\"quiet\">None yet.</p>") }
-        let rows = board.runs.map { run -> Markup in
+        let rows = board.runs.map { run -> [Markup] in
             let ended: Markup = run.endedAt.map(moment) ?? ""
             let failed = run.failed > 0 ? ", \(run.failed) failed attempts" : ""
-            return """
-                <tr><th scope="row"><code>\(run.id)</code></th><td>\(run.purpose)</td><td>\(run.by)</td><td>\(moment(run.startedAt))</td>\
-                <td>\(ended)</td><td>\(run.ending?.rawValue ?? "going on")</td><td>\(run.changed) of \(run.steps) changed\(failed)</td></tr>
-                """
+            return [
+                "<code>\(run.id)</code>", "\(run.purpose)", "\(run.by)", moment(run.startedAt), ended,
+                "\(run.ending?.rawValue ?? "going on")", "\(run.changed) of \(run.steps) changed\(failed)",
+            ]
         }
-        return part(
-            "runs", "Runs",
-            """
-            <div class="scroll"><table>
-            <thead><tr><th scope="col">Run</th><th scope="col">For</th><th scope="col">By</th><th scope="col">Started</th>\
-            <th scope="col">Ended</th><th scope="col">End</th><th scope="col">Steps</th></tr></thead>
-            <tbody>\(rows)</tbody></table></div>
-            """)
+        let names = ["Run", "For", "By", "Started", "Ended", "End", "Steps"]
+        return part("runs", "Runs", BoardTable(names.map { .init(name: $0) }, heading: 0).markup(rows))
     }
 }

@@ -56,9 +56,14 @@ enum BoardStyle {
         .feed li { padding: .2rem .7rem; border-bottom: 1px solid var(--rule); overflow-wrap: anywhere } .feed time, .kind { color: var(--soft) }
         .feed:focus-visible { outline: 2px solid var(--busy); outline-offset: 2px } .kind.held { color: var(--held) } .kind.failed { color: var(--bad) }
         .kind.held::before, .kind.failed::before { content: none } .program { font: .95em ui-monospace, "DejaVu Sans Mono", monospace }
-        .number { text-align: right } td.number { font-variant-numeric: tabular-nums }
+        .number { text-align: right } thead th.number, td.number { padding-right: 2rem } td.number { font-variant-numeric: tabular-nums }
         .kind { font: .85em ui-monospace, "DejaVu Sans Mono", monospace }
-        @media (max-width: 40rem) { body { padding: 0 .7rem 2rem } .scroll table { min-width: 40rem } td, tbody th { padding-right: .6rem } }
+        @media (max-width: 40rem) { body { padding: 0 .7rem 2rem } .scroll table, .scroll tbody, .scroll tr { display: block }
+          .scroll td, .scroll tbody th { padding: 0 } .scroll thead { position: absolute; left: -60rem }
+          .scroll tr { padding: .5rem 0; border-top: 1px solid var(--rule) } .scroll td, .scroll tbody th { border: 0; overflow-wrap: anywhere;
+            display: inline-block; max-width: 100%; margin-right: 1rem }
+          .scroll tbody th:has(p) { display: block } .scroll td:empty { display: none } .number { text-align: left }
+          td[data-name]::before { content: attr(data-name) ": "; color: var(--soft) } }
         @media (prefers-reduced-motion: no-preference) { progress { transition: none } }
 
         """
