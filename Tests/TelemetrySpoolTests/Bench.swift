@@ -17,6 +17,8 @@ final class Bench {
     /// Events and losses that were handed in, as the sources know it.
     private(set) var produced: UInt64 = 0
     private(set) var ledgers: [TelemetryStream: StreamLedger] = [:]
+    /// What the streams that are no more came to.
+    private var closed = TelemetryAccount()
     /// The pid of each event that was stored, in order of arrival; the tests number their events by it.
     private(set) var stored: [UInt32] = []
 
@@ -77,13 +79,33 @@ final class Bench {
         return count
     }
 
+    /// The agent says how far its streams go, and the coordinator closes the ledgers of those that it hears of no more.
+    func state() {
+        let streams = spool.statement.streams
+        for (stream, produced) in streams { ledgers[stream, default: StreamLedger()].state(produced) }
+        for (stream, var ledger) in ledgers where streams[stream] == nil {
+            if ledger.stated >= ledger.next {
+                ledger.take(TelemetryBatch(stream: stream, first: ledger.next, runs: [.lost(ledger.stated - ledger.next + 1, .missing)]))
+            }
+            closed.add(ledger.account)
+            ledgers[stream] = nil
+        }
+    }
+
+    /// While `body` runs no file can be made in the spool's directory.
+    func withoutDirectory(_ body: () throws -> Void) throws {
+        try #require(rename(directory, directory + ".away") == 0)
+        defer { rename(directory + ".away", directory) }
+        try body()
+    }
+
     static func unpacked(_ batch: TelemetryBatch) throws -> [UInt8] {
         guard batch.packing == .gzip else { return batch.packed }
         return try Gzip.decompress(batch.packed, limits: Gzip.Limits(outputBytes: BatchLimits.plainBytes, ratio: 2000))
     }
 
     /// Everything that was delivered or is accounted for.
-    var account: TelemetryAccount { ledgers.values.reduce(into: TelemetryAccount()) { $0.add($1.account) } }
+    var account: TelemetryAccount { ledgers.values.reduce(into: closed) { $0.add($1.account) } }
 
     var segments: [String] { ((try? LinuxFileStore().list(directory)) ?? []).filter { $0.hasSuffix(".spool") } }
 

@@ -177,6 +177,82 @@ struct SpoolTests {
         #expect(bench.stored == Array(1...20))
     }
 
+    @Test(
+        "what an earlier boot left is sent and then gone for good: later starts find nothing of it to tell again", arguments: [true, false])
+    func earlierBoot(withCounters: Bool) throws {
+        let bench = try Bench()
+        bench.offer(10)
+        bench.spool.flush()
+        if !withCounters { unlink(bench.directory + "/counters") }
+        try bench.restart(boot: withCounters ? "99999999-aaaa" : nil)
+        bench.offer(5)
+        bench.spool.flush()
+        #expect(bench.segments.count == 2)
+        bench.state()
+        try bench.deliver()
+        #expect(bench.segments.count == 1)
+        // The coordinator hears that the old stream is finished, and closes its ledger.
+        bench.state()
+        try bench.restart()
+        bench.state()
+        #expect(try bench.deliver() == 0)
+        #expect(bench.stored == Array(1...15))
+        #expect(bench.account == TelemetryAccount(produced: 15, delivered: 15))
+    }
+
+    @Test("of an earlier boot's only segment nothing is left once all of it was acknowledged before")
+    func earlierBootSettled() throws {
+        let bench = try Bench()
+        bench.offer(10)
+        bench.spool.flush()
+        try bench.deliver()
+        bench.state()
+        try bench.restart(boot: "99999999-aaaa")
+        #expect(bench.segments.isEmpty)
+        bench.state()
+        try bench.restart()
+        #expect(try bench.deliver() == 0)
+        #expect(bench.account == TelemetryAccount(produced: 10, delivered: 10))
+    }
+
+    @Test("what only memory had when the agent was killed was lost with the agent, not by the disk")
+    func killedInMemory() throws {
+        let bench = try Bench { $0.segmentBytes = 1 }
+        bench.offer(2)
+        bench.spool.flush()
+        try bench.withoutDirectory {
+            bench.offer(3)
+            bench.spool.flush()
+        }
+        bench.offer(4)
+        bench.spool.flush()
+        try bench.restart()
+        try bench.deliver()
+        #expect(bench.account == TelemetryAccount(produced: 9, delivered: 6, lost: [.agentStopped: 3]))
+    }
+
+    @Test("a disk that refuses costs nothing that is on it already: only a full one makes the oldest go")
+    func refused() throws {
+        let bench = try Bench { $0.segmentBytes = 1 }
+        for _ in 0..<4 {
+            bench.offer(10)
+            bench.spool.flush()
+        }
+        try bench.withoutDirectory {
+            for _ in 0..<3 {
+                bench.offer(10)
+                bench.spool.flush()
+            }
+        }
+        #expect(bench.spool.status.failures == 3)
+        #expect(bench.spool.status.memoryBytes > 0)
+        bench.offer(10)
+        bench.spool.flush()
+        try bench.deliver()
+        #expect(bench.account == TelemetryAccount(produced: 80, delivered: 80))
+        #expect(bench.spool.status.memoryBytes == 0)
+    }
+
     @Test("more than memory takes is counted, and the events after it are taken again")
     func intakeFull() throws {
         let bench = try Bench { $0.intakeBytes = 10_000 }
@@ -200,6 +276,57 @@ struct SpoolTests {
         bench.spool.flush()
         try bench.deliver()
         #expect(bench.account == TelemetryAccount(produced: 1, delivered: 1))
+    }
+
+    @Test("a stream that was brought to its end by lies takes nothing more and brings nobody down")
+    func end() throws {
+        let bench = try Bench()
+        bench.offer(1)
+        bench.spool.lost(BatchLimits.lastNumber - 3, .ringFull, from: .tracer)
+        for _ in 0..<3 { bench.offer(2) }
+        for count in [1, 2, BatchLimits.lastNumber - 1, .max] { bench.spool.lost(count, .ringFull, from: .tracer) }
+        bench.spool.flush()
+        bench.offer(1, from: .hubble)
+        bench.spool.flush()
+        try bench.deliver()
+        #expect(bench.account.delivered == 3)
+        #expect(bench.account.produced == BatchLimits.lastNumber)
+        try bench.restart()
+        bench.offer(1)
+        bench.spool.flush()
+        #expect(try bench.deliver() == 0)
+    }
+
+    @Test("counters that nothing can have counted to are damaged", arguments: [UInt64.max, 1 << 62, 5])
+    func absurdCounters(number: UInt64) throws {
+        for counter in [512, 520, 528] where number > 5 || counter > 512 {
+            let bench = try Bench()
+            bench.offer(4)
+            bench.spool.flush()
+            try bench.damage("counters") { bytes in
+                withUnsafeBytes(of: number.littleEndian) { bytes.replaceSubrange(counter..<(counter + 8), with: $0) }
+            }
+            try bench.restart()
+            bench.offer(3)
+            bench.spool.flush()
+            try bench.deliver()
+            #expect(bench.stored == Array(1...7))
+            #expect(bench.ledgers.count == 2)
+        }
+    }
+
+    @Test("counters that are behind the records would give numbers out twice, and are not believed")
+    func counterIsBehind() throws {
+        let bench = try Bench()
+        bench.offer(4)
+        bench.spool.flush()
+        try bench.damage("counters") { bytes in for place in [512, 520] { bytes[place] = 2 } }
+        try bench.restart()
+        bench.offer(3)
+        bench.spool.flush()
+        try bench.deliver()
+        #expect(bench.stored == Array(1...7))
+        #expect(bench.ledgers.count == 2)
     }
 
     @Test("the writer's own thread brings events to the link without being asked, and writes what is left when it stops")

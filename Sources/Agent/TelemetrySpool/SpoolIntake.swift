@@ -28,10 +28,13 @@ struct SpoolIntake {
 
     /// Takes encoded events. Returns true when a batch is full, so that it should be written now.
     mutating func offer(_ events: [[UInt8]], from source: TelemetrySource) -> Bool {
+        defer { header.save(source, .produced) }
         var isFull = false
         for event in events {
+            // A stream that is at its end takes nothing more; only lies about losses bring it there.
+            guard header[source, .produced] < BatchLimits.lastNumber - 1 else { break }
             guard bytes + event.count <= limit else {
-                isFull = lost(1, .intakeFull, from: source) || isFull
+                isFull = count(1, .intakeFull, from: source) || isFull
                 continue
             }
             var current = take(source)
@@ -51,8 +54,13 @@ struct SpoolIntake {
 
     /// Counts losses; they get numbers too. Returns true when a batch is full.
     mutating func lost(_ count: UInt64, _ reason: LossReason, from source: TelemetrySource) -> Bool {
-        // More than a stream can count is no count at all.
-        guard count > 0, count < BatchLimits.lastNumber - header[source, .produced] else { return false }
+        defer { header.save(source, .produced) }
+        return self.count(count, reason, from: source)
+    }
+
+    private mutating func count(_ count: UInt64, _ reason: LossReason, from source: TelemetrySource) -> Bool {
+        // More than a stream can count is no count at all. `produced` is below the last number, whatever was told before.
+        guard count > 0, count < BatchLimits.lastNumber, header[source, .produced] < BatchLimits.lastNumber - count else { return false }
         var current = take(source)
         if case .lost(let before, reason) = current.runs.last {
             current.runs[current.runs.count - 1] = .lost(before + count, reason)

@@ -14,7 +14,17 @@ struct SpoolSegment {
     let path: String
     /// Bytes of whole records and the mark.
     private(set) var length: Int
-    private let file: Int32
+    /// Another instance of the counters, or an earlier boot, wrote records into it: then it is emptied and removed, never written to.
+    var isTakenOver = false
+    private let handle: Handle
+    private var file: Int32 { handle.file }
+
+    /// The open file: closed with the last who holds it, so that it can be brought to disk while it is removed.
+    private final class Handle: Sendable {
+        let file: Int32
+        init(_ file: Int32) { self.file = file }
+        deinit { if file >= 0 { close(file) } }
+    }
 
     static func name(_ number: UInt64) -> String {
         let digits = String(number)
@@ -31,13 +41,12 @@ struct SpoolSegment {
     init(creating number: UInt64, in directory: String) throws {
         self.number = number
         path = directory + "/" + Self.name(number)
-        file = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0o600)
-        guard file >= 0 else { throw SystemError.failed(doing: "begin a segment of the spool", on: path, errno: errno) }
+        handle = Handle(open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0o600))
+        guard handle.file >= 0 else { throw SystemError.failed(doing: "begin a segment of the spool", on: path, errno: errno) }
         length = 0
         do {
             try write(Self.mark)
         } catch {
-            close()
             unlink(path)
             throw error
         }
@@ -51,8 +60,8 @@ struct SpoolSegment {
     ) throws {
         self.number = number
         path = directory + "/" + Self.name(number)
-        file = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW)
-        guard file >= 0 else { throw SystemError.failed(doing: "open a segment of the spool", on: path, errno: errno) }
+        handle = Handle(open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW))
+        guard handle.file >= 0 else { throw SystemError.failed(doing: "open a segment of the spool", on: path, errno: errno) }
         length = 0
         var position = Self.mark.count
         guard Self.read(file, Self.mark.count, at: 0) == Self.mark else { return }
@@ -112,13 +121,8 @@ struct SpoolSegment {
         guard fdatasync(file) == 0 else { throw SystemError.failed(doing: "bring the spool to disk", on: path, errno: errno) }
     }
 
-    func close() { _ = Glibc.close(file) }
-
-    /// Closes the file and removes it.
-    func remove() {
-        close()
-        unlink(path)
-    }
+    /// Removes the file.
+    func remove() { unlink(path) }
 
     private static func record(_ file: Int32, at position: Int) -> [UInt8]? {
         guard let header = read(file, recordHeader, at: position) else { return nil }
@@ -140,7 +144,8 @@ struct SpoolSegment {
         return bytes
     }
 
-    private static func syncDirectory(_ path: String) {
+    /// Makes what came and went in the directory durable.
+    static func syncDirectory(_ path: String) {
         let directory = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
         guard directory >= 0 else { return }
         fsync(directory)

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import Glibc
 import MeshModel
 import MeshSystem
 import Telemetry
@@ -14,9 +15,15 @@ struct SpoolStore {
     private(set) var failures: UInt64 = 0
     private(set) var lastFailure: String?
     private(set) var tornTails: UInt64 = 0
-    private var unsynced = false
+    /// The streams in segments that were taken over. They are not finished before their segments are gone: until then a restart may find their
+    /// records again.
+    private var takenOver: [UInt64: [TelemetryStream: UInt64]] = [:]
+    /// Segments with something that is not on the disk itself yet.
+    private var unsynced: [SpoolSegment] = []
 
     var diskBytes: Int { segments.reduce(0) { $0 + $1.length } }
+    /// The last segment is ours and can be written to.
+    private var isWriting: Bool { segments.last.map { $0.isSound && !$0.isTakenOver } ?? false }
 
     // MARK: opening
 
@@ -28,11 +35,14 @@ struct SpoolStore {
         let path = configuration.directory + "/counters"
         let old = try SpoolHeader.open(path)
         var found: [SpoolQueue.Entry] = (old?.gaps ?? []).map { Self.gap($0) }
+        // How far each stream goes in each segment.
+        var content: [UInt64: [TelemetryStream: UInt64]] = [:]
         let names = try files.list(configuration.directory) ?? []
         let numbers = names.compactMap(SpoolSegment.number(of:)).sorted()
         for number in numbers {
             let segment = try SpoolSegment(opening: number, in: configuration.directory, mayCut: number == numbers.last) {
                 offset, batch, length in
+                content[number, default: [:]][batch.stream] = max(content[number]?[batch.stream] ?? 0, batch.next - 1)
                 found.append(
                     SpoolQueue.Entry(
                         stream: batch.stream, first: batch.first, next: batch.next,
@@ -44,19 +54,31 @@ struct SpoolStore {
         nextSegment = (numbers.last ?? 0) + 1
         let tails = old.map { header in TelemetrySource.allCases.map { Self.tail(header, $0) } } ?? []
         for entry in Self.complete(found, tails) { queue.append(entry) }
-        if let old, old.boot == configuration.boot {
-            header = old
-        } else if let made = try? SpoolHeader.create(path, boot: configuration.boot) {
-            header = made
-        } else {
-            header = try SpoolHeader.unkept(boot: configuration.boot)
-            lastFailure = "the spool's counters cannot be kept in \(path)"
-            failures = 1
+        // Records that go further than the counters: those are of another time, and would give numbers out twice.
+        let isBehind = old.map { old in
+            found.contains { old.stream($0.stream.source) == $0.stream && $0.next - 1 > old[$0.stream.source, .produced] }
         }
-        // The gaps first: killed in between, the next start finds them and the same tails.
-        header.keep(gaps: queue.gaps)
-        if let old, old.boot == header.boot {
-            for source in TelemetrySource.allCases { header[source, .spooled] = header[source, .produced] }
+        if let old, old.boot == configuration.boot, isBehind == false {
+            header = old
+            // The gaps first: killed in between, the next start finds them and the same tails.
+            header.keep(gaps: queue.testament)
+            for source in TelemetrySource.allCases {
+                header[source, .spooled] = header[source, .produced]
+                header.save(source, .spooled)
+            }
+        } else {
+            do {
+                header = try SpoolHeader.create(path, boot: configuration.boot, gaps: queue.testament)
+            } catch {
+                header = try SpoolHeader.unkept(boot: configuration.boot)
+                lastFailure = "\(error)"
+                failures = 1
+            }
+        }
+        for index in segments.indices {
+            let streams = content[segments[index].number] ?? [:]
+            segments[index].isTakenOver = !streams.keys.allSatisfy { $0 == header.stream($0.source) }
+            if segments[index].isTakenOver { takenOver[segments[index].number] = streams }
         }
         forgetSegments()
     }
@@ -116,39 +138,46 @@ struct SpoolStore {
 
     /// Keeps a batch: on the disk, or in memory while the disk refuses, or as a gap when there is no room in either.
     mutating func keep(_ batch: TelemetryBatch) {
-        var entry = SpoolQueue.Entry(stream: batch.stream, first: batch.first, next: batch.next, place: .gone(batch.runs))
+        var place = SpoolQueue.Place.gone(batch.runs)
         if batch.eventCount > 0 {
             let encoded = batch.encoded
-            entry.place = write(encoded) ?? .memory(encoded)
+            place = write(encoded) ?? .memory(encoded, batch.runs)
         }
-        queue.append(entry)
+        queue.append(SpoolQueue.Entry(stream: batch.stream, first: batch.first, next: batch.next, place: place))
         while queue.memoryBytes > configuration.memoryBytes {
             guard queue.giveUpOldestInMemory({ Self.fate(of: $0, in: [], .spoolUnwritable) }) else { break }
         }
-        if batch.stream == header.stream(batch.stream.source) { header[batch.stream.source, .spooled] = batch.next - 1 }
-        if case .disk = entry.place {} else { header.keep(gaps: queue.gaps) }
+        // What is not on the disk is told of in the testament first: killed in between, it counts as not spooled.
+        if case .disk = place {} else { header.keep(gaps: queue.testament) }
+        guard batch.stream == header.stream(batch.stream.source) else { return }
+        header[batch.stream.source, .spooled] = batch.next - 1
+        header.save(batch.stream.source, .spooled)
     }
 
     private mutating func write(_ encoded: [UInt8]) -> SpoolQueue.Place? {
         makeRoom(for: encoded.count)
         for attempt in 0..<2 {
             do {
-                if segments.last.map({ !$0.isSound || $0.length >= configuration.segmentBytes }) ?? true { try beginSegment() }
+                if !isWriting || segments.last.map({ $0.length >= configuration.segmentBytes }) ?? true { try beginSegment() }
                 let last = segments.count - 1
                 let offset = try segments[last].append(encoded)
-                unsynced = true
+                if unsynced.last?.number != segments[last].number { unsynced.append(segments[last]) }
                 return .disk(segment: segments[last].number, offset: offset, length: encoded.count)
             } catch {
                 failed(error)
-                // A full disk: the oldest events make room for the newest, once.
-                if attempt == 0, !giveUpOldestSegment() { break }
+                // A full disk: the oldest events make room for the newest, once. No other fault is mended by giving up what can still be read.
+                guard attempt == 0, Self.isWantOfRoom(error), giveUpOldestSegment() else { break }
             }
         }
         return nil
     }
 
+    private static func isWantOfRoom(_ error: any Error) -> Bool {
+        guard case SystemError.failed(_, _, let number) = error else { return false }
+        return number == ENOSPC || number == EDQUOT
+    }
+
     private mutating func beginSegment() throws {
-        if let last = segments.last, unsynced { sync(last) }
         segments.append(try SpoolSegment(creating: nextSegment, in: configuration.directory))
         nextSegment += 1
     }
@@ -157,13 +186,14 @@ struct SpoolStore {
         while diskBytes + bytes + SpoolSegment.recordHeader > configuration.diskBytes, giveUpOldestSegment() {}
     }
 
-    /// False when only the segment that is being written is left.
+    /// False when at most the segment that is being written is left.
     private mutating func giveUpOldestSegment() -> Bool {
-        guard segments.count > 1 else { return false }
+        guard segments.count > (isWriting ? 1 : 0) else { return false }
         let oldest = segments.removeFirst()
         queue.giveUp(segment: oldest.number) { Self.fate(of: $0, in: [oldest], .spoolFull) }
-        header.keep(gaps: queue.gaps)
+        header.keep(gaps: queue.testament)
         oldest.remove()
+        takenOver[oldest.number] = nil
         return true
     }
 
@@ -171,10 +201,12 @@ struct SpoolStore {
     private static func fate(of entry: SpoolQueue.Entry, in segments: [SpoolSegment], _ reason: LossReason) -> [TelemetryBatch.Run] {
         let bytes: [UInt8]?
         switch entry.place {
-        case .memory(let encoded): bytes = encoded
+        case .memory(_, let runs):
+            return TelemetryBatch(stream: entry.stream, first: entry.first, runs: runs).allLost(reason).runs
         case .disk(let number, let offset, let length):
             bytes = segments.first { $0.number == number }?.read(offset: offset, length: length)
         case .gone(let runs): return runs
+        case .joined: return []
         }
         guard let bytes, let batch = try? TelemetryBatch(decoding: bytes), batch.first == entry.first, batch.next == entry.next else {
             return [.lost(entry.next - entry.first, .spoolDamaged)]
@@ -182,33 +214,23 @@ struct SpoolStore {
         return batch.allLost(reason).runs
     }
 
-    private mutating func failed(_ error: any Error) {
+    /// Counts a refusal of the disk.
+    mutating func failed(_ error: any Error) {
         failures += 1
         lastFailure = "\(error)"
     }
 
-    /// Brings to the disk what was written since the last time.
-    mutating func sync() {
-        guard unsynced, let last = segments.last else { return }
-        sync(last)
-    }
-
-    private mutating func sync(_ segment: SpoolSegment) {
-        unsynced = false
-        do {
-            try segment.sync()
-        } catch {
-            // What the kernel could not write is found by its checksum when it is read back.
-            failed(error)
-        }
+    /// What is to be brought to the disk. The caller does it without holding the store, as a disk may take its time.
+    mutating func takeUnsynced() -> [SpoolSegment] {
+        defer { unsynced = [] }
+        return unsynced
     }
 
     // MARK: sending
 
     /// How far each stream goes that this spool can still tell of. Any other stream of this agent is finished.
     var streams: [TelemetryStream: UInt64] {
-        var streams: [TelemetryStream: UInt64] = [:]
-        for entry in queue.entries { streams[entry.stream] = max(streams[entry.stream] ?? 0, entry.next - 1) }
+        var streams = takenOver.values.reduce(into: queue.streams) { $0.merge($1) { max($0, $1) } }
         for source in TelemetrySource.allCases where header[source, .produced] > 0 {
             streams[header.stream(source)] = header[source, .produced]
         }
@@ -221,16 +243,18 @@ struct SpoolStore {
     mutating func takeNext() -> SpooledBatch? {
         while let entry = queue.takeNext() {
             switch entry.place {
-            case .memory(let bytes): return Self.sent(entry, bytes)
+            case .memory(let bytes, _): return Self.sent(entry, bytes)
             case .gone(let runs):
                 return Self.sent(entry, TelemetryBatch(stream: entry.stream, first: entry.first, runs: runs).encoded)
             case .disk(let number, let offset, let length):
                 if let bytes = segments.first(where: { $0.number == number })?.read(offset: offset, length: length) {
                     return Self.sent(entry, bytes)
                 }
-                queue.giveUp(entry, [.lost(entry.next - entry.first, .spoolDamaged)])
-                header.keep(gaps: queue.gaps)
-                queue.rewind()
+                let runs = [TelemetryBatch.Run.lost(entry.next - entry.first, .spoolDamaged)]
+                queue.giveUpTaken(runs)
+                header.keep(gaps: queue.testament)
+                return Self.sent(entry, TelemetryBatch(stream: entry.stream, first: entry.first, runs: runs).encoded)
+            case .joined: continue
             }
         }
         return nil
@@ -243,27 +267,26 @@ struct SpoolStore {
     /// The coordinator has all numbers of the batch's stream up to its end.
     mutating func acknowledge(_ batch: SpooledBatch) {
         if batch.stream == header.stream(batch.stream.source) {
-            let known = header[batch.stream.source, .acknowledged]
-            header[batch.stream.source, .acknowledged] = max(known, batch.next - 1)
+            header[batch.stream.source, .acknowledged] = max(header[batch.stream.source, .acknowledged], batch.next - 1)
+            header.save(batch.stream.source, .acknowledged)
         }
-        let hadGaps = !queue.gaps.isEmpty
-        guard queue.acknowledge(batch.stream, through: batch.next - 1) else { return }
-        if hadGaps { header.keep(gaps: queue.gaps) }
-        forgetSegments()
+        let settled = queue.acknowledge(batch.stream, through: batch.next - 1)
+        if settled.wasWilled { header.keep(gaps: queue.testament) }
+        if settled.isAny { forgetSegments() }
     }
 
-    /// Removes segments that nobody needs; the last one goes on being written.
+    /// Removes segments that nobody needs; the one that is being written stays. One that was taken over goes for good before anything else
+    /// happens: what is acknowledged of it is known to nobody but us, and its stream ends at the coordinator when we stop telling of it.
     private mutating func forgetSegments() {
-        let needed = queue.oldestSegment ?? .max
-        while segments.count > 1, let first = segments.first, first.number < needed {
-            segments.removeFirst()
-            first.remove()
+        let writing = isWriting ? segments.last?.number : nil
+        var wasTakenOver = false
+        segments.removeAll { segment in
+            guard segment.number != writing, !queue.needs(segment: segment.number) else { return false }
+            wasTakenOver = wasTakenOver || segment.isTakenOver
+            takenOver[segment.number] = nil
+            segment.remove()
+            return true
         }
-    }
-
-    mutating func close() {
-        sync()
-        for segment in segments { segment.close() }
-        segments = []
+        if wasTakenOver { SpoolSegment.syncDirectory(configuration.directory) }
     }
 }

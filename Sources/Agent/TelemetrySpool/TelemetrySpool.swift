@@ -24,7 +24,6 @@ package final class TelemetrySpool: TelemetryIntake, FeedSpool {
 
     private struct State {
         var stopping = false
-        var running = false
         var onWritten: @Sendable () -> Void = {}
     }
 
@@ -62,7 +61,7 @@ package final class TelemetrySpool: TelemetryIntake, FeedSpool {
 
     /// Starts the writer; `onWritten` is called on its thread after something new can be sent. Without `start`, `flush` must be called by hand.
     package func start(onWritten: @escaping @Sendable () -> Void = {}) throws {
-        state.withLock { ($0.running, $0.onWritten) = (true, onWritten) }
+        state.withLock { $0.onWritten = onWritten }
         try OwnThread.start(named: "spool") { [self] in write() }
     }
 
@@ -78,7 +77,7 @@ package final class TelemetrySpool: TelemetryIntake, FeedSpool {
             let stopping = state.withLock { $0.stopping }
             if flush() { state.withLock { $0.onWritten }() }
             if stopping || ContinuousClock.now - lastSync >= configuration.syncInterval {
-                store.withLock { $0.sync() }
+                sync()
                 lastSync = .now
             }
             if stopping { break }
@@ -88,7 +87,18 @@ package final class TelemetrySpool: TelemetryIntake, FeedSpool {
                 _ = read(wakeup, &count, 8)
             }
         }
-        state.withLock { $0.running = false }
+    }
+
+    /// The store is free meanwhile: a disk may take seconds for it, and the link wants to send.
+    private func sync() {
+        for segment in store.withLock({ $0.takeUnsynced() }) {
+            do {
+                try segment.sync()
+            } catch {
+                // What the kernel could not write is found by its checksum when it is read back.
+                store.withLock { $0.failed(error) }
+            }
+        }
     }
 
     /// Packs what waits in memory and keeps it. True when there was something.
@@ -138,9 +148,12 @@ package final class TelemetrySpool: TelemetryIntake, FeedSpool {
     package var status: SpoolStatus {
         let waiting = intake.withLock { $0.bytes }
         return store.withLock { store in
-            SpoolStatus(
-                diskBytes: store.diskBytes, memoryBytes: store.queue.memoryBytes, intakeBytes: waiting, waiting: store.queue.entries.count,
-                failures: store.failures, lastFailure: store.lastFailure, tornTails: store.tornTails, streams: store.streams)
+            // Counters that cannot be kept are a refusal, too.
+            let problem = store.header.problem
+            return SpoolStatus(
+                diskBytes: store.diskBytes, memoryBytes: store.queue.memoryBytes, intakeBytes: waiting, waiting: store.queue.waiting,
+                failures: store.failures + (problem == nil ? 0 : 1), lastFailure: problem ?? store.lastFailure, tornTails: store.tornTails,
+                streams: store.streams)
         }
     }
 }
