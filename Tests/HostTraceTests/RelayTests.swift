@@ -73,6 +73,32 @@ final class KeptEvents: TelemetryIntake {
         #expect(queue.next()?.events.count == 1, "there is room again")
     }
 
+    @Test("sources that take turns fill parcels of their own, and a flood that finds no room leaves no parcels behind") func turns() throws
+    {
+        let queue = RelayQueue(limit: 20_000)
+        let sources = TelemetrySource.allCases
+        for number in 0..<40_000 {
+            queue.offer([event(number)], from: sources[number % sources.count])
+            if number == 20_000 { _ = queue.next() }
+            if number % 7 == 0 { queue.lost(1, .ringFull, from: sources[number % 3]) }
+        }
+        var (parcels, kept, lost) = (0, 0, UInt64(0))
+        var last: [TelemetrySource: Int64] = [:]
+        while let parcel = queue.next() {
+            parcels += 1
+            for event in try PackedEvents.events(in: parcel.events.bytes) {
+                #expect(event.time.nanoseconds > last[parcel.source] ?? -1, "each source's events keep their order")
+                last[parcel.source] = event.time.nanoseconds
+                kept += 1
+            }
+            lost += parcel.lost.values.reduce(0, +)
+            queue.took(parcel.number)
+        }
+        #expect(parcels <= 2 * sources.count && kept > 100)
+        #expect(kept + Int(lost) == 40_000 + (40_000 + 6) / 7)
+        #expect(queue.waiting == 0 && queue.isEmpty)
+    }
+
     @Test("no parcel is longer than a frame, even of the longest events") func frames() throws {
         let queue = RelayQueue()
         queue.offer((1...40).map { event($0, body: EventLimits.body - 20) }, from: .tracer)
@@ -133,6 +159,47 @@ final class KeptEvents: TelemetryIntake {
             #expect(kept.events.contains { $0.attributes.binary == "/bin/true" })
             #expect(kept.lost.isEmpty)
         }
+    }
+
+    @Test("what was seen before the tracer stops still reaches an agent that takes it", .enabled(if: Kernel.takesPrograms, Kernel.reason))
+    func farewell() async throws {
+        let path = NSTemporaryDirectory() + "tracer-\(UUID().uuidString.prefix(8)).sock"
+        let server = try TracerServer(
+            .init(socketPath: path, socketGroup: nil, allowedUsers: [geteuid()], topics: [.oom], version: "test"))
+        async let served: Void = server.run()
+        let (client, kept, over) = (TracerClient(socketPath: path), KeptEvents(), DispatchSemaphore(value: 0))
+        Thread {
+            try? client.follow(into: kept, until: StopSignal())
+            over.signal()
+        }.start()
+        while try await !client.status().isFollowed {}
+        let event = TelemetryEvent(
+            time: EventTime(nanoseconds: 1), kind: .flow, body: EventBody(.json, [UInt8](repeating: 0x20, count: 2000)))
+        server.queue.offer([TelemetryEvent](repeating: event, count: 1500), from: .hubble)
+        server.stop()
+        try await served
+        #expect(kept.wait { $0.count { $0.kind == .flow } == 1500 })
+        #expect(kept.lost.isEmpty)
+    }
+
+    @Test("a tracer that lies about what it lost is not believed") func lies() async throws {
+        let path = NSTemporaryDirectory() + "tracer-\(UUID().uuidString.prefix(8)).sock"
+        let server = try LocalServer<TracerResponse>(
+            .init(role: "tracer", path: path, group: nil, allowedUsers: [geteuid()], mostConnections: 2), whenBusy: .failed("busy"),
+            log: { _, _ in })
+        async let served: Void = server.run { socket in
+            _ = try? socket.receive(TracerRequest.self, patience: .seconds(10))
+            try? socket.send(
+                TracerResponse.parcel(
+                    TracerParcel(number: 1, source: "tracer", events: 0, lost: ["ring_full": .max, "malformed": (1 << 62) - 1, "other": 3]))
+            )
+            _ = try? socket.receive(TracerRequest.self, patience: .seconds(10))
+        }
+        let kept = KeptEvents()
+        #expect(throws: LocalLinkError.self) { try TracerClient(socketPath: path).follow(into: kept, until: StopSignal()) }
+        #expect(kept.lost == [.ringFull: 1 << 32, .malformed: 1 << 32, .other: 3])
+        server.stop()
+        try await served
     }
 
     @Test(

@@ -20,30 +20,52 @@ package final class RelayQueue: TelemetryIntake {
 
     /// Bytes at which a parcel is closed: with one more event it still fits into a frame.
     private static let parcelBytes = 128 << 10
+    /// What a parcel takes besides its events, so that small ones are bounded, too.
+    private static let overhead = 256
     private let limit: Int
     private let state = Mutex(State())
     private struct State {
-        var parcels: [Parcel] = []
+        /// Numbers without a gap, the oldest first; a slice, as taking from its front moves nothing.
+        var parcels: ArraySlice<Parcel> = []
         var bytes = 0
         var nextNumber: UInt64 = 1
         /// The parcel that was handed out and is not taken yet: it changes no more.
         var handedOut: UInt64 = 0
+        /// The number of each source's newest parcel.
+        var newest: [TelemetrySource: UInt64] = [:]
 
-        /// The parcel to add to: the last one while it is of the same source, small enough and not handed out, else a new one.
-        mutating func open(for source: TelemetrySource) -> Int {
-            if let last = parcels.last, last.source == source, last.number > handedOut, last.events.sizeInBytes < RelayQueue.parcelBytes {
-                return parcels.count - 1
-            }
+        /// The source's newest parcel, unless it was handed out.
+        func newest(of source: TelemetrySource) -> Int? {
+            guard let number = newest[source], number > handedOut, let first = parcels.first else { return nil }
+            return parcels.startIndex + Int(number - first.number)
+        }
+
+        mutating func begin(for source: TelemetrySource) -> Int {
             parcels.append(Parcel(number: nextNumber, source: source))
+            newest[source] = nextNumber
             nextNumber += 1
-            return parcels.count - 1
+            bytes += RelayQueue.overhead
+            return parcels.endIndex - 1
+        }
+
+        /// The parcel to add an event to: sources do not wait for each other, so only the order of each one's own counts.
+        mutating func open(for source: TelemetrySource) -> Int {
+            if let newest = newest(of: source), parcels[newest].events.sizeInBytes < RelayQueue.parcelBytes { return newest }
+            return begin(for: source)
+        }
+
+        /// Losses find room always: in the newest parcel, or in one more for each source.
+        mutating func lose(_ count: UInt64, _ reason: LossReason, from source: TelemetrySource) {
+            let parcel = newest(of: source) ?? begin(for: source)
+            let (sum, overflow) = (parcels[parcel].lost[reason] ?? 0).addingReportingOverflow(count)
+            parcels[parcel].lost[reason] = overflow ? .max : sum
         }
     }
 
-    /// `limit` bytes of events may wait.
+    /// `limit` bytes may wait.
     package init(limit: Int = 4 << 20) { self.limit = limit }
 
-    /// Bytes of events that wait.
+    /// Bytes that wait.
     package var waiting: Int { state.withLock { $0.bytes } }
     /// Whether half of the room is free: for sources that can wait.
     package var hasRoom: Bool { waiting < limit / 2 }
@@ -54,11 +76,11 @@ package final class RelayQueue: TelemetryIntake {
     package func offer(_ events: [TelemetryEvent], from source: TelemetrySource) {
         state.withLock { state in
             for event in events {
-                let parcel = state.open(for: source)
                 guard state.bytes < limit else {
-                    state.parcels[parcel].lost[.relayFull, default: 0] += 1
+                    state.lose(1, .relayFull, from: source)
                     continue
                 }
+                let parcel = state.open(for: source)
                 let before = state.parcels[parcel].events.sizeInBytes
                 state.parcels[parcel].events.append(event)
                 state.bytes += state.parcels[parcel].events.sizeInBytes - before
@@ -69,11 +91,7 @@ package final class RelayQueue: TelemetryIntake {
     /// Counts events that were lost before they came here.
     package func lost(_ count: UInt64, _ reason: LossReason, from source: TelemetrySource) {
         guard count > 0 else { return }
-        state.withLock { state in
-            let parcel = state.open(for: source)
-            let (sum, overflow) = (state.parcels[parcel].lost[reason] ?? 0).addingReportingOverflow(count)
-            state.parcels[parcel].lost[reason] = overflow ? .max : sum
-        }
+        state.withLock { $0.lose(count, reason, from: source) }
     }
 
     /// The oldest parcel. It is handed out again until `took` says that it arrived.
@@ -89,8 +107,9 @@ package final class RelayQueue: TelemetryIntake {
     package func took(_ number: UInt64) {
         state.withLock { state in
             guard let first = state.parcels.first, first.number == number else { return }
-            state.bytes -= first.events.sizeInBytes
+            state.bytes -= first.events.sizeInBytes + Self.overhead
             state.parcels.removeFirst()
+            if state.newest[first.source] == number { state.newest[first.source] = nil }
         }
     }
 }

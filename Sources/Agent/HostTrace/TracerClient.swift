@@ -10,6 +10,8 @@ package struct TracerClient: Sendable {
     private let socketPath: String
     /// The tracer says something every five seconds.
     private static let patience = Duration.seconds(20)
+    /// More than this in one parcel is not believed, as in SourceLimits: one hostile number must not end all counting.
+    private static let mostLost: UInt64 = 1 << 32
 
     package init(socketPath: String) { self.socketPath = socketPath }
 
@@ -48,7 +50,7 @@ package struct TracerClient: Sendable {
             guard let source = TelemetrySource(rawValue: head.source), UInt64(events.count) == head.events
             else { throw LocalLinkError.frameMalformed(role: TracerServer.role, problem: "a parcel that is not what its head says") }
             if !events.isEmpty { intake.offer(events, from: source) }
-            for (word, count) in head.lost { intake.lost(count, LossReason(word: word), from: source) }
+            for (word, count) in head.lost { intake.lost(min(count, Self.mostLost), LossReason(word: word), from: source) }
             try socket.send(TracerRequest.took(head.number))
         }
     }

@@ -39,12 +39,16 @@ package final class TracerServer: Sendable {
     private static let patience = Duration.seconds(10)
     /// A parcel without anything in it comes this often, so that both sides notice when the other is gone.
     private static let heartbeat = Duration.seconds(5)
+    /// How long an agent may take what is left when the tracer stops.
+    private static let farewell = Duration.seconds(3)
 
     private let server: LocalServer<TracerResponse>
     /// What waits for the agent; other sources of this process put theirs here, too.
     package let queue = RelayQueue()
     private let loop: TracerLoop
     private let isFollowed = Mutex(false)
+    /// The loop has put its last event into the queue.
+    private let isTraced = StopSignal()
     private let log: Log
 
     /// Opens the socket. Nothing is traced before `run`.
@@ -63,7 +67,10 @@ package final class TracerServer: Sendable {
     /// Traces and serves until `stop` or cancellation. `sources` tells of others that put events into the queue.
     package func run(sources: @escaping @Sendable () -> [SourceStatus] = { [] }) async throws {
         let stop = server.stopSignal
-        async let traced: Void = OwnThread.run(named: "tracer-ring") { [loop] in loop.run(until: stop) }
+        async let traced: Void = OwnThread.run(named: "tracer-ring") { [self] in
+            loop.run(until: stop)
+            isTraced.set()
+        }
         try await server.run { [self] in serve($0, sources) }
         try await traced
     }
@@ -98,7 +105,14 @@ package final class TracerServer: Sendable {
         defer { isFollowed.withLock { $0 = false } }
         log("agent follows", [:])
         var said = ContinuousClock.now
-        while !server.stopSignal.isSet {
+        var end: ContinuousClock.Instant?
+        while true {
+            // What was seen before the end is handed over, too, to an agent that takes it.
+            if server.stopSignal.isSet {
+                let last = end ?? .now + Self.farewell
+                end = last
+                if (isTraced.isSet && queue.isEmpty) || ContinuousClock.now >= last { return }
+            }
             if let parcel = queue.next() {
                 try hand(
                     TracerParcel(

@@ -2,7 +2,7 @@
 
 internal import MeshSystem
 
-/// What can go wrong between the processes of one agent. `role` is the serving one: `wiper` or `prober`.
+/// What can go wrong between the processes of one agent. `role` is the serving one: `wiper`, `prober` or `tracer`.
 package enum LocalLinkError: Error, Hashable, Sendable, CustomStringConvertible {
     case socketPath(String)
     case socket(doing: String, on: String, errno: Int32)
