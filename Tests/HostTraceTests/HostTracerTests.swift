@@ -132,6 +132,55 @@ func run(_ path: String, _ arguments: String...) throws -> String {
         #expect((counted?.packets ?? 0) >= 1)
     }
 
+    @Test("a flood of drops of one kind does not hide those of another") func rareDrop() throws {
+        let tracer = try HostTracer([.drop])
+        let said = try run(
+            // On one CPU, as limits are for each.
+            "/usr/bin/taskset", "-c", "0", "/usr/bin/unshare", "-n", "/bin/bash", "-c",
+            """
+            ip link set lo up; nft add table inet f
+            nft 'add chain inet f i { type filter hook input priority 0; }'; nft add rule inet f i tcp dport 10 drop
+            exec 3<>/dev/udp/127.0.0.1/9
+            # Signals that can be blocked are, in what tests start.
+            while :; do echo x >&3; done 2>/dev/null >&2 & flood=$!
+            sleep 0.2; timeout -s KILL 0.3 bash -c 'echo </dev/tcp/127.0.0.1/10' 2>/dev/null
+            kill -9 $flood; wait 2>/dev/null
+            stat -L -c %i /proc/self/ns/net
+            """)
+        let namespace = try #require(UInt32(said))
+        let drops = events(tracer).compactMap { if case .drop(let drop) = $0.what { drop } else { nil } }
+        let mine = drops.filter { $0.flow.namespace == namespace }
+        #expect(mine.contains { $0.flow.destinationPort == 10 && KernelWords().reason($0.reason) == "NETFILTER_DROP" })
+        let books = try #require(try tracer.figures().programs[.packetDrop])
+        #expect(books.limited > 500 && books.produced == books.sent + books.ringFull + books.limited)
+    }
+
+    @Test("a process ends once, as its first thread: with that one's name and age") func lastThread() throws {
+        let tracer = try HostTracer([.exit])
+        let pid = try run(
+            "/usr/bin/python3", "-c",
+            """
+            import ctypes, os, threading, time
+            def other():
+                libc.prctl(15, b'other', 0, 0, 0)
+                time.sleep(0.2)
+                libc.syscall(60, 7)
+            libc = ctypes.CDLL(None)
+            print(os.getpid(), flush=True)
+            time.sleep(0.2)
+            for _ in range(8): threading.Thread(target=other).start()
+            libc.syscall(60, 5)
+            """)
+        let exits = events(tracer).compactMap { event -> TraceEvent.Exit? in
+            if case .exit(let exit) = event.what, exit.process.pid == UInt32(pid) { exit } else { nil }
+        }
+        #expect(exits.count == 1)
+        let exit = try #require(exits.first)
+        // As wait(2) has it: since Linux 5.18 that is the last thread's word.
+        #expect(exit.code == 7 && exit.signal == 0 && exit.process.name.hasPrefix("python3"), "\(exit)")
+        #expect(exit.lifetime > .milliseconds(390), "both naps, and the threads had one only")
+    }
+
     @Test("a flood of drops is counted to the packet, and told only in part") func flood() throws {
         let tracer = try HostTracer([.drop])
         try run(

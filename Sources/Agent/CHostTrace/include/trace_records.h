@@ -28,6 +28,12 @@ enum trace_program {
     TRACE_PROGRAMS,
 };
 
+/// A tenth of a second on one CPU, and what was told in it.
+struct trace_window {
+    uint64_t number;
+    uint64_t told;
+};
+
 /// One program's books on one CPU: produced = sent + ring_full + limited.
 struct trace_counters {
     uint64_t produced;
@@ -35,8 +41,7 @@ struct trace_counters {
     uint64_t ring_full;
     uint64_t limited;      // more in this tenth of a second than the limit; counts and sums still have it
     uint64_t table_full;   // a count or a time could not be kept, because a map was full
-    uint64_t window;       // the tenth of a second that `in_window` counts
-    uint64_t in_window;
+    struct trace_window window;
 };
 
 struct trace_header {
@@ -140,6 +145,7 @@ struct trace_drop_key {
 struct trace_drop_count {
     uint64_t packets;
     uint64_t bytes;
+    struct trace_window window;  // packets of one reason do not hide those of another
 };
 
 /// The map of disks: how long requests took, by powers of two of microseconds: slot n holds [2^n, 2^(n+1)), the last one all above.

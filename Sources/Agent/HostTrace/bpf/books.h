@@ -29,21 +29,25 @@ static __always_inline int is_elsewhere(uint32_t netns) { return only_netns && n
 
 static __always_inline struct trace_counters *books_of(uint32_t program) { return bpf_map_lookup_elem(&counters, &program); }
 
+/// Whether one more may be told in this tenth of a second, after `most`; then it counts as told.
+static __always_inline int has_room(struct trace_window *window, uint64_t now, uint64_t most) {
+    if (window->number != now / WINDOW) {
+        window->number = now / WINDOW;
+        window->told = 0;
+    }
+    if (window->told >= most) return 0;
+    window->told++;
+    return 1;
+}
+
 /// Room for a record of what just happened, with its header filled; null when the ring is full or this program told enough for now on this
 /// CPU (`most` a tenth of a second, 0 for no limit).
 static __always_inline void *begin(struct trace_counters *books, uint64_t size, uint32_t kind, uint64_t most) {
     uint64_t now = bpf_ktime_get_boot_ns();
     books->produced++;
-    if (most) {
-        if (books->window != now / WINDOW) {
-            books->window = now / WINDOW;
-            books->in_window = 0;
-        }
-        if (books->in_window >= most) {
-            books->limited++;
-            return 0;
-        }
-        books->in_window++;
+    if (most && !has_room(&books->window, now, most)) {
+        books->limited++;
+        return 0;
     }
     struct trace_header *header = bpf_ringbuf_reserve(&events, size, 0);
     if (!header) {

@@ -21,8 +21,15 @@ struct {
 /// A new entry begins as this: it is too large for the stack of a program.
 static const struct trace_disk_count nothing;
 
+/// REQ_OP_DRV_IN and REQ_OP_DRV_OUT: commands that a program sent past the block layer, as smartctl does. That a disk does not know one is no fault.
+static __always_inline int is_passthrough(struct request *request) {
+    uint32_t operation = BPF_CORE_READ(request, cmd_flags) & 0xff;
+    return operation == 34 || operation == 35;
+}
+
 SEC("tp_btf/block_rq_issue")
 int trace_block_issue(uint64_t *context) {
+    if (is_passthrough((void *)context[0])) return 0;
     uint64_t key = context[0], now = bpf_ktime_get_boot_ns();
     bpf_map_update_elem(&requests, &key, &now, BPF_ANY);
     return 0;
@@ -44,6 +51,7 @@ int trace_block_complete(uint64_t *context) {
     struct request *request = (void *)context[0];
     uint32_t status = (uint8_t)context[1], bytes = (uint32_t)context[2];
     uint64_t address = (uint64_t)request;
+    if (is_passthrough(request)) return 0;
     struct trace_counters *books = books_of(TRACE_PROGRAM_BLOCK_COMPLETE);
     if (!books) return 0;
     struct trace_disk_key key = {
@@ -59,7 +67,8 @@ int trace_block_complete(uint64_t *context) {
     if (count) {
         count->bytes += bytes;
         // A request may end in parts; its time is told with the last one.
-        uint64_t *since = bytes >= BPF_CORE_READ(request, __data_len) || status ? bpf_map_lookup_elem(&requests, &address) : 0;
+        int is_last = bytes >= BPF_CORE_READ(request, __data_len) || status;
+        uint64_t *since = is_last ? bpf_map_lookup_elem(&requests, &address) : 0;
         if (since) {
             uint64_t took = bpf_ktime_get_boot_ns() - *since;
             uint32_t slot = slot_of(took);
@@ -67,6 +76,8 @@ int trace_block_complete(uint64_t *context) {
             count->nanoseconds += took;
             if (slot < TRACE_SLOTS) count->slots[slot]++;
             bpf_map_delete_elem(&requests, &address);
+        } else if (is_last && !status) {
+            books->table_full++;  // More were under way than the map holds, or it began before we did.
         }
         if (status) count->errors++;
     } else {

@@ -46,7 +46,7 @@ struct nsproxy { struct net *net_ns; };
 struct task_struct {
     int pid, tgid, exit_code;
     uint64_t start_boottime;
-    struct task_struct *real_parent;
+    struct task_struct *real_parent, *group_leader;
     struct signal_struct *signal;
     struct mm_struct *mm;
     struct cred *cred;
@@ -59,6 +59,12 @@ struct linux_binprm { const char *filename; };
 // The record of mark_victim in tracefs: the user was added together with the change of its argument from a number to a task (6.8, and
 // stable kernels that took the change).
 struct trace_event_raw_mark_victim { uint32_t uid; };
+
+// The record of sched_process_exit in tracefs: the word that this was the process's last thread was added together with an argument (6.17).
+struct trace_event_raw_sched_process_exit { _Bool group_dead; };
+
+// The record of tcp_retransmit_skb in tracefs: the error was added together with an argument (6.15).
+struct trace_event_raw_tcp_retransmit_skb { int err; };
 
 // The network
 typedef struct { struct net *net; } possible_net_t;

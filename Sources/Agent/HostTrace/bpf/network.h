@@ -5,9 +5,10 @@
 #include "books.h"
 
 enum { AF_INET = 2, AF_INET6 = 10, IPPROTO_TCP = 6, IPPROTO_UDP = 17, ETH_P_IP = 0x0800, ETH_P_IPV6 = 0x86dd };
-enum { TCP_ESTABLISHED = 1, TCP_SYN_SENT = 2, TCP_CLOSE = 7, TCP_LISTEN = 10 };
+enum { TCP_ESTABLISHED = 1, TCP_SYN_SENT = 2, TCP_SYN_RECV = 3, TCP_CLOSE = 7, TCP_LISTEN = 10 };
 // A tenth of a second on one CPU; a flood is counted, not told packet by packet.
-enum { MOST_RETRANSMITS = 50, MOST_DROPS = 20 };
+// Of drops so many are told of each kind, that none hides another, and so many in all, that they leave the ring to others.
+enum { MOST_RETRANSMITS = 50, MOST_DROPS = 20, MOST_DROPS_IN_ALL = 200 };
 
 struct connecting {
     uint64_t since;
@@ -94,6 +95,11 @@ int trace_tcp_state(uint64_t *context) {
         return 0;  // The steps of a closing say nothing that its end does not.
     }
     struct connecting *owner = bpf_map_lookup_elem(&connections, &key);
+    // Nobody here connected a socket that was accepted: this is what an earlier one at its address left, whose end was missed.
+    if (owner && from == TCP_SYN_RECV) {
+        bpf_map_delete_elem(&connections, &key);
+        owner = 0;
+    }
     struct trace_counters *books = books_of(TRACE_PROGRAM_TCP_STATE);
     if (books) {
         struct trace_tcp *record = begin(books, sizeof(*record), TRACE_TCP_STATE, 0);
@@ -114,6 +120,8 @@ SEC("tp_btf/tcp_retransmit_skb")
 int trace_tcp_retransmit(uint64_t *context) {
     struct sock *sock = (void *)context[0];
     uint64_t key = (uint64_t)sock;
+    // Later kernels come here also when the segment could not be sent again.
+    if (bpf_core_field_exists(struct trace_event_raw_tcp_retransmit_skb, err) && (int)context[2]) return 0;
     if (socket_is_elsewhere(sock)) return 0;
     struct trace_counters *books = books_of(TRACE_PROGRAM_TCP_RETRANSMIT);
     if (!books) return 0;
@@ -172,15 +180,25 @@ int trace_packet_drop(uint64_t *context) {
 
     struct trace_drop_key key = {.reason = reason, .ether_type = ether_type, .protocol = flow.protocol};
     struct trace_drop_count *count = bpf_map_lookup_elem(&drops, &key);
+    if (!count) {
+        // Another CPU may have been first: then it is there all the same.
+        struct trace_drop_count none = {};
+        bpf_map_update_elem(&drops, &key, &none, BPF_NOEXIST);
+        count = bpf_map_lookup_elem(&drops, &key);
+    }
     if (count) {
         count->packets++;
         count->bytes += length;
+        if (!has_room(&count->window, bpf_ktime_get_boot_ns(), MOST_DROPS)) {
+            books->produced++;
+            books->limited++;
+            return 0;
+        }
     } else {
-        struct trace_drop_count first = {.packets = 1, .bytes = length};
-        if (bpf_map_update_elem(&drops, &key, &first, BPF_NOEXIST)) books->table_full++;
+        books->table_full++;
     }
 
-    struct trace_drop *record = begin(books, sizeof(*record), TRACE_PACKET_DROP, MOST_DROPS);
+    struct trace_drop *record = begin(books, sizeof(*record), TRACE_PACKET_DROP, MOST_DROPS_IN_ALL);
     if (!record) return 0;
     record->flow = flow;
     record->reason = reason;

@@ -41,12 +41,36 @@ int trace_exec(uint64_t *context) {
     return 0;
 }
 
+struct process {
+    uint64_t start;
+    uint64_t pid;
+};
+
+/// Processes whose end was told, where the kernel does not say which thread is the last.
+struct {
+    __uint(type, BPF_MAP_TYPE_LRU_HASH);
+    __uint(max_entries, 1024);
+    __type(key, struct process);
+    __type(value, uint8_t);
+} ended SEC(".maps");
+
+/// Whether the process ends with this thread. Without the kernel's word the count of threads is all there is, and of two that end at the same
+/// time both find it zero: the first one tells.
+static __always_inline int is_end(uint64_t *context, struct task_struct *leader) {
+    if (bpf_core_field_exists(struct trace_event_raw_sched_process_exit, group_dead)) return (uint8_t)context[1];
+    if (BPF_CORE_READ(leader, signal, live.counter) != 0) return 0;
+    struct process process = {.start = BPF_CORE_READ(leader, start_boottime), .pid = BPF_CORE_READ(leader, tgid)};
+    uint8_t told = 1;
+    return bpf_map_update_elem(&ended, &process, &told, BPF_NOEXIST) == 0;
+}
+
 SEC("tp_btf/sched_process_exit")
 int trace_exit(uint64_t *context) {
     struct task_struct *task = (void *)context[0];
-    // Threads come and go; the process ends with its last one.
-    if (BPF_CORE_READ(task, signal, live.counter) != 0) return 0;
+    // Threads come and go. The process is its first thread: that has its name and its beginning, whichever is the last.
+    struct task_struct *leader = BPF_CORE_READ(task, group_leader);
     if (task_is_elsewhere(task)) return 0;
+    if (!is_end(context, leader)) return 0;
     struct trace_counters *books = books_of(TRACE_PROGRAM_EXIT);
     if (!books) return 0;
     struct trace_exit *record = begin(books, sizeof(*record), TRACE_EXIT, 0);
@@ -55,10 +79,11 @@ int trace_exit(uint64_t *context) {
     record->parent = BPF_CORE_READ(task, real_parent, tgid);
     record->uid = (uint32_t)bpf_get_current_uid_gid();
     int whole = BPF_CORE_READ(task, signal, flags) & SIGNAL_GROUP_EXIT;
-    record->status = whole ? BPF_CORE_READ(task, signal, group_exit_code) : BPF_CORE_READ(task, exit_code);
-    record->lifetime = record->header.time - BPF_CORE_READ(task, start_boottime);
+    record->status = whole ? BPF_CORE_READ(task, signal, group_exit_code) : BPF_CORE_READ(leader, exit_code);
+    record->lifetime = record->header.time - BPF_CORE_READ(leader, start_boottime);
     record->cgroup = bpf_get_current_cgroup_id();
-    bpf_get_current_comm(record->comm, sizeof(record->comm));
+    __builtin_memset(record->comm, 0, sizeof(record->comm));
+    BPF_CORE_READ_STR_INTO(&record->comm, leader, comm);
     end(record);
     return 0;
 }
