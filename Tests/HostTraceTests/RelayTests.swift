@@ -203,6 +203,50 @@ final class KeptEvents: TelemetryIntake {
     }
 
     @Test(
+        "where maps are had and programs are not (CAP_BPF alone), /proc is read, and said to be",
+        .enabled(if: Kernel.takesPrograms, Kernel.reason))
+    func withoutPerfmon() throws {
+        let (queue, stop, over) = (RelayQueue(), StopSignal(), DispatchSemaphore(value: 0))
+        let loop = TracerLoop(topics: [.exec, .disk], ringBytes: 1 << 16, queue: queue, version: "test") { _, _ in }
+        Thread {
+            // Of this thread alone.
+            try? Hardening.keepOnly(.bpf)
+            loop.run(until: stop)
+            over.signal()
+        }.start()
+        defer {
+            stop.set()
+            over.wait()
+        }
+        func seen() throws -> [TelemetryEvent] {
+            var events: [TelemetryEvent] = []
+            while let parcel = queue.next() {
+                events += try PackedEvents.events(in: parcel.events.bytes)
+                queue.took(parcel.number)
+            }
+            return events
+        }
+        while loop.status.withoutPrograms == nil, loop.status.running.isEmpty { poll(nil, 0, 5) }
+        let status = loop.status
+        #expect(status.running.isEmpty && status.withoutPrograms?.contains("CAP_PERFMON") == true, "\(status)")
+        var found = false
+        // The first look tells of nobody, so one that is there at it is not seen: another is started until one is.
+        for _ in 0..<20 where !found {
+            let child = Process()
+            child.executableURL = URL(fileURLWithPath: "/bin/sleep")
+            child.arguments = ["60"]
+            try child.run()
+            for _ in 0..<60 where !found {
+                poll(nil, 0, 50)
+                found = try seen().contains { $0.kind == .processExec && $0.attributes.pid == UInt32(child.processIdentifier) }
+            }
+            kill(child.processIdentifier, SIGKILL)
+            child.waitUntilExit()
+        }
+        #expect(found)
+    }
+
+    @Test(
         "a second follower is told that there is one, and a stranger's words end its connection only",
         .enabled(if: Kernel.takesPrograms, Kernel.reason))
     func others() async throws {

@@ -7,6 +7,8 @@ package enum HostTraceError: Error, CustomStringConvertible {
     /// The kernel takes neither maps nor any program: nothing can be traced here.
     case noBPF(String)
     case map(String, errno: Int32)
+    /// How many values a map has cannot be told.
+    case cpus(errno: Int32)
     /// Which network namespace we are in cannot be told.
     case noNamespace(String, errno: Int32)
     /// Programs and maps of others are shown to few.
@@ -18,6 +20,7 @@ package enum HostTraceError: Error, CustomStringConvertible {
         case .notShown(let what, let number):
             "cannot read \(what): \(number == 1 ? "not permitted; it needs CAP_SYS_ADMIN, which root has" : explain(number))"
         case .noNamespace(let path, let number): "cannot tell our network namespace from \(path): \(explain(number))"
+        case .cpus(let number): "cannot tell how many CPUs this host may have: \(explain(number))"
         case .map(let name, let number): "cannot read the eBPF map \(name): \(explain(number))"
         }
     }

@@ -29,13 +29,16 @@ package final class HostTracer {
 
     init(_ topics: Set<TraceTopic>, scope: TraceScope = .host, ringBytes: Int, object: [UInt8]) throws(HostTraceError) {
         let programs = TraceTopic.allCases.filter(topics.contains).flatMap(\.programs)
+        // A map's values are as many as the kernel counts; with a smaller number they would be written past our room.
+        let possible = libbpf_num_possible_cpus()
+        guard possible > 0 else { throw .cpus(errno: -possible) }
+        cpus = Int(possible)
         loader = try ProgramLoader(programs, scope: scope, ringBytes: ringBytes, object: object)
         // A kernel that takes maps and no program: the right to read it is missing, it has no BTF, or it is locked down.
         if loader.running.isEmpty, let refusal = loader.refused.first(where: { scope.refusal(of: $0.program) == nil }) {
             throw .noBPF(refusal.why)
         }
         ring = try EventRing(map: loader.map("events"))
-        cpus = Int(max(1, libbpf_num_possible_cpus()))
     }
 
     package var running: [TraceProgram] { loader.running }

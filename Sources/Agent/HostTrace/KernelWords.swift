@@ -9,17 +9,21 @@ package final class KernelWords {
     private let reasons: [UInt32: String]
     /// Our own network namespace: interfaces have names in it only.
     private let ownNamespace: UInt32
+    private let root: String
     private var interfaces: [UInt32: String] = [:]
     private var disks: [UInt64: String] = [:]
 
     package init() {
         reasons = Self.dropReasons()
+        root = ""
         var status = stat()
         ownNamespace = stat("/proc/self/ns/net", &status) == 0 ? UInt32(truncatingIfNeeded: status.st_ino) : 0
     }
 
-    init(reasons: [UInt32: String]) {
+    /// `root` stands before the path of /sys.
+    init(reasons: [UInt32: String], root: String = "") {
         self.reasons = reasons
+        self.root = root
         ownNamespace = 0
     }
 
@@ -36,7 +40,6 @@ package final class KernelWords {
         let name = withUnsafeTemporaryAllocation(of: CChar.self, capacity: Int(IF_NAMESIZE)) { room -> String? in
             if_indextoname(flow.interface, room.baseAddress).map { String(cString: $0) }
         }
-        // Interfaces come and go with pods; an index is not used again soon, but names are looked up anew from time to time.
         if interfaces.count > 512 { interfaces = [:] }
         interfaces[flow.interface] = name
         return name
@@ -47,13 +50,17 @@ package final class KernelWords {
         let key = UInt64(major) << 32 | UInt64(minor)
         if let known = disks[key] { return known }
         var room = [CChar](repeating: 0, count: 512)
-        let count = readlink("/sys/dev/block/\(major):\(minor)", &room, room.count)
+        let count = readlink("\(root)/sys/dev/block/\(major):\(minor)", &room, room.count)
         let target = room.prefix(max(count, 0)).map { UInt8(bitPattern: $0) }
         let name = target.split(separator: UInt8(ascii: "/")).last.map { String(decoding: $0, as: UTF8.self) } ?? "\(major):\(minor)"
         if disks.count > 512 { disks = [:] }
         disks[key] = name
         return name
     }
+
+    /// Forgets the names of interfaces and disks: they are renamed, pulled out and put in, and their numbers are used again. To be called from time
+    /// to time; without it a name that was known once stays.
+    package func forgetNames() { (interfaces, disks) = ([:], [:]) }
 
     /// What a disk answered, as the kernel's own log words it.
     package static func diskStatus(_ number: UInt32) -> String {

@@ -53,37 +53,74 @@ extension TraceEvent {
 }
 
 extension TraceFigures {
-    /// What was summed up since `before`, as events of the feed: dropped packets by reason, and each disk's requests.
-    func sums(since before: TraceFigures?, at time: EventTime, _ words: KernelWords) -> [TelemetryEvent] {
-        var events: [TelemetryEvent] = []
-        for drop in drops.prefix(64) {
-            let old = before?.drops.first { ($0.reason, $0.etherType, $0.protocol) == (drop.reason, drop.etherType, drop.protocol) }
-            let packets = drop.packets &- (old?.packets ?? 0)
-            guard packets > 0 else { continue }
-            var line = JSONLine()
-            line.put("reason", words.reason(drop.reason))
-            line.put("transport", KernelWords.transport(drop.protocol, etherType: drop.etherType))
-            line.put("packets", packets)
-            line.put("bytes", drop.bytes &- (old?.bytes ?? 0))
-            events.append(
-                TelemetryEvent(
-                    time: time, kind: .packetDrops, attributes: EventAttributes(reason: words.reason(drop.reason), verdict: "dropped"),
-                    body: EventBody(.json, line.closed)))
-        }
-        for disk in disks.prefix(256) {
-            let old = before?.disks.first { ($0.major, $0.minor, $0.operation) == (disk.major, disk.minor, disk.operation) }
-            let recent = disk.since(old)
-            guard recent.requests > 0 || recent.errors > 0 else { continue }
-            events.append(
-                TelemetryEvent(
-                    time: time, kind: .blockIO, attributes: EventAttributes(device: words.disk(disk.major, disk.minor)),
-                    body: EventBody(.json, recent.json(words).closed)))
-        }
-        return events
+    /// What was summed up since `before`, as events of the feed: dropped packets by reason, and each disk's requests. Where there is too much of it,
+    /// what has most of what is new is told, and `left` says how many sums were not.
+    func sums(since before: TraceFigures?, at time: EventTime, _ words: KernelWords) -> (events: [TelemetryEvent], left: Int) {
+        let (drops, disks) = (drops(since: before), disks(since: before))
+        let told =
+            drops.prefix(Self.mostDrops).map { $0.event(at: time, words) } + disks.prefix(Self.mostDisks).map { $0.event(at: time, words) }
+        return (told, drops.count + disks.count - told.count)
+    }
+
+    static let mostDrops = 64
+    static let mostDisks = 256
+
+    private func drops(since before: TraceFigures?) -> [DropCount] {
+        let old = Dictionary((before?.drops ?? []).map { ($0.key, $0) }) { first, _ in first }
+        let recent = drops.map { $0.since(old[$0.key]) }.filter { $0.packets > 0 }
+        return recent.sorted { ($1.packets, $0.reason, $0.etherType, $0.protocol) < ($0.packets, $1.reason, $1.etherType, $1.protocol) }
+    }
+
+    /// Disks that failed first.
+    private func disks(since before: TraceFigures?) -> [DiskCount] {
+        let old = Dictionary((before?.disks ?? []).map { ($0.key, $0) }) { first, _ in first }
+        let recent = disks.map { $0.since(old[$0.key]) }.filter { $0.requests > 0 || $0.errors > 0 }
+        return recent.sorted { ($1.errors, $1.requests, $0.major, $0.minor) < ($0.errors, $0.requests, $1.major, $1.minor) }
+    }
+}
+
+extension TraceFigures.DropCount {
+    struct Key: Hashable {
+        var reason: UInt32
+        var etherType: UInt16
+        var `protocol`: UInt8
+    }
+    var key: Key { Key(reason: reason, etherType: etherType, protocol: `protocol`) }
+
+    /// What came on top of an earlier count of the same.
+    func since(_ old: Self?) -> Self {
+        var recent = self
+        recent.packets &-= old?.packets ?? 0
+        recent.bytes &-= old?.bytes ?? 0
+        return recent
+    }
+
+    func event(at time: EventTime, _ words: KernelWords) -> TelemetryEvent {
+        var line = JSONLine()
+        line.put("reason", words.reason(reason))
+        line.put("transport", KernelWords.transport(`protocol`, etherType: etherType))
+        line.put("packets", packets)
+        line.put("bytes", bytes)
+        return TelemetryEvent(
+            time: time, kind: .packetDrops, attributes: EventAttributes(reason: words.reason(reason), verdict: "dropped"),
+            body: EventBody(.json, line.closed))
     }
 }
 
 extension TraceFigures.DiskCount {
+    struct Key: Hashable {
+        var major: UInt32
+        var minor: UInt32
+        var operation: DiskOperation
+    }
+    var key: Key { Key(major: major, minor: minor, operation: operation) }
+
+    func event(at time: EventTime, _ words: KernelWords) -> TelemetryEvent {
+        TelemetryEvent(
+            time: time, kind: .blockIO, attributes: EventAttributes(device: words.disk(major, minor)),
+            body: EventBody(.json, json(words).closed))
+    }
+
     /// What came on top of an earlier count of the same.
     func since(_ old: Self?) -> Self {
         guard let old else { return self }

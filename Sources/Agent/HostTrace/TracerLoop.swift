@@ -65,6 +65,9 @@ package final class TracerLoop: Sendable {
         let words = KernelWords()
         var lossBooks: [TraceProgram: TraceFigures.Books] = [:]
         var unreadable: UInt64 = 0
+        var tableFull: UInt64 = 0
+        // Where no program tells of processes, /proc does.
+        let seesProcesses = tracer.running.contains { $0 == .exec || $0 == .exit } || topics.isDisjoint(with: [.exec, .exit])
         var summed = try? tracer.figures()
         let watched = tracer.running.map(\.tracepoint)
         _ = host.figures(at: Self.now(), watched: watched)
@@ -85,10 +88,22 @@ package final class TracerLoop: Sendable {
                 }
                 lose(tracer.unreadable &- unreadable, .malformed, .tracer)
                 unreadable = tracer.unreadable
+                if !seesProcesses { lookAtProcesses(host) }
                 guard ContinuousClock.now - sums >= Self.sumUp else { return }
                 sums = .now
-                put(figures.sums(since: summed, at: Self.now(), words), .tracer)
-                summed = figures
+                words.forgetNames()
+                let (events, left) = figures.sums(since: summed, at: Self.now(), words)
+                put(events, .tracer)
+                if left > 0 {
+                    tell(limit: "sums", why: "\(left) sums of drops or disks with little in them were left out", source: .tracer)
+                }
+                let unkept = figures.programs.values.reduce(0) { $0 &+ $1.tableFull }
+                if unkept > tableFull {
+                    let why =
+                        "\(unkept &- tableFull) counts or times found no room in the kernel's maps: the sums of drops or disks are too low"
+                    tell(limit: "sums", why: why, source: .tracer)
+                }
+                (summed, tableFull) = (figures, unkept)
                 put(host.figures(at: Self.now(), watched: watched), .host)
             } catch {
                 log("books unreadable", ["problem": "\(error)"])
@@ -115,13 +130,17 @@ package final class TracerLoop: Sendable {
             let now = ContinuousClock.now
             guard now - looked >= Self.lookAtBooks else { continue }
             looked = now
-            let (events, left) = host.processes(at: Self.now())
-            put(events, .host)
-            lose(left, .rateLimited, .host)
+            lookAtProcesses(host)
             guard now - sums >= Self.sumUp else { continue }
             sums = now
             put(host.figures(at: Self.now(), watched: []), .host)
         }
+    }
+
+    private func lookAtProcesses(_ host: ProcTracer) {
+        let (events, left) = host.processes(at: Self.now())
+        put(events, .host)
+        lose(left, .rateLimited, .host)
     }
 
     private func put(_ events: [TelemetryEvent], _ source: TelemetrySource) {
