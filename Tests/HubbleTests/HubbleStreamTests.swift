@@ -139,6 +139,42 @@ private final class StandInHubble: Sendable {
         #expect(!intake.events.contains { $0.attributes.reason == "gap" }, "the ring had it all")
     }
 
+    @Test("a flow of the time to come does not silence Hubble until then") func future() async throws {
+        let stream = stream()
+        try await running(stream) {
+            hubble.happen([flow(0), flow(2_000_000_000)])
+            try await until { told.count == 2 }
+            hubble.isBroken(true)
+            try await until { stream.status.breaks == 1 }
+            hubble.isBroken(false)
+            try await until { hubble.requests.count >= 2 && stream.status.isStreaming }
+        }
+        let since = try #require(hubble.requests.last?.value(7)?.message.value(1)?.number)
+        #expect(Double(since) <= Date().timeIntervalSince1970)
+    }
+
+    @Test("a loss that is read again after a break is the same loss") func lossAgain() async throws {
+        @Sendable func lost(_ count: UInt64, at second: UInt64?) -> [UInt8] {
+            var writer = ProtoWriter()
+            writer.message(3) { $0.number(2, count) }
+            if let second { writer.message(1001) { $0.number(1, 1_700_000_000 + second) } }
+            return writer.bytes
+        }
+        let stream = stream()
+        try await running(stream) {
+            hubble.happen([flow(1), lost(5, at: 1), lost(5, at: 2)])
+            try await until { stream.status.lost == 10 }
+            hubble.isBroken(true)
+            try await until { stream.status.breaks == 1 }
+            hubble.isBroken(false)
+            try await until { stream.status.isStreaming }
+            // Without a time nobody can tell whether it is the same.
+            hubble.happen([lost(1, at: nil), lost(1, at: nil), flow(2)])
+            try await until { told.count == 2 }
+        }
+        #expect(stream.status.lost == 12 && intake.lost == [.reportedBySource: 12])
+    }
+
     @Test("a ring that has gone past the break is told as a gap") func gap() async throws {
         let stream = stream()
         try await running(stream) {

@@ -111,7 +111,8 @@ package final class HubbleStream: Sendable {
                 group.addTask { [self] in
                     let request = state.withLock { state in
                         state.isResuming = state.newest != nil
-                        return HubbleCalls.flowsRequest(since: state.newest)
+                        // A clock that was set back, here or on the node: a time that is to come would have Hubble say nothing until then.
+                        return HubbleCalls.flowsRequest(since: state.newest.map { min($0, Self.now()) })
                     }
                     try await channel.follow(HubbleCalls.flows, request, began: began, take: take)
                     throw HubbleEnded()
@@ -141,6 +142,7 @@ package final class HubbleStream: Sendable {
         switch FlowMessage(message) {
         case .flow(let flow): take(flow, message)
         case .lost(let count, _):
+            guard isNew(message) else { break }
             let lost = SourceLimits.believable(count)
             state.withLock { $0.status.lost &+= lost }
             intake.lost(lost, .reportedBySource, from: .hubble)
@@ -152,9 +154,7 @@ package final class HubbleStream: Sendable {
     }
 
     private func take(_ flow: FlowMessage.Flow, _ message: [UInt8]) {
-        var hasher = Hasher()
-        message.withUnsafeBytes { hasher.combine(bytes: $0) }
-        let key = hasher.finalize()
+        let key = Self.key(message)
         let (isNew, isGap, isWanted) = state.withLock { state in
             let isNew = state.recent.insert(key)
             // The first flow of a stream that was taken up again must be one that came before, or the ring has gone past it.
@@ -173,6 +173,17 @@ package final class HubbleStream: Sendable {
             TelemetryEvent(
                 time: flow.time ?? Self.now(), kind: .flow, attributes: flow.attributes, body: EventBody(.flowMessage, flow.body)),
             from: .hubble)
+    }
+
+    /// After a break the ring's last second is read again, with the losses in it. Two losses differ in their time; without one they count each.
+    private func isNew(_ message: [UInt8]) -> Bool {
+        state.withLock { $0.recent.insert(Self.key(message)) } || ProtoFields(message).value(1001) == nil
+    }
+
+    private static func key(_ message: [UInt8]) -> Int {
+        var hasher = Hasher()
+        message.withUnsafeBytes { hasher.combine(bytes: $0) }
+        return hasher.finalize()
     }
 
     private func tell(nodes: [String], _ state: String, _ message: String) {

@@ -93,6 +93,7 @@ package final class TetragonSource: Sendable {
 
     /// One look at the log.
     func look(_ reading: inout Reading, at now: ContinuousClock.Instant = .now) {
+        noteStream(&reading)
         switch (reading.turn, ways.isStreaming) {
         case (.log, let isStreaming):
             if isStreaming { reading.turn = .both(until: now + configuration.overlap) }
@@ -115,6 +116,14 @@ package final class TetragonSource: Sendable {
             }
             reading.marks = LogMarks()
             read(&reading)
+        }
+    }
+
+    private func noteStream(_ reading: inout Reading) {
+        switch (ways.isStreaming, reading.reader.streamed) {
+        case (true, let known) where known == nil || known?.to != nil: reading.reader.streamed = (Self.now(), nil)
+        case (false, let known?) where known.to == nil: reading.reader.streamed = (known.from, Self.now())
+        default: break
         }
     }
 
@@ -172,7 +181,10 @@ package final class TetragonSource: Sendable {
             reading.trouble = nil
             ways.note { $0.logProblem = nil }
             ways.canRefill(true)
-            if tail.isAtEnd { ways.permitStream(true) }
+            if tail.isAtEnd {
+                reading.reader.cameToEnd()
+                ways.permitStream(true)
+            }
             if let position = tail.position, position != reading.kept, isTaken() { try keep(&reading, position) }
         } catch {
             // Told once, and again when it is something else.
@@ -188,10 +200,8 @@ package final class TetragonSource: Sendable {
 
     private func tellLosses(_ reading: inout Reading, _ tail: LogTail, _ notes: [LogTail.Note]) {
         let (now, before) = (reading.reader.losses, reading.told)
-        // What the log's own limit left out the stream has.
-        let limited = ways.isStreaming ? 0 : now.rateLimited - before.rateLimited
         for (count, reason) in [
-            (limited, LossReason.rateLimited), (now.malformed - before.malformed, .malformed),
+            (now.rateLimited - before.rateLimited, LossReason.rateLimited), (now.malformed - before.malformed, .malformed),
             (tail.oversized - reading.toldOversized, .oversized),
         ] where count > 0 { intake.lost(count, reason, from: .tetragon) }
         (reading.told, reading.toldOversized) = (now, tail.oversized)

@@ -66,11 +66,11 @@ package final class TetragonStream: Sendable {
             do {
                 try await stream(from: address)
                 told = nil
-                broke(before, "the agent takes too little; the log keeps what follows")
+                broke("the agent takes too little; the log keeps what follows")
             } catch {
                 if Task.isCancelled { break }
                 let why = "\(error)"
-                broke(before, why)
+                broke(why)
                 if told != why { log("tetragon's stream away", ["address": "\(address)", "why": why]) }
                 told = why
             }
@@ -83,7 +83,7 @@ package final class TetragonStream: Sendable {
 
     private func stream(from address: GRPCAddress) async throws {
         try await dialer.withChannel(to: address, trust: configuration.trust) { channel in
-            var state = try await look(channel, before: nil)
+            let state = try await look(channel, before: nil)
             try await withThrowingTaskGroup { group in
                 group.addTask { [self] in
                     let request = TetragonCalls.eventsRequest(leftOut: configuration.leftOut)
@@ -91,7 +91,7 @@ package final class TetragonStream: Sendable {
                     // An end without an error is one all the same, unless it is ours.
                     guard !ways.mayStream else { throw TetragonEnded() }
                 }
-                group.addTask { [self, state] in
+                group.addTask { [self] in
                     try await Task.sleep(for: configuration.lookSoon)
                     var last = try await look(channel, before: state)
                     while true {
@@ -102,7 +102,6 @@ package final class TetragonStream: Sendable {
                 defer { group.cancelAll() }
                 try await group.next()
             }
-            state.removeAll()
         }
     }
 
@@ -151,7 +150,7 @@ package final class TetragonStream: Sendable {
     }
 
     /// Tells a break of a stream that was there.
-    private func broke(_ before: TetragonWays.Status, _ why: String) {
+    private func broke(_ why: String) {
         let wasStreaming = ways.isStreaming
         ways.note {
             $0.isStreaming = false
