@@ -100,6 +100,37 @@ final class TestSpool: Sendable {
     }
 }
 
+/// A spool that remembers which threads asked it.
+final class WatchedSpool: FeedSpool {
+    private let spool: any FeedSpool
+    private let names = Mutex(Set<String>())
+    init(_ spool: any FeedSpool) { self.spool = spool }
+
+    var threads: Set<String> { names.withLock { $0 } }
+    private func note() {
+        let bytes = (try? LinuxFileStore().read("/proc/thread-self/comm", limit: 64)) ?? nil
+        let text = String(decoding: (bytes ?? []).filter { $0 != 0x0a }, as: UTF8.self)
+        names.withLock { _ = $0.insert(text) }
+    }
+
+    func rewind() {
+        note()
+        spool.rewind()
+    }
+    func takeNext() -> SpooledBatch? {
+        note()
+        return spool.takeNext()
+    }
+    func acknowledge(_ batch: SpooledBatch) {
+        note()
+        spool.acknowledge(batch)
+    }
+    var statement: SpoolStatement {
+        note()
+        return spool.statement
+    }
+}
+
 extension Stage {
     /// One feed of the real kind, not yet running.
     func feed(

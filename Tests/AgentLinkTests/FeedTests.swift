@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 
-import AgentLink
 import FleetGateway
 import MeshModel
 import MeshTesting
@@ -10,6 +9,8 @@ import Synchronization
 import Telemetry
 import TelemetrySpool
 import Testing
+
+@testable import AgentLink
 
 @Suite("The feed brings every event once, accounts for the others, and stands in nobody's way", .timeLimit(.minutes(2)))
 struct FeedTests {
@@ -33,6 +34,23 @@ struct FeedTests {
                 #expect(memory.account(east) == TelemetryAccount(produced: 1115, delivered: 1110, lost: [.ringFull: 5]))
                 try await kept.emptied()
             }
+        }
+    }
+
+    @Test("the spool, whose disk may hang, is asked on a thread of the feed's own: the threads of all tasks stay free for orders")
+    func ownThread() async throws {
+        let east = try node("east-1")
+        let telemetry = RememberingTelemetry()
+        try await Stage.with(telemetry: telemetry) { stage in
+            let kept = try TestSpool()
+            kept.offer(1..<1001)
+            kept.spool.flush()
+            let watched = WatchedSpool(kept.spool)
+            try await stage.running(try stage.feed("east-1", watched)) {
+                await telemetry.memory.until { $0.account(east).produced == 1000 && $0.account(east).pending == 0 }
+                try await kept.emptied()
+            }
+            #expect(watched.threads == [FeedLink.thread])
         }
     }
 

@@ -59,9 +59,12 @@ package final class FeedLink: Sendable {
     let spool: any FeedSpool
     private let observe: @Sendable (FeedEvent) -> Void
     private let log: Logger
-    private let inlet = Mutex<AsyncStream<FeedLoop.Event>.Continuation?>(nil)
+    private let inbox = Mutex<FeedInbox?>(nil)
 
-    /// `observe` is called in order, from the link's own task, and must not wait.
+    /// The name of the thread that asks the spool.
+    static let thread = "feed"
+
+    /// `observe` is called in order, on the feed's own thread, and must not wait.
     package init(
         configuration: FeedLinkConfiguration, spool: any FeedSpool, log: Logger, observe: @escaping @Sendable (FeedEvent) -> Void = { _ in }
     ) {
@@ -72,20 +75,27 @@ package final class FeedLink: Sendable {
     }
 
     /// The spool has something new. May be called from any thread at any time.
-    package func wake() { _ = inlet.withLock { $0 }?.yield(.written) }
+    package func wake() { inbox.withLock { $0 }?.yield(.written) }
 
     /// Works until cancelled; a coordinator that is away is waited for.
     package func run() async throws {
         guard !configuration.coordinators.isEmpty else { throw AgentLinkError.noCoordinators }
         let own = configuration.sharesThreads ? nil : MultiThreadedEventLoopGroup(numberOfThreads: 1)
-        let (events, inlet) = AsyncStream.makeStream(of: FeedLoop.Event.self)
-        self.inlet.withLock { $0 = inlet }
-        var loop = FeedLoop(link: self, group: own ?? MultiThreadedEventLoopGroup.singleton, inlet: inlet)
-        inlet.yield(.start)
-        // Ends with the cancellation.
-        for await event in events { loop.handle(event) }
-        loop.handle(.stop)
-        self.inlet.withLock { $0 = nil }
+        let group: any EventLoopGroup = own ?? MultiThreadedEventLoopGroup.singleton
+        let inbox = FeedInbox()
+        self.inbox.withLock { $0 = inbox }
+        try await withTaskCancellationHandler {
+            // The loop asks the spool, whose disk may hang. The few threads that all tasks share belong to the orders, too.
+            try await OwnThread.run(named: Self.thread) { [self] in
+                var loop = FeedLoop(link: self, group: group, inbox: inbox)
+                loop.handle(.start)
+                while let event = inbox.next() { loop.handle(event) }
+                loop.handle(.stop)
+            }
+        } onCancel: {
+            inbox.finish()
+        }
+        self.inbox.withLock { $0 = nil }
         try await own?.shutdownGracefully()
     }
 

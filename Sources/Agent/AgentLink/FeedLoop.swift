@@ -21,7 +21,7 @@ struct FeedLoop {
 
     private let link: FeedLink
     private let group: any EventLoopGroup
-    private let inlet: AsyncStream<Event>.Continuation
+    private let inbox: FeedInbox
     private var machine: SessionMachine
     private var backoff: Backoff
     private var connection: LinkConnection?
@@ -36,10 +36,10 @@ struct FeedLoop {
     private var bytesUnderWay = 0
     private var isOver = false
 
-    init(link: FeedLink, group: any EventLoopGroup, inlet: AsyncStream<Event>.Continuation) {
+    init(link: FeedLink, group: any EventLoopGroup, inbox: FeedInbox) {
         self.link = link
         self.group = group
-        self.inlet = inlet
+        self.inbox = inbox
         machine = SessionMachine(deadline: link.configuration.handshake)
         backoff = link.configuration.backoff
     }
@@ -142,11 +142,11 @@ struct FeedLoop {
     private mutating func connect() {
         connectionNumber += 1
         wasRefused = false
-        let (number, inlet) = (connectionNumber, inlet)
+        let (number, inbox) = (connectionNumber, inbox)
         do {
             connection = .open(
                 endpoint, alpn: LinkProtocol.feed, identity: try link.configuration.identity(), judge: link.configuration.judge,
-                timeout: link.configuration.handshake, on: group, events: { inlet.yield(.connection(number, $0)) })
+                timeout: link.configuration.handshake, on: group, events: { inbox.yield(.connection(number, $0)) })
         } catch {
             link.tell(.lost(endpoint, why: "the agent's own certificate or key cannot be used: \(error)"))
             advance(.closed)
@@ -175,7 +175,7 @@ struct FeedLoop {
             guard next < timer.at else { return }
             timer.task.cancel()
         }
-        let inlet = inlet
-        timer = (next, group.next().scheduleTask(in: .milliseconds(max(1, next - now))) { _ = inlet.yield(.tick) })
+        let inbox = inbox
+        timer = (next, group.next().scheduleTask(in: .milliseconds(max(1, next - now))) { inbox.yield(.tick) })
     }
 }
