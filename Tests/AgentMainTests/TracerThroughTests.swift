@@ -51,6 +51,18 @@ import Testing
         #expect(lines.last?["kind"] as? String == "summary")
     }
 
+    @Test("output that cannot be kept is a failure") func full() async throws {
+        let process = Process()
+        process.executableURL = URL(fileURLWithPath: "/bin/sh")
+        process.arguments = ["-c", #"exec "$0" probe trace --seconds 1 --kind exec --output json >/dev/full"#, try AgentProgram.path()]
+        let errors = Pipe()
+        process.standardError = errors
+        try process.run()
+        let said = String(decoding: try errors.fileHandleForReading.readToEnd() ?? Data(), as: UTF8.self)
+        process.waitUntilExit()
+        #expect(process.terminationStatus == 74 && said.contains("cannot write the output: No space left on device"), "\(said)")
+    }
+
     @Test("a kind that there is not is refused with those that there are") func unknownKind() async throws {
         let ending = try await AgentProgram("probe", "trace", "--kind", "exec,files").ending()
         #expect(ending.code == 64 && ending.errors.contains("there is no kind \"files\"; known are exec, exit, tcp"), "\(ending)")

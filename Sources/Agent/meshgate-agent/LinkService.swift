@@ -12,6 +12,7 @@ import ServiceLifecycle
 struct LinkService: Service {
     private let link: AgentLink
     private let telemetry: TelemetryFeed?
+    private let logger: Logger
 
     init(_ membership: Membership, settings: AgentSettings, home: AgentHome, logger: Logger) throws {
         let identity = AgentIdentity(chain: membership.chain.map(\.der), privateKeyPEM: try membership.key.pem)
@@ -26,6 +27,7 @@ struct LinkService: Service {
                 if case .failure(let refusal) = judged { return "\(refusal)" }
                 return nil
             }, now: SystemClock.now)
+        self.logger = logger
         telemetry = TelemetryFeed(configuration, settings: settings, home: home, logger: logger)
         let tasks = AgentTasks(
             node: membership.node, prober: HostProber(agentVersion: MeshgateAgent.version), wiperSocket: settings.wiperSocket,
@@ -38,14 +40,29 @@ struct LinkService: Service {
     func run() async throws {
         do {
             try await cancelWhenGracefulShutdown {
-                try await withThrowingTaskGroup { group in
-                    if let telemetry { group.addTask { try await telemetry.run() } }
-                    group.addTask { try await link.run() }
-                    try await group.waitForAll()
-                }
+                try await Self.run(orders: link.run, telemetry: { try await telemetry?.run() }, log: logger)
             }
         } catch let error as AgentLinkError {
             throw AgentFailure(.inputOutput, "cannot \(error)")
+        }
+    }
+
+    /// Runs both. Telemetry that cannot go on, for want of a thread or whatever else, ends alone and says so.
+    static func run(
+        orders: @escaping @Sendable () async throws -> Void, telemetry: @escaping @Sendable () async throws -> Void, log: Logger
+    ) async throws {
+        try await withThrowingTaskGroup { group in
+            group.addTask {
+                do {
+                    try await telemetry()
+                } catch {
+                    guard !Task.isCancelled else { return }
+                    log.error("telemetry ended", metadata: ["why": "\(error)", "remedy": "restart meshgate-agent; orders are carried out"])
+                }
+            }
+            group.addTask { try await orders() }
+            // The first error ends the other; `waitForAll` would wait for it.
+            for try await _ in group {}
         }
     }
 }

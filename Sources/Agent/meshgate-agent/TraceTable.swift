@@ -189,7 +189,7 @@ enum Terminal {
         return Int(size.ws_col)
     }
 
-    /// All of the text. A reader who went away ends the program, as with any other tool in a pipe.
+    /// All of the text. A reader who went away ends the program, as with any other tool in a pipe; a text that cannot be kept is a failure.
     static func write(_ text: String) {
         let bytes = Array(text.utf8)
         var done = 0
@@ -197,8 +197,12 @@ enum Terminal {
             let count = bytes[done...].withUnsafeBytes { Glibc.write(STDOUT_FILENO, $0.baseAddress, $0.count) }
             if count > 0 {
                 done += count
-            } else if errno != EINTR {
+            } else if errno == EPIPE {
                 exit(0)
+            } else if errno != EINTR {
+                let why = "meshgate-agent: cannot write the output: \(explain(errno))\n"
+                _ = Array(why.utf8).withUnsafeBytes { Glibc.write(STDERR_FILENO, $0.baseAddress, $0.count) }
+                exit(AgentFailure.Code.inputOutput.rawValue)
             }
         }
     }
