@@ -26,7 +26,7 @@ sed "s|@VERSION@|$version|" packaging/talos-extension/manifest.yaml >"$work/mani
 for service in meshgate-agent meshgate-wiper meshgate-prober meshgate-tracer; do
     install -m 0644 "packaging/talos-extension/$service.yaml" "$work/rootfs/usr/local/etc/containers/"
     # Where things are mounted, and the names under which the loader is looked for.
-    install -d "$containers/$service"/{dev,etc/meshgate,proc,run/meshgate-agent,run/meshgate-wiper,run/meshgate-prober,run/meshgate-tracer,sys,tmp,usr,var/lib,var/run/cilium,var/run/tetragon}
+    install -d "$containers/$service"/{dev,etc/meshgate,proc,run/meshgate-agent,run/meshgate-wiper,run/meshgate-prober,run/meshgate-tracer,sys,tmp,usr,var/lib,var/log/tetragon,var/run/cilium,var/run/tetragon}
     install -d "$containers/$service/var/lib/meshgate-${service#meshgate-}"
     ln -s usr/lib "$containers/$service/lib"
     ln -s usr/lib64 "$containers/$service/lib64"
