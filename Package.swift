@@ -253,7 +253,9 @@ let package = Package(
             resources: [.copy("Fixtures")], swiftSettings: strict),
         tests("GRPCStreamTests", ["GRPCStream", "Telemetry", nioCore, nioEmbedded]),
         tests("TetragonTests", ["Tetragon", "GRPCStream", "Telemetry", "MeshTesting", "FeedTesting", "ServerTesting"]),
-        tests("HubbleTests", ["Hubble", "GRPCStream", "Telemetry", "MeshTesting", "FeedTesting"], resources: [.copy("Fixtures")]),
+        tests(
+            "HubbleTests", ["Hubble", "GRPCStream", "MeshModel", "Telemetry", "TelemetryStore", "MeshTesting", "FeedTesting"],
+            resources: [.copy("Fixtures")]),
         tests("HostTraceTests", ["HostTrace", "CHostTrace", "LocalLink", "MeshModel", "MeshSystem", "Telemetry"]),
         tests("HostProbeTests", ["HostProbe", "LocalLink", "MeshModel", "MeshTrust", "MeshSystem", "CLinux"]),
         tests(

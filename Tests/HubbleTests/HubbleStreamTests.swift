@@ -190,6 +190,89 @@ private final class StandInHubble: Sendable {
         #expect(intake.events.filter { $0.kind == .sourceLimited }.compactMap(\.attributes.reason) == ["stream", "gap"])
     }
 
+    /// A word of the reader about itself.
+    private struct Word: Decodable {
+        var streaming: Bool
+        var version: String
+        var flows: Int
+        var problem: String?
+        var since: Int64?
+
+        private enum CodingKeys: String, CodingKey {
+            case streaming, version, flows, problem
+            case since = "followed_since_ms"
+        }
+    }
+    private var words: [Word] {
+        intake.events.filter { $0.kind == .hubbleState }.compactMap {
+            try? JSONDecoder().decode(Word.self, from: Data($0.body?.bytes ?? []))
+        }
+    }
+
+    @Test("it says that it follows the flows and how many came; once when it does not; and since when, which a break without a gap leaves")
+    func word() async throws {
+        let stream = stream()
+        try await running(stream) {
+            hubble.happen((0..<7).map { flow($0) })
+            try await until { words.map(\.flows).reduce(0, +) == 7 }
+            let before = try #require(words.last)
+            // Sums up to an instant are told before the word of that instant.
+            try await until {
+                let events = intake.events
+                guard let sum = events.firstIndex(where: { $0.kind == .clusterFlows }) else { return false }
+                return events[sum...].contains { $0.kind == .hubbleState && $0.time == events[sum].time }
+            }
+            #expect(before.streaming && before.version == "1.19.4" && before.problem == nil && before.since != nil)
+            hubble.isBroken(true)
+            try await until { words.contains { !$0.streaming } }
+            hubble.isBroken(false)
+            try await until { words.last.map { $0.streaming && $0.since == before.since } ?? false }
+        }
+        let away = try #require(words.first { !$0.streaming })
+        #expect(away.problem?.isEmpty == false && away.since == nil)
+        let states = intake.events.filter { $0.kind == .hubbleState }
+        #expect(Set(states.compactMap(\.attributes.verdict)) == ["streaming", "away"])
+    }
+
+    @Test("after a break before any flow came it follows anew from then on, as nobody knows what it missed")
+    func anew() async throws {
+        let stream = stream()
+        try await running(stream) {
+            try await until { !words.isEmpty }
+            let first = try #require(words.first?.since)
+            hubble.isBroken(true)
+            try await until { stream.status.breaks == 1 }
+            hubble.isBroken(false)
+            try await until { words.last.map { $0.streaming && $0.since ?? 0 > first } ?? false }
+            #expect(intake.events.contains { $0.kind == .sourceLimited && $0.attributes.reason == "gap" })
+        }
+    }
+
+    @Test("where there is no Hubble it says so once") func nowhere() async throws {
+        let looks = Mutex(0)
+        var configuration = HubbleStream.Configuration(address: {
+            looks.withLock { $0 += 1 }
+            return nil
+        })
+        configuration.patience = .milliseconds(20)
+        let stream = HubbleStream(configuration, dialer: GRPCDialer(), intake: intake, hasRoom: { true })
+        try await withThrowingTaskGroup { group in
+            group.addTask { await stream.run() }
+            defer { group.cancelAll() }
+            try await until { looks.withLock { $0 } >= 2 }
+        }
+        #expect(words.count == 1 && words[0].problem == "there is no Hubble here")
+    }
+
+    @Test("a Relay that does not reach some nodes says so, and words of a peer are cut and clean") func relay() throws {
+        // num_unavailable_nodes is a message with a number in it.
+        let status = HubbleServerStatus([0x32, 0x02, 0x08, 0x03, 0x42, 0x03] + Array("1\u{1b}9".utf8))
+        #expect(status.unavailableNodes == 3 && status.version == "1\u{fffd}9")
+        #expect(HubbleServerStatus([]).unavailableNodes == 0 && HubbleServerStatus([0x32, 0xff]).unavailableNodes == 0)
+        let long = HubbleState(time: EventTime(nanoseconds: 0), problem: String(repeating: "\u{1b}", count: 500)).event
+        #expect(JSONShape.isObjectLine(long.body?.bytes ?? []) && (long.attributes.reason?.utf8.count ?? 0) <= 200)
+    }
+
     @Test("without room nothing is read on, and nothing is lost by us") func noRoom() async throws {
         let stream = stream()
         try await running(stream) {

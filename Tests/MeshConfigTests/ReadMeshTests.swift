@@ -212,7 +212,7 @@ struct ReadMeshTests {
                   { a: 1, b: 1.5, c: "1", d: true, e: , f: [-2, R&D], g: { x.y: "yes", empty: {} }, version: 1.2.3, h: "line\\nnext\\t\u{1F600}" }
               nodes:
                 - { name: n, role: worker, address: "fd00::2", cores: 4, memory: 8GiB, disks: [ { name: vdb, size: 2TiB, wipe: discard+verify } ] }
-          policy: { parallelism: 4, evidence: { maxAge: 1h30m }, warrants: { signatures: 2 }, mesh: { steadyFor: 90s, migrateCA: true }, watch: { holdOnRegression: true }, telemetry: { required: true, loss: 3, executions: true, drops: [NETFILTER_DROP, NO_SOCKET], resent: 2 } }
+          policy: { parallelism: 4, evidence: { maxAge: 1h30m }, warrants: { signatures: 2 }, mesh: { steadyFor: 90s, migrateCA: true }, watch: { holdOnRegression: true }, telemetry: { required: true, loss: 3, executions: true, drops: [NETFILTER_DROP, NO_SOCKET], resent: 2, flows: true, expectedDrops: [POLICY_DENIED, TTL_EXCEEDED], policies: [no-shells, shop/egress] } }
 
         """
     }

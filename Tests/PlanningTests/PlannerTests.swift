@@ -53,6 +53,13 @@ struct PlannerTests {
                 "east/cilium": ["G-TEL-01", "G-TEL-02"], "west/cilium": ["G-TEL-01", "G-TEL-02"],
                 "mesh/connect": ["G-TEL-01", "G-TEL-03", "G-TEL-04"],
             ])
+        spec.policy.telemetry = .init(flows: .init(), policies: ["no-shells"])
+        #expect(try asked(spec)["connectivity/east/west"] == ["G-TEL-05"])
+        #expect(try asked(spec)["mesh/connect"] == ["G-TEL-01", "G-TEL-06"])
+        let test = try SmallMesh.need(plan(spec).steps.first { $0.id.text == "connectivity/east/west" })
+        #expect(test.done.map(\.gate.rawValue) == ["G-CT-01", "G-CT-02"])
+        let read = test.gates.compactMap { if case .hubbleHeard(let node, _) = $0 { node } else { nil } }
+        #expect(read == spec.clusters.flatMap(\.nodes).filter(\.hasAgent).map(\.name))
         let connect = try SmallMesh.need(plan(spec).steps.first { $0.id.text == "mesh/connect" })
         let flows = connect.gates.compactMap { if case .telemetryFlows(let node, _, _) = $0 { node } else { nil } }
         let expected = spec.members.map(\.node).filter(\.hasAgent).map(\.name) + spec.hypervisors.prefix(2).map(\.name)

@@ -28,6 +28,8 @@ struct RehearsalTests {
         var spec = name.hasPrefix("terraform-") ? try SmallMesh.withObjectStore() : try SmallMesh.spec()
         if name.hasPrefix("migration-") { spec.policy.migratesCA = true }
         if name.hasPrefix("telemetry-") { spec.policy.telemetry = .init(executions: true, drops: ["NETFILTER_DROP"], resent: 2) }
+        if name == "telemetry-hubble-flows.script" { spec.policy.telemetry?.flows = .init() }
+        if name == "telemetry-policies.script" { spec.policy.telemetry?.policies = ["no-shells", "shop/egress"] }
         let plan = Planner.plan(spec) { _ in .zero }
         let play = try Script(parsing: try read(name)).play(plan)
         let text = play.transcript.joined(separator: "\n") + "\n"

@@ -114,6 +114,36 @@ struct RecentTelemetryTests {
         #expect(try bench.account()?.lost == [.rateLimited: 50])
     }
 
+    @Test("Tetragon's policies are those of its newest word; one that is no word, or another source's, changes nothing")
+    func policies() async throws {
+        let recent = recent()
+        let bench = try bench(recent)
+        func state(_ body: String, at: Double = 0) -> TelemetryEvent { event(.tetragonState, at: at, body: body) }
+        let good = #"{"version":"v1.7.0","policies":[{"name":"a","state":"enabled"},{"name":"a","namespace":"n","state":"load_error"}]}"#
+        try await bench.append(try batch(1, [state(good)], .host))
+        #expect(recent.fact(of: node, now: bench.moment)?.tetragon == nil)
+        try await bench.append(try batch(1, [state(good)], .tetragon))
+        let states = ["a": "enabled", "n/a": "load_error"]
+        #expect(recent.fact(of: node, now: bench.moment)?.tetragon == .init(heard: TimeSpan(.seconds(60)), policies: states))
+        let odd = ["[]", "{", "null", #"{"policies":1}"#, #"{"policies":[{"name":"a"}]}"#, #"{"policies":[{"name":1,"state":"enabled"}]}"#]
+        try await bench.append(try batch(2, odd.map { state($0) }, .tetragon))
+        #expect(recent.fact(of: node, now: bench.moment)?.tetragon?.policies == states)
+        bench.advance(.seconds(70))
+        let many = (0..<400).map { #"{"name":"p\#($0)\u001b","state":"\#(String(repeating: "x", count: 90))"}"# }.joined(separator: ",")
+        let twice =
+            #"{"name":"b","state":"loading"},{"name":"b","state":"enabled"},{"name":"\#(String(repeating: "y", count: 400))","state":"enabled"}"#
+        try await bench.append(try batch(8, [state(#"{"policies":[\#(twice),\#(many)]}"#, at: 70)], .tetragon))
+        let bounded = try #require(recent.fact(of: node, now: bench.moment)?.tetragon?.policies)
+        #expect(bounded.count == 254 && bounded["b"] == "loading" && bounded.values.allSatisfy { $0.utf8.count <= 40 })
+        #expect(bounded.keys.allSatisfy { !$0.contains("\u{1b}") })
+        try await bench.append(try batch(9, [state("{}", at: 70)], .tetragon))
+        #expect(recent.fact(of: node, now: bench.moment)?.tetragon == .init(heard: TimeSpan(.seconds(60)), policies: nil))
+        // What a spool brings is history.
+        bench.advance(.seconds(200))
+        try await bench.append(try batch(10, [state(good, at: 100)], .tetragon))
+        #expect(recent.fact(of: node, now: bench.moment)?.tetragon == .init(heard: TimeSpan(.seconds(240)), policies: nil))
+    }
+
     @Test("after a minute it is forgotten, and what the host's clock says is ahead is no fresher for it")
     func forgotten() async throws {
         let recent = recent()

@@ -51,6 +51,12 @@ package final class HubbleStream: Sendable {
         /// After a break: no flow came yet, so nobody knows whether the ring still has what we missed.
         var isResuming = false
         var pairs = ClusterFlows()
+        /// Since when no flow was missed, as far as we know.
+        var followedSince: EventTime?
+        /// Flows that came by the time of the last state that was told.
+        var flowsTold: UInt64 = 0
+        /// The problem that was told last.
+        var problemTold: String?
     }
 
     private let configuration: Configuration
@@ -81,6 +87,7 @@ package final class HubbleStream: Sendable {
         var told: String?
         while !Task.isCancelled {
             guard let address = configuration.address() else {
+                tell(problem: "there is no Hubble here")
                 try? await Task.sleep(for: .seconds(1))
                 continue
             }
@@ -105,24 +112,29 @@ package final class HubbleStream: Sendable {
     private func stream(from address: GRPCAddress) async throws {
         try await dialer.withChannel(to: address, trust: configuration.trust) { channel in
             // Also a look whether this is Hubble.
-            let answer = ProtoFields(try await channel.call(HubbleCalls.status))
-            state.withLock { $0.status.version = answer.value(8)?.text ?? "" }
+            let answer = HubbleServerStatus(try await channel.call(HubbleCalls.status))
+            state.withLock { $0.status.version = answer.version }
             try await withThrowingTaskGroup { group in
                 group.addTask { [self] in
-                    let request = state.withLock { state in
+                    let (request, isBlind) = state.withLock { state in
                         state.isResuming = state.newest != nil
                         // A clock that was set back, here or on the node: a time that is to come would have Hubble say nothing until then.
-                        return HubbleCalls.flowsRequest(since: state.newest.map { min($0, Self.now()) })
+                        let since = state.newest.map { min($0, Self.now()) }
+                        return (HubbleCalls.flowsRequest(since: since), since == nil && state.status.breaks > 0)
                     }
-                    try await channel.follow(HubbleCalls.flows, request, began: began, take: take)
+                    // No flow came before the break, so there is none to go on from.
+                    if isBlind { gap() }
+                    try await channel.follow(HubbleCalls.flows, request, began: { [self] in began(answer) }, take: take)
                     throw HubbleEnded()
                 }
                 group.addTask { [self] in
                     while true {
                         try await Task.sleep(for: configuration.sumUp)
-                        sumUp()
+                        let moment = sumUp()
                         // A peer that is gone without a word is noticed here.
-                        _ = try await channel.call(HubbleCalls.status)
+                        let answer = HubbleServerStatus(try await channel.call(HubbleCalls.status))
+                        // Without room there may be flows that were not read yet: then nobody knows how things stand at this moment.
+                        if hasRoom() { tell(answer, at: moment) }
                     }
                 }
                 defer { group.cancelAll() }
@@ -131,9 +143,14 @@ package final class HubbleStream: Sendable {
         }
     }
 
-    @Sendable private func began() {
-        state.withLock { ($0.status.isStreaming, $0.status.problem) = (true, nil) }
+    private func began(_ answer: HubbleServerStatus) {
+        let moment = Self.now()
+        state.withLock { state in
+            (state.status.isStreaming, state.status.problem) = (true, nil)
+            state.followedSince = state.followedSince ?? moment
+        }
         log("reads hubble's flows", [:])
+        tell(answer, at: moment)
     }
 
     /// One message; true always, as there is always more wanted.
@@ -167,7 +184,7 @@ package final class HubbleStream: Sendable {
             if isWanted { state.status.told &+= 1 } else { state.status.counted &+= 1 }
             return (true, isGap, isWanted)
         }
-        if isGap { limited("gap", "hubble's ring no longer has the flows after the break; nobody knows how many there were") }
+        if isGap { gap() }
         guard isNew, isWanted else { return }
         intake.offer(
             TelemetryEvent(
@@ -198,9 +215,38 @@ package final class HubbleStream: Sendable {
                 body: EventBody(.json, line.closed)), from: .hubble)
     }
 
-    private func sumUp() {
-        let sums = state.withLock { $0.pairs.sums(at: Self.now()) }
+    /// Tells the sums of all flows up to the returned instant.
+    @discardableResult private func sumUp() -> EventTime {
+        let moment = Self.now()
+        let sums = state.withLock { $0.pairs.sums(at: moment) }
         if !sums.isEmpty { intake.offer(sums, from: .hubble) }
+        return moment
+    }
+
+    private func gap() {
+        state.withLock { $0.followedSince = Self.now() }
+        limited("gap", "hubble's ring no longer has the flows after the break; nobody knows how many there were")
+    }
+
+    /// Says that flows are followed. A stream that was taken up again and brings nothing has not shown yet that it goes on without a gap.
+    private func tell(_ answer: HubbleServerStatus, at moment: EventTime) {
+        let word = state.withLock { state in
+            let flows = state.status.told &+ state.status.counted
+            defer { (state.flowsTold, state.problemTold) = (flows, nil) }
+            return HubbleState(
+                time: moment, version: answer.version, followedSince: state.isResuming ? moment : state.followedSince ?? moment,
+                flows: flows &- state.flowsTold, unavailableNodes: answer.unavailableNodes)
+        }
+        intake.offer(word.event, from: .hubble)
+    }
+
+    /// Says once that flows are not followed, and why.
+    private func tell(problem: String) {
+        let isNews = state.withLock { state in
+            defer { state.problemTold = problem }
+            return state.problemTold != problem
+        }
+        if isNews { intake.offer(HubbleState(time: Self.now(), problem: problem).event, from: .hubble) }
     }
 
     /// Notes a break; true when there was a stream.
@@ -211,6 +257,7 @@ package final class HubbleStream: Sendable {
             return state.status.isStreaming
         }
         if was, let why { limited("stream", why) }
+        if let why { tell(problem: why) }
         return was
     }
 

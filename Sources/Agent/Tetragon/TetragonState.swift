@@ -2,12 +2,13 @@
 
 internal import Telemetry
 
-/// What Tetragon says of itself, as the body of an event.
+/// What Tetragon says of itself, as the body of an event. `policies`: absent when it does not list them.
 enum TetragonState {
-    static func json(version: String, health: String, policies: [TetragonPolicy]) -> [UInt8] {
+    static func json(version: String, health: String, policies: [TetragonPolicy]?) -> [UInt8] {
         var line = JSONLine()
         line.put("version", version)
         line.put("health", health)
+        guard let policies else { return line.closed }
         line.put(
             "policies",
             policies.map { policy in

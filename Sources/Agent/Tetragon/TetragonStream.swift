@@ -83,7 +83,7 @@ package final class TetragonStream: Sendable {
 
     private func stream(from address: GRPCAddress) async throws {
         try await dialer.withChannel(to: address, trust: configuration.trust) { channel in
-            let state = try await look(channel, before: nil)
+            try await look(channel)
             try await withThrowingTaskGroup { group in
                 group.addTask { [self] in
                     let request = TetragonCalls.eventsRequest(leftOut: configuration.leftOut)
@@ -93,10 +93,10 @@ package final class TetragonStream: Sendable {
                 }
                 group.addTask { [self] in
                     try await Task.sleep(for: configuration.lookSoon)
-                    var last = try await look(channel, before: state)
+                    try await look(channel)
                     while true {
                         try await Task.sleep(for: Self.lookAgain)
-                        last = try await look(channel, before: last)
+                        try await look(channel)
                     }
                 }
                 defer { group.cancelAll() }
@@ -105,21 +105,18 @@ package final class TetragonStream: Sendable {
         }
     }
 
-    /// Asks what Tetragon is and does, and tells it when it is something else than before.
-    private func look(_ channel: GRPCChannel, before: [String]?) async throws -> [String] {
+    /// Asks what Tetragon is and does, and tells it, the same again as well: that it is still so is news.
+    private func look(_ channel: GRPCChannel) async throws {
         let version = try await TetragonCalls.version(channel)
         let health = try await TetragonCalls.health(channel)
         // Listing takes a right of its own where Tetragon asks who is there; events flow without it.
-        let policies = (try? await TetragonCalls.policies(channel)) ?? []
-        ways.note { ($0.version, $0.health, $0.policies) = (version, health, policies) }
-        let now = [version, health] + policies.map(\.text)
-        guard now != before else { return now }
+        let policies = try? await TetragonCalls.policies(channel)
+        ways.note { ($0.version, $0.health, $0.policies) = (version, health, policies ?? []) }
         let body = EventBody(.json, TetragonState.json(version: version, health: health, policies: policies))
         intake.offer(
             TelemetryEvent(
                 time: Self.now(), kind: .tetragonState, attributes: EventAttributes(reason: version, verdict: health), body: body),
             from: .tetragon)
-        return now
     }
 
     @Sendable private func began() {

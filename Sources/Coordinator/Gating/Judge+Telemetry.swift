@@ -87,7 +87,7 @@ extension Judge {
 
     // MARK: what all of them ask first
 
-    private func look(_ node: NodeID, _ found: Found) -> (fact: TelemetryFact, age: Duration)? {
+    func look(_ node: NodeID, _ found: Found) -> (fact: TelemetryFact, age: Duration)? {
         for case .telemetry(let fact) in found.of(node, .telemetry) where fact.node == node {
             let taken = evidence.newest[EvidenceKey(.node(node), .telemetry)]?.takenAt
             return (fact, max(.zero, taken.map { now.age(of: $0) } ?? .zero))
@@ -95,7 +95,7 @@ extension Judge {
         return nil
     }
 
-    private func tooOld(_ age: Duration, atMost limit: Duration, _ node: NodeID, _ say: Findings) -> Verdict? {
+    func tooOld(_ age: Duration, atMost limit: Duration, _ node: NodeID, _ say: Findings) -> Verdict? {
         guard age > limit else { return nil }
         return .unknown([
             say.reason(.node(node), .stale, "the last look at the telemetry of \(node) is \(age.briefly) old", "wait for the next look")
@@ -141,7 +141,7 @@ extension Judge {
         ])
     }
 
-    private static func percent(_ thousandths: Int) -> String { "\(thousandths / 10).\(thousandths % 10) %" }
+    static func percent(_ thousandths: Int) -> String { "\(thousandths / 10).\(thousandths % 10) %" }
 
     private static func remedy(forDrop reason: String, on node: NodeID) -> String {
         let query = "`meshgate feed query --node \(node) --kind packet_drop --reason \(reason)` names both ends"

@@ -209,6 +209,9 @@ package struct Judge: Sendable {
         case .executionsSeen(let node): return executionsSeen(node, found, say)
         case .crossingsKept(let node, let reasons): return crossingsKept(node, reasons, found, say)
         case .resentBelow(let node, let percent): return resentBelow(node, percent, found, say)
+        case .policiesEnabled(let node, let names): return policiesEnabled(node, names, found, say)
+        case .hubbleHeard(let node, let silence): return hubbleHeard(node, silence.duration, found, say)
+        case .flowsCrossed(let from, let to, let loss, let expected): return flowsCrossed(from, to, loss, expected, found, say)
         case .cephHealthy(let name, let osds): return cephHealthy(name, osds, found, say)
         }
     }

@@ -112,6 +112,9 @@ package enum Requirement: Hashable, Sendable, Codable {
     /// Each is connected to all the others; one requirement with each name once, so that a plan grows with clusters and not with pairs.
     case meshConnected([ClusterName])
     case connectivity(from: ClusterName, to: ClusterName)
+    /// While the connectivity test ran, Hubble saw flows arrive in both clusters and no drop between them but for the expected reasons, and of
+    /// all flows it lost no more than `loss` percent.
+    case flowsCrossed(from: ClusterName, to: ClusterName, loss: Int, expected: [String])
     /// `service`: whose phase it is, here and below; absent for what is applied before the clusters.
     case terraformReady(directory: String, service: String? = nil)
     case stateLocked(directory: String, service: String? = nil)
@@ -172,6 +175,10 @@ package enum Requirement: Hashable, Sendable, Codable {
     case crossingsKept(NodeID, reasons: [String])
     /// Of the node's TCP segments no more than `percent` were sent again in the last minute.
     case resentBelow(NodeID, percent: Int)
+    /// The node's Hubble is read, by a reader that spoke in the last `silence`.
+    case hubbleHeard(NodeID, silence: TimeSpan)
+    /// The node's Tetragon has these tracing policies, and each of them is enabled.
+    case policiesEnabled(NodeID, [String])
 
     // The names of unlabelled values in JSON (SE-0295); they are part of the plan's form.
     private enum AgentReadyCodingKeys: String, CodingKey { case _0 = "node" }
@@ -264,6 +271,8 @@ package enum Requirement: Hashable, Sendable, Codable {
     private enum ExecutionsSeenCodingKeys: String, CodingKey { case _0 = "node" }
     private enum CrossingsKeptCodingKeys: String, CodingKey { case _0 = "node", reasons }
     private enum ResentBelowCodingKeys: String, CodingKey { case _0 = "node", percent }
+    private enum HubbleHeardCodingKeys: String, CodingKey { case _0 = "node", silence }
+    private enum PoliciesEnabledCodingKeys: String, CodingKey { case _0 = "node", _1 = "policies" }
     private enum HostCleanCodingKeys: String, CodingKey { case _0 = "node" }
     private enum CephHealthyCodingKeys: String, CodingKey { case _0 = "cluster", osds }
 
@@ -355,6 +364,7 @@ package enum Requirement: Hashable, Sendable, Codable {
         case .handshakes, .serversRenewed: .meshHandshake
         case .clustermeshConnected, .meshConnected, .meshSteady: .clustermeshConnected
         case .connectivity: .connectivity
+        case .flowsCrossed: .flowsCrossed
         case .terraformReady: .terraformReady
         case .stateLocked: .stateLocked
         case .provisionSafe: .provisionSafe
@@ -387,6 +397,8 @@ package enum Requirement: Hashable, Sendable, Codable {
         case .executionsSeen: .executionsSeen
         case .crossingsKept: .crossingsKept
         case .resentBelow: .resent
+        case .hubbleHeard: .hubbleHeard
+        case .policiesEnabled: .policiesEnabled
         }
     }
 
@@ -411,7 +423,7 @@ package enum Requirement: Hashable, Sendable, Codable {
             .commandLineFits, .upgradeTurn, .bgpEstablished, .meshCertificates,
             .meshEndpoints, .meshSynced, .meshSteady, .serviceWorks, .serviceUnclaimed, .servingCertificates, .kernelTracing,
             .kernelModule, .machinesRunning, .etcdBootstrapped, .awaitingBootstrap, .etcdHealthy, .telemetryFlows, .executionsSeen,
-            .crossingsKept, .resentBelow:
+            .crossingsKept, .resentBelow, .hubbleHeard, .flowsCrossed, .policiesEnabled:
             false
         }
     }
@@ -424,7 +436,7 @@ package enum Requirement: Hashable, Sendable, Codable {
             .defaultRoute, .bridgeCarries, .guestUnique, .guestAsPlanned,
             .reaches, .tagged, .answered, .carries, .healthReaches, .untranslated, .kernelTracing, .kernelModule, .telemetryFlows,
             .crossingsKept,
-            .resentBelow:
+            .resentBelow, .hubbleHeard, .policiesEnabled:
             true
         case .serviceChainsGone, .leftoversGone, .cniFilesGone, .agentReady, .bootStable, .diskIdentity, .diskUnused, .diskBlank,
             .diskWitness, .osdRetired, .blankProven, .wiperArmed,
@@ -437,7 +449,7 @@ package enum Requirement: Hashable, Sendable, Codable {
             .serviceUnclaimed, .egressListed, .podSecurity, .servingCertificates, .cephHealthy, .talosRelease, .machinesRunning,
             .etcdBootstrapped, .awaitingBootstrap, .etcdHealthy, .kubePrism, .talosManifests, .teardownWarranted, .lossesWarranted,
             .credentialsFit, .secretsReadable, .secretsStored, .secretsGone, .noOrphans, .gone, .hostClean, .osdsAway, .room,
-            .executionsSeen:
+            .executionsSeen, .flowsCrossed:
             false
         }
     }
@@ -517,7 +529,8 @@ package enum Requirement: Hashable, Sendable, Codable {
             [EvidenceKey(.node(node), .handshakes), EvidenceKey(.cluster(own), .cluster)]
                 + balanced.map { EvidenceKey(.cluster($0.cluster), .cluster) }
         case .osdsAway(let name, _): [EvidenceKey(.cluster(name), .cluster)]
-        case .telemetryFlows(let node, _, _), .executionsSeen(let node), .crossingsKept(let node, _), .resentBelow(let node, _):
+        case .telemetryFlows(let node, _, _), .executionsSeen(let node), .crossingsKept(let node, _), .resentBelow(let node, _),
+            .hubbleHeard(let node, _), .policiesEnabled(let node, _):
             [EvidenceKey(.node(node), .telemetry)]
         case .meshCAFree(let name, let like), .meshCAShared(let name, let like):
             name == like
@@ -526,7 +539,7 @@ package enum Requirement: Hashable, Sendable, Codable {
             .awaitingBootstrap(let name, _),
             .etcdHealthy(let name, _), .kubePrism(let name, _, _), .talosManifests(let name, _, _):
             [EvidenceKey(.cluster(name), .talos)]
-        case .connectivity(let from, _): [EvidenceKey(.cluster(from), .connectivity)]
+        case .connectivity(let from, _), .flowsCrossed(let from, _, _, _): [EvidenceKey(.cluster(from), .connectivity)]
         case .terraformReady(let directory, let service), .stateLocked(let directory, let service):
             [TerraformPart(directory: directory, service: service).key]
         case .provisionSafe(let directory, let phase, let service), .provisioned(let directory, let phase, let service),

@@ -135,6 +135,7 @@ package enum GateID: String, Hashable, Sendable, Codable, CaseIterable, Comparab
     case meshSynced = "G-CM-09"
     case meshTrust = "G-CM-10"
     case connectivity = "G-CT-01"
+    case flowsCrossed = "G-CT-02"
     case terraformReady = "G-TF-01"
     case provisionSafe = "G-TF-02"
     case stateLocked = "G-TF-03"
@@ -157,6 +158,8 @@ package enum GateID: String, Hashable, Sendable, Codable, CaseIterable, Comparab
     case executionsSeen = "G-TEL-02"
     case crossingsKept = "G-TEL-03"
     case resent = "G-TEL-04"
+    case hubbleHeard = "G-TEL-05"
+    case policiesEnabled = "G-TEL-06"
 
     package static func < (left: Self, right: Self) -> Bool { left.rawValue < right.rawValue }
 
@@ -201,6 +204,8 @@ package enum GateID: String, Hashable, Sendable, Codable, CaseIterable, Comparab
         case .executionsSeen: "programs are seen to start on the node"
         case .crossingsKept: "no packet between clusters was dropped for a named reason"
         case .resent: "few TCP segments are sent again"
+        case .hubbleHeard: "Hubble's flows are read on the node"
+        case .policiesEnabled: "the node's Tetragon has the named policies enabled"
         case .osdsAway: "Ceph keeps nothing on the node"
         case .warrant: "a person has signed a warrant for this disk"
         case .talosRelease: "every machine runs the planned Talos, from the planned image"
@@ -231,6 +236,7 @@ package enum GateID: String, Hashable, Sendable, Codable, CaseIterable, Comparab
         case .meshHandshake: "the other clusters' API servers show every node certificates that it trusts"
         case .clustermeshConnected: "every node is connected to every other cluster"
         case .connectivity: "the connectivity test passed"
+        case .flowsCrossed: "Hubble saw the test's flows arrive both ways, and no drop but for expected reasons"
         case .terraformReady: "Terraform's lock file fits and its backend answers"
         case .provisionSafe: "Terraform would change nothing but what the phase names, and does nothing that this version does not know"
         case .stateLocked: "the lock of Terraform's state keeps a second one out"

@@ -175,7 +175,7 @@ struct SpecReader {
                 holdOnRegression: watch.optional("holdOnRegression", .bool) ?? false, afterRun: watch.optional("afterRun", .bool) ?? false)
         }
         if let telemetry = section.section(
-            "telemetry", "\"telemetry\"", keys: ["required", "silence", "loss", "executions", "drops", "resent"])
+            "telemetry", "\"telemetry\"", keys: Self.telemetryKeys)
         {
             policy.telemetry = readTelemetry(telemetry)
         }
@@ -187,6 +187,10 @@ struct SpecReader {
 extension SpecReader {
     fileprivate static let policyKeys = ["evidence", "warrants", "wipes", "parallelism", "mesh", "watch", "telemetry"]
 
+    fileprivate static let telemetryKeys = [
+        "required", "silence", "loss", "executions", "drops", "resent", "flows", "expectedDrops", "policies",
+    ]
+
     /// `required` is written out, so that nobody asks for gates by naming a limit only.
     fileprivate func readTelemetry(_ section: Section) -> MeshSpec.Telemetry? {
         var telemetry = MeshSpec.Telemetry()
@@ -195,6 +199,12 @@ extension SpecReader {
         telemetry.executions = section.optional("executions", .bool) ?? telemetry.executions
         telemetry.drops = section.list("drops", .dropReason) ?? telemetry.drops
         telemetry.resent = section.optional("resent", .integer(0...100, "a share in percent"))
+        if let policies = section.list("policies", .tracingPolicy), !policies.isEmpty { telemetry.policies = policies }
+        let expected = section.list("expectedDrops", .hubbleReason)
+        if section.optional("flows", .bool) ?? false {
+            telemetry.flows = MeshSpec.Flows()
+            if let expected { telemetry.flows?.expectedDrops = expected }
+        }
         return section.required("required", .bool) == true ? telemetry : nil
     }
 
@@ -213,8 +223,25 @@ extension Form where Value == SemanticVersion {
 
 extension Form where Value == String {
     /// As the kernel spells them, without SKB_DROP_REASON_.
-    fileprivate static var dropReason: Self {
-        Form(wanted: "a reason in the kernel's words, such as NETFILTER_DROP") { text, _ in
+    fileprivate static var dropReason: Self { capitals("a reason in the kernel's words, such as NETFILTER_DROP") }
+
+    /// As Hubble spells them.
+    fileprivate static var hubbleReason: Self { capitals("a reason in Hubble's words, such as POLICY_DENIED") }
+
+    /// As Kubernetes has names, with a namespace before it where it is of one.
+    fileprivate static var tracingPolicy: Self {
+        Form(wanted: "the name of a tracing policy, such as no-shells, or NAMESPACE/NAME") { text, _ in
+            let parts = text.split(separator: "/", omittingEmptySubsequences: false)
+            let areNames = parts.allSatisfy { part in
+                (1...253).contains(part.utf8.count) && part.first != "-" && part.last != "-" && part.first != "." && part.last != "."
+                    && part.utf8.allSatisfy { (0x61...0x7A).contains($0) || (0x30...0x39).contains($0) || $0 == 0x2D || $0 == 0x2E }
+            }
+            return parts.count <= 2 && areNames ? text : nil
+        }
+    }
+
+    private static func capitals(_ wanted: String) -> Self {
+        Form(wanted: wanted) { text, _ in
             let isWord = text.utf8.allSatisfy { (0x41...0x5A).contains($0) || (0x30...0x39).contains($0) || $0 == 0x5F }
             return isWord && (1...64).contains(text.utf8.count) ? text : nil
         }

@@ -231,10 +231,12 @@ extension YAMLWriter {
         if let telemetry = spec.policy.telemetry {
             let drops = telemetry.drops.isEmpty ? "" : ", drops: \(flowList(telemetry.drops))"
             let resent = telemetry.resent.map { ", resent: \($0)" } ?? ""
+            let policies = telemetry.policies.map { ", policies: \(flowList($0))" } ?? ""
+            let flows = telemetry.flows.map { ", flows: true, expectedDrops: \(flowList($0.expectedDrops))" } ?? ""
             line(
                 2,
                 "telemetry: { required: true, silence: \(telemetry.silence), loss: \(telemetry.loss), executions: \(telemetry.executions)"
-                    + "\(drops)\(resent) }")
+                    + "\(drops)\(resent)\(flows)\(policies) }")
         }
         field(2, "parallelism", spec.policy.parallelism)
     }

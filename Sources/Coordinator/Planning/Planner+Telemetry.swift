@@ -20,7 +20,20 @@ extension Planner {
         let all = members + spec.hypervisors.filter(\.hasAgent).map(\.name)
         return all.flatMap { node in
             [flows(node, policy)] + (policy.drops.isEmpty ? [] : [.crossingsKept(node, reasons: policy.drops)])
-        } + (policy.resent.map { percent in members.map { .resentBelow($0, percent: percent) } } ?? [])
+        } + (policy.policies.map { policies in members.map { .policiesEnabled($0, policies) } } ?? [])
+            + (policy.resent.map { percent in members.map { .resentBelow($0, percent: percent) } } ?? [])
+    }
+
+    /// Before two clusters are tested: whoever is to see what the test does has to look.
+    func hubbleGates(_ from: ClusterName, _ to: ClusterName) -> [Requirement] {
+        guard let policy = spec.policy.telemetry, policy.flows != nil else { return [] }
+        return spec.witnesses(from, to).map { .hubbleHeard($0.node, silence: policy.silence) }
+    }
+
+    /// After the test: what Hubble saw of it.
+    func flowProofs(_ from: ClusterName, _ to: ClusterName) -> [Requirement] {
+        guard let policy = spec.policy.telemetry, let flows = policy.flows else { return [] }
+        return [.flowsCrossed(from: from, to: to, loss: policy.loss, expected: flows.expectedDrops)]
     }
 
     private func flows(_ node: NodeID, _ policy: MeshSpec.Telemetry) -> Requirement {

@@ -357,8 +357,8 @@ package struct Planner: Sendable {
                 action: .testConnectivity(from: from, to: to), after: [connectStep] + neighbours.map { id(pairs[$0]) },
                 gates: [
                     .clustermeshConnected(from, remotes: [to]), .clustermeshConnected(to, remotes: [from]),
-                ],
-                done: [.connectivity(from: from, to: to)], deadline: TimeSpan(.seconds(3600)))
+                ] + hubbleGates(from, to),
+                done: [.connectivity(from: from, to: to)] + flowProofs(from, to), deadline: TimeSpan(.seconds(3600)))
         }
     }
 

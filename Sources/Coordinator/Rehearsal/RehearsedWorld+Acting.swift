@@ -52,7 +52,10 @@ extension RehearsedWorld {
             clusters[name]?.issuer = authority
         case .connectClustermesh(let names):
             for name in names { clusters[name]?.remotes = Set(names).subtracting([name]) }
-        case .testConnectivity(let from, let to): clusters[from]?.tested.insert(to)
+        case .testConnectivity(let from, let to):
+            clusters[from]?.tested.insert(to)
+            let seen = spec.policy.telemetry?.flows == nil ? nil : seenFlows(from, to)
+            clusters[from]?.flows[to] = seen
         case .installService(let service, let name):
             clusters[name]?.services.insert(service)
             if service == "rook-ceph" {

@@ -102,7 +102,20 @@ extension RehearsedWorld {
     func connectivity(_ name: ClusterName, _ state: ClusterState) -> [Fact] {
         spec.clusters.filter { $0.name != name }.map { other in
             .connectivity(
-                ConnectivityFact(from: name, to: other.name, tests: state.tested.contains(other.name) ? 60 : 0, failures: 0, skipped: 1))
+                ConnectivityFact(
+                    from: name, to: other.name, tests: state.tested.contains(other.name) ? 60 : 0, failures: 0, skipped: 1,
+                    flows: state.flows[other.name]))
         }
+    }
+
+    /// What Hubble shows of a test at this moment: flows both ways, on every node that has one.
+    func seenFlows(_ from: ClusterName, _ to: ClusterName) -> TestFlows {
+        TestFlows(
+            witnesses: spec.witnesses(from, to).map { node, cluster in
+                let reason = cluster == to ? clusters[from]?.drops[to] : nil
+                return TestFlows.Witness(
+                    node: node, cluster: cluster, problem: machines[node]?.hubbleAway ?? true ? "nothing was heard of it" : nil, there: 8,
+                    back: 8, drops: reason.map { [TestFlows.Drop(reason: $0, from: from, to: to, flows: 3)] } ?? [])
+            })
     }
 }

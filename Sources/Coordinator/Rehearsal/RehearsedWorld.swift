@@ -18,6 +18,10 @@ package struct RehearsedWorld: Hashable, Sendable {
         package var route = Route.planned
         /// Nothing is heard of its tracer.
         package var tracerStopped = false
+        /// Nobody reads its Hubble.
+        package var hubbleAway = false
+        /// Policies that its Tetragon does not have, of those that are asked for.
+        package var policiesMissing: Set<String> = []
         /// What lies on the data disks, by serial; absent means blank.
         package var contents: [String: String] = [:]
         package var busyDisks: Set<String> = []
@@ -49,6 +53,9 @@ package struct RehearsedWorld: Hashable, Sendable {
         package var resources: [String: HelmValue] = [:]
         package var remotes: Set<ClusterName> = []
         package var tested: Set<ClusterName> = []
+        /// What Hubble saw of the test to a cluster; and for what reason Cilium drops flows to it.
+        package var flows: [ClusterName: TestFlows] = [:]
+        package var drops: [ClusterName: String] = [:]
         package var services: Set<String> = []
         package var ceph = 0
         package init() {}
@@ -242,7 +249,13 @@ package struct RehearsedWorld: Hashable, Sendable {
         return TelemetryFact(
             node: node, window: TelemetryFact.fullWindow, stated: short,
             traced: machine.tracerStopped ? TimeSpan(.seconds(120)) : short, watched: ["kfree_skb", "sched_process_exec"],
-            executed: TelemetryFact.rounded(.zero, to: TelemetryFact.longStep), resent: 0)
+            executed: TelemetryFact.rounded(.zero, to: TelemetryFact.longStep), resent: 0,
+            hubble: .init(heard: machine.hubbleAway ? nil : short, problem: machine.hubbleAway ? "there is no Hubble here" : nil),
+            tetragon: .init(
+                heard: TelemetryFact.rounded(.zero, to: TelemetryFact.minute),
+                policies: (spec.policy.telemetry?.policies ?? []).reduce(into: [:]) { states, name in
+                    if !machine.policiesMissing.contains(name) { states[name] = "enabled" }
+                }))
     }
 
     /// Perfect, unless one of the ports is dead or the other machine is off.

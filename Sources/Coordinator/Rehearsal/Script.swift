@@ -24,7 +24,8 @@ package struct Script: Sendable {
     package static let directions = """
         at TIME start | apply | kill-coordinator | approve STEP | end
         at TIME clock NODE AHEAD | vlan NODE missing|repaired | reboot NODE | agent NODE offline|online
-        at TIME tracer NODE stopped|started
+        at TIME tracer NODE stopped|started | hubble NODE away|back | flows CLUSTER CLUSTER drop REASON|pass
+        at TIME policy NODE NAME missing|loaded
         at TIME link NODE down|up | route NODE missing|second|planned
         at TIME disk NODE SERIAL holds WORDS... | disk NODE SERIAL busy|free
         at TIME authority CLUSTER WORD|none | api CLUSTER down|up | server CLUSTER shows WORD|its-own
@@ -122,6 +123,24 @@ package struct Script: Sendable {
             let id = try node(words[1])
             guard ["stopped", "started"].contains(words[2]) else { throw fault("a tracer is `stopped` or `started`") }
             play.world.machines[id]?.tracerStopped = words[2] == "stopped"
+        case ("hubble", 3):
+            let id = try node(words[1])
+            guard ["away", "back"].contains(words[2]) else { throw fault("a Hubble is `away` or `back`") }
+            play.world.machines[id]?.hubbleAway = words[2] == "away"
+        case ("policy", 4):
+            let id = try node(words[1])
+            guard ["missing", "loaded"].contains(words[3]) else { throw fault("a policy is `missing` or `loaded`") }
+            if words[3] == "missing" {
+                play.world.machines[id]?.policiesMissing.insert(words[2])
+            } else {
+                play.world.machines[id]?.policiesMissing.remove(words[2])
+            }
+        case ("flows", 4) where words[3] == "pass":
+            let (from, to) = (try cluster(words[1]), try cluster(words[2]))
+            play.world.clusters[from]?.drops[to] = nil
+        case ("flows", 5) where words[3] == "drop":
+            let (from, to) = (try cluster(words[1]), try cluster(words[2]))
+            play.world.clusters[from]?.drops[to] = words[4]
         case ("reboot", 2):
             let id = try node(words[1])
             play.world.machines[id]?.boot += 1

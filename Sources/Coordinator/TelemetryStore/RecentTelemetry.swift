@@ -20,7 +20,7 @@ package final class RecentTelemetry: Sendable {
     private static let mostDrops = 64
     /// Events that tell of an earlier time than this, when they come, were spooled: they are history and no news.
     private static let oldestNews = Duration.seconds(60)
-    private static let unpackedKinds: [EventKind] = [.hostFigures, .packetDrop]
+    private static let unpackedKinds: [EventKind] = [.hostFigures, .packetDrop, .tetragonState]
 
     private struct Slot {
         var number: Int64
@@ -44,6 +44,7 @@ package final class RecentTelemetry: Sendable {
         var executed: Moment?
         var watched: [String] = []
         var tellsSegments = false
+        var tetragon: (heard: Moment, policies: [String: String]?)?
         var slots: [Slot] = []
     }
 
@@ -102,7 +103,10 @@ package final class RecentTelemetry: Sendable {
             lost: TelemetryFact.share(lost, of: sum.events +| lost),
             lossReasons: sum.lost.sorted { ($1.value, $0.key) < ($0.value, $1.key) }.map(\.key.rawValue),
             drops: sum.drops.map { .init(reason: $0.key.reason, from: $0.key.from, to: $0.key.to, packets: $0.value) }.sorted(),
-            resent: node.tellsSegments ? Self.steps(TelemetryFact.share(sum.resent, of: sum.segments)) : nil)
+            resent: node.tellsSegments ? Self.steps(TelemetryFact.share(sum.resent, of: sum.segments)) : nil,
+            tetragon: node.tetragon.map {
+                .init(heard: TelemetryFact.rounded(now.age(of: $0.heard), to: TelemetryFact.minute), policies: $0.policies)
+            })
     }
 
     /// In steps of half a percent, rounded up.
@@ -135,6 +139,9 @@ package final class RecentTelemetry: Sendable {
             let key = DropKey(reason: reason, from: from, to: to)
             guard slot.drops[key] != nil || slot.drops.count < Self.mostDrops else { return }
             slot.drops[key, default: 0] = slot.drops[key, default: 0] +| 1
+        case .tetragonState where arrival.source == .tetragon:
+            guard let word = TetragonWord(event), happened.boot >= node.tetragon?.heard.boot ?? .min else { return }
+            node.tetragon = (happened, word.states)
         case .hostFigures where arrival.source == .host:
             // Figures that cannot be read are no word of a tracer.
             guard let body = event.body, body.encoding == .json,

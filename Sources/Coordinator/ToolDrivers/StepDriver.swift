@@ -82,7 +82,7 @@ package struct StepDriver: Sendable {
             return try await cilium.connect(names.map(cluster), step: step.id, deadline: deadline)
         case .testConnectivity(let from, let to):
             return try await cilium.testConnectivity(
-                from: cluster(from), to: cluster(to), plan: plan.digest, step: step.id, deadline: deadline)
+                from: cluster(from), to: cluster(to), plan: plan, step: step.id, deadline: deadline)
         case .proveService(_, let names):
             return try await PolicyProof(tools: tools).run(
                 among: names.map(cluster), plan: plan.buildDigest, step: step.id, deadline: deadline)

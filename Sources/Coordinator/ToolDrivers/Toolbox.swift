@@ -55,6 +55,8 @@ package struct Toolbox: Sendable {
     package var removeContexts: @Sendable (SecretNames.Kind, [String]) async throws -> String = { _, _ in
         throw DriverError.unreadable(what: "contexts", where: "this program")
     }
+    /// Counts Hubble's flows during connectivity tests, for plans that ask for it.
+    package var flows: (any FlowWitness)?
     /// How often API servers are asked again.
     package var patience: KubernetesPatience
     /// Credential plugins and what they answered.

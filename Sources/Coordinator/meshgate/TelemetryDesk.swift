@@ -19,6 +19,7 @@ final class TelemetryDesk: TelemetryInbox {
     /// Whoever looks on.
     let live: LiveTelemetry
     private let recent: RecentTelemetry
+    private let flows: FlowWatch
     private let places: PlannedPlaces
     private let now: NowSource
     private let log: Logger
@@ -26,12 +27,14 @@ final class TelemetryDesk: TelemetryInbox {
     init(_ configuration: StoreConfiguration, controller: RunController, now: @escaping NowSource, log: Logger) throws {
         let places = PlannedPlaces { controller.snapshot.run?.plan }
         let recent = RecentTelemetry { places.cluster(of: $0) }
+        let flows = FlowWatch { places.cluster(of: $0) }
         let live = LiveTelemetry()
         store = try TelemetryStore(configuration, now: now) { arrivals in
             recent.take(arrivals, at: now())
+            flows.take(arrivals, at: now())
             if live.isFollowed { for arrival in arrivals { live.publish(arrival.events(TelemetryQuery())) } }
         }
-        (self.recent, self.live, self.places) = (recent, live, places)
+        (self.recent, self.flows, self.live, self.places) = (recent, flows, live, places)
         self.now = now
         self.log = log
     }
@@ -42,10 +45,30 @@ final class TelemetryDesk: TelemetryInbox {
     /// How telemetry flows from a node at this moment, as evidence.
     func evidence(of node: NodeID) -> Evidence {
         let moment = now()
-        let fact = recent.fact(of: node, now: moment).map(Fact.telemetry)
+        var told = recent.fact(of: node, now: moment)
+        told?.hubble = flows.reader(of: node, now: moment)
+        let fact = told.map(Fact.telemetry)
         return Evidence(
             subject: .node(node), probe: .telemetry, bootID: nil, takenAt: moment,
             facts: [fact ?? .unavailable("nothing of its telemetry has come since the coordinator began")])
+    }
+
+    // MARK: counting Hubble's flows during a test
+
+    /// Readers speak every ten seconds, and what they say is on its way for some.
+    private static let patience = Duration.seconds(45)
+    private static let look = Duration.milliseconds(250)
+
+    func begin(_ parties: TestFlows.Parties) { flows.begin(parties, at: now()) }
+
+    func end(_ parties: TestFlows.Parties) async throws -> TestFlows {
+        let end = now()
+        defer { flows.forget(parties) }
+        while true {
+            let count = flows.count(parties, until: end.wall)
+            if count.isWhole || now().age(of: end) > Self.patience { return count.flows }
+            try await Task.sleep(for: Self.look)
+        }
     }
 
     // MARK: taking in

@@ -215,12 +215,17 @@ package struct ConnectivityFact: Hashable, Sendable, Codable {
     package var skipped: Int
     /// `cluster/namespace` of what the test left behind; absent when nothing is left.
     package var leftovers: [String]?
-    package init(from: ClusterName, to: ClusterName, tests: Int, failures: Int, skipped: Int, leftovers: [String]? = nil) {
+    /// What Hubble saw meanwhile; absent where the plan does not ask for it, and when it was not counted to the end.
+    package var flows: TestFlows?
+    package init(
+        from: ClusterName, to: ClusterName, tests: Int, failures: Int, skipped: Int, leftovers: [String]? = nil, flows: TestFlows? = nil
+    ) {
         self.from = from
         self.to = to
         self.tests = tests
         self.failures = failures
         self.skipped = skipped
         self.leftovers = leftovers
+        self.flows = flows
     }
 }

@@ -466,15 +466,30 @@ package struct MeshSpec: Hashable, Sendable, Codable {
         package var drops: [String]
         /// The share of TCP segments that may be sent again, in percent; absent for any.
         package var resent: Int?
+        /// What Hubble has to show of connectivity tests; absent where it is not asked.
+        package var flows: Flows?
+        /// Tracing policies that each node's Tetragon must have enabled, by name or as `NAMESPACE/NAME`; absent for none.
+        package var policies: [String]?
         package init(
-            silence: TimeSpan = TimeSpan(.seconds(30)), loss: Int = 1, executions: Bool = false, drops: [String] = [], resent: Int? = nil
+            silence: TimeSpan = TimeSpan(.seconds(30)), loss: Int = 1, executions: Bool = false, drops: [String] = [], resent: Int? = nil,
+            flows: Flows? = nil, policies: [String]? = nil
         ) {
             self.silence = silence
             self.loss = loss
             self.executions = executions
             self.drops = drops
             self.resent = resent
+            self.flows = flows
+            self.policies = policies
         }
+    }
+
+    /// What Hubble has to show of connectivity tests: flows that arrive both ways, and no drop between the two clusters but those for expected
+    /// reasons.
+    package struct Flows: Hashable, Sendable, Codable {
+        /// Reasons, as Hubble writes them, that are no fault of the way between clusters. Policies deny, in the test's own scenarios as elsewhere.
+        package var expectedDrops: [String]
+        package init(expectedDrops: [String] = ["POLICY_DENIED", "POLICY_DENY", "AUTH_REQUIRED"]) { self.expectedDrops = expectedDrops }
     }
 
     package struct Wipes: Hashable, Sendable, Codable {

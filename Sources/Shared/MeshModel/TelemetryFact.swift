@@ -19,6 +19,30 @@ package struct TelemetryFact: Hashable, Sendable, Codable {
         package static func < (left: Self, right: Self) -> Bool { (left.reason, left.from, left.to) < (right.reason, right.from, right.to) }
     }
 
+    /// How a node's Hubble is read.
+    package struct Hubble: Hashable, Sendable, Codable {
+        /// Since its reader last said that it follows the flows; absent when it never did.
+        package var heard: TimeSpan?
+        /// Why it does not, as it said last.
+        package var problem: String?
+        package init(heard: TimeSpan?, problem: String? = nil) {
+            self.heard = heard
+            self.problem = problem
+        }
+    }
+
+    /// What a node's Tetragon does.
+    package struct Tetragon: Hashable, Sendable, Codable {
+        /// Since it was last asked, which is every half minute.
+        package var heard: TimeSpan
+        /// The states of its tracing policies by name, those of a namespace as `NAMESPACE/NAME`; absent when it does not list them.
+        package var policies: [String: String]?
+        package init(heard: TimeSpan, policies: [String: String]?) {
+            self.heard = heard
+            self.policies = policies
+        }
+    }
+
     package var node: NodeID
     /// What the counts are over: less than a minute when the coordinator has not listened for longer.
     package var window: TimeSpan
@@ -38,10 +62,14 @@ package struct TelemetryFact: Hashable, Sendable, Codable {
     package var drops: [Drop]
     /// Of a thousand TCP segments, those that were sent again, rounded up; absent when the tracer has not told of any.
     package var resent: Int?
+    /// Absent when nothing was heard of a reader of Hubble.
+    package var hubble: Hubble?
+    /// Absent when nothing was heard of Tetragon itself; its log alone does not tell.
+    package var tetragon: Tetragon?
 
     package init(
         node: NodeID, window: TimeSpan, stated: TimeSpan?, traced: TimeSpan?, watched: [String] = [], executed: TimeSpan? = nil,
-        lost: Int = 0, lossReasons: [String] = [], drops: [Drop] = [], resent: Int? = nil
+        lost: Int = 0, lossReasons: [String] = [], drops: [Drop] = [], resent: Int? = nil, hubble: Hubble? = nil, tetragon: Tetragon? = nil
     ) {
         self.node = node
         self.window = window
@@ -53,6 +81,8 @@ package struct TelemetryFact: Hashable, Sendable, Codable {
         self.lossReasons = lossReasons
         self.drops = drops
         self.resent = resent
+        self.hubble = hubble
+        self.tetragon = tetragon
     }
 
     /// What counts are over when the coordinator has listened long enough.
@@ -60,6 +90,8 @@ package struct TelemetryFact: Hashable, Sendable, Codable {
     /// Spans are rounded up to whole steps: of `stated` and `traced`, which are told every few seconds and every ten, and of `executed`.
     package static let step = Duration.seconds(20)
     package static let longStep = Duration.seconds(300)
+    /// Of what is told every half minute.
+    package static let minute = Duration.seconds(60)
 
     /// A span as a fact tells it.
     package static func rounded(_ span: Duration, to step: Duration = TelemetryFact.step) -> TimeSpan {

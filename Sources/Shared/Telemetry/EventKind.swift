@@ -52,6 +52,8 @@ extension EventKind {
     package static let flow = EventKind(known: "flow")
     /// Flows between two clusters, summed up.
     package static let clusterFlows = EventKind(known: "cluster_flows")
+    /// Whether Hubble's flows are followed, and since when without a gap.
+    package static let hubbleState = EventKind(known: "hubble_state")
     /// The kernel killed a process for want of memory.
     package static let oomKill = EventKind(known: "oom_kill")
     /// How long block I/O took, summed up.
@@ -70,7 +72,8 @@ extension EventKind {
     /// Every kind that our own sources tell and that we know of others.
     package static let known: [EventKind] = [
         processExec, processExit, processKprobe, processTracepoint, processUprobe, processLsm, processLoader, tcpConnect, tcpState,
-        tcpRetransmit, packetDrop, packetDrops, flow, clusterFlows, oomKill, blockIO, diskError, agentStart, hostFigures, tetragonState,
+        tcpRetransmit, packetDrop, packetDrops, flow, clusterFlows, hubbleState, oomKill, blockIO, diskError, agentStart, hostFigures,
+        tetragonState,
         sourceLimited,
     ]
 }

@@ -2,6 +2,7 @@
 
 import MeshModel
 import MeshSystem
+import Planning
 import Rendering
 import Running
 
@@ -43,10 +44,16 @@ struct CiliumDriver: Sendable {
     }
 
     /// The CLI's own time-out is none; the deadline is ours. The JUnit report is kept, whatever the exit code says, and a sysdump when
-    /// the test failed. The test's namespaces are made before it and removed after it, on both clusters.
+    /// the test failed. The test's namespaces are made before it and removed after it, on both clusters. Where the plan asks for it, what Hubble
+    /// saw meanwhile is kept beside the report.
     func testConnectivity(
-        from: MeshSpec.Cluster, to: MeshSpec.Cluster, plan: Digest, step: StepID, deadline: Duration
+        from: MeshSpec.Cluster, to: MeshSpec.Cluster, plan: Plan, step: StepID, deadline: Duration
     ) async throws -> Outcome {
+        let witness = try flowWitness(plan)
+        let parties = TestFlows.Parties(
+            from: from.name, to: to.name,
+            nodes: Dictionary(
+                plan.spec.witnesses(from.name, to.name).map { ($0.node, $0.cluster) }, uniquingKeysWith: { first, _ in first }))
         let report = ConnectivityReport(tools: tools, from: from.name, to: to.name)
         let stage = ConnectivityStage(tools: tools, clusters: [from, to])
         try report.forget()
@@ -56,8 +63,11 @@ struct CiliumDriver: Sendable {
                 "connectivity", "test", "--multi-cluster", to.context, "--junit-file", report.junitPath, "--timeout",
                 "\(max(60, deadline.components.seconds - 30))s",
             ]
+        witness?.begin(parties)
         let result = try await tools.run("cilium", arguments, step: step, deadline: deadline)
-        try report.remember(plan: plan)
+        // While the test's pods are still there: what is dropped at their end is none of the test.
+        if let witness { try report.keep(try await witness.end(parties)) }
+        try report.remember(plan: plan.digest)
         var outcome = Outcome(result, command: "cilium connectivity test", done: "the connectivity test ran")
         if case .failed(let words) = outcome {
             outcome = .failed(
@@ -65,6 +75,12 @@ struct CiliumDriver: Sendable {
         }
         try await stage.clear()
         return outcome
+    }
+
+    private func flowWitness(_ plan: Plan) throws -> (any FlowWitness)? {
+        guard plan.spec.policy.telemetry?.flows != nil else { return nil }
+        guard let witness = tools.flows else { throw DriverError.unreadable(what: "Hubble's flows", where: "this program") }
+        return witness
     }
 
     /// The report of `cilium status -o json`, or `nil` when it gave none.

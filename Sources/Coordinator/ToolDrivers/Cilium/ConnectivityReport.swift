@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import FoundationEssentials
 import MeshModel
 import MeshSystem
 
@@ -12,11 +13,17 @@ struct ConnectivityReport: Sendable {
     private var stem: String { tools.workDirectory + "/connectivity-\(from)-to-\(to)" }
     var junitPath: String { stem + ".xml" }
     private var planPath: String { stem + ".plan" }
+    /// What Hubble saw meanwhile.
+    private var flowsPath: String { stem + ".flows.json" }
+    private static let longestFlows = 16 << 20
 
     func forget() throws {
         try tools.files.remove(planPath)
+        try tools.files.remove(flowsPath)
         try tools.files.remove(junitPath)
     }
+
+    func keep(_ flows: TestFlows) throws { try tools.files.write(Array(try JSONEncoder().encode(flows)), to: flowsPath) }
 
     func remember(plan: Digest) throws { try tools.files.write(Array(plan.hex.utf8), to: planPath) }
 
@@ -27,7 +34,12 @@ struct ConnectivityReport: Sendable {
             let report = try tools.files.read(junitPath, limit: 16 << 20)
         else { return none }
         let counts = Self.counts(String(decoding: report, as: UTF8.self))
-        return ConnectivityFact(from: from, to: to, tests: counts.tests, failures: counts.failures, skipped: counts.skipped)
+        // One that cannot be read is none, and the test is repeated where it is asked for.
+        let flows = try tools.files.read(flowsPath, limit: Self.longestFlows).flatMap {
+            try? JSONDecoder().decode(TestFlows.self, from: Data($0))
+        }
+        return ConnectivityFact(
+            from: from, to: to, tests: counts.tests, failures: counts.failures, skipped: counts.skipped, flows: flows)
     }
 
     /// Counts `<testcase` elements by their status. The CLI writes repeated attributes, which no strict XML parser accepts, so only the
