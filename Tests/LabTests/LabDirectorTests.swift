@@ -118,7 +118,7 @@ struct LabDirectorTests {
         "each fault has its one answer",
         arguments: [
             (LabScenario.clockSkew, "G-HST-03", "skewed", LabDirector.Act.rightClock),
-            (.silentTracer, "G-TEL-01", "unavailable", .startTracer),
+            (.silentTracer, "G-TEL-01", "unavailable", .startTracer), (.packetDrops, "G-TEL-03", "unreachable", .removeFirewall),
             (.missingVLAN, "G-NET-04", "unreachable", .repairVLAN), (.mtuHole, "G-NET-06", "mismatch", .repairWay),
             (.droppedUDP, "G-NET-05", "unreachable", .repairWay), (.nat, "G-NET-09", "mismatch", .repairWay),
             (.wrongGuest, "G-PVE-03", "mismatch", .repairGuest), (.caMismatch, "G-CM-02", "mismatch", .removeForeignCA),
@@ -196,6 +196,7 @@ struct LabDirectorTests {
         #expect(GateID(rawValue: LabWayFault.mtuHole.gate) == .pathMTU && GateID(rawValue: LabWayFault.droppedUDP.gate) == .tunnelReach)
         #expect(GateID(rawValue: LabWayFault.nat.gate) == .sourceKept)
         #expect(GateID(rawValue: LabDirector.telemetryGate) == .telemetryFlows && Reason.Code(rawValue: "unavailable") == .unavailable)
+        #expect(GateID(rawValue: LabDirector.dropGate) == .crossingsKept && Reason.Code(rawValue: "unreachable") == .unreachable)
         #expect(GateID(rawValue: LabDirector.kernelGate) == .kernel && Reason.Code(rawValue: "unfit") == .unfit)
     }
 

@@ -27,6 +27,11 @@ struct LabStoryTests {
     func catalogue(scenario: LabScenario) async throws { try await play(scenario) }
 
     @Test(
+        "dropped packets, which the gate remembers for a minute", .enabled(if: isLong, "over a minute; MESHGATE_LONG_TESTS=1"),
+        .timeLimit(.minutes(5)))
+    func drops() async throws { try await play(.packetDrops) }
+
+    @Test(
         "killed at every boundary of every step, with the whole catalogue",
         .enabled(if: isLong, "minutes; MESHGATE_LONG_TESTS=1"), .timeLimit(.minutes(30)))
     func killedEverywhere() async throws { try await play(.killedAtEveryStep, "--catalogue") }

@@ -132,6 +132,10 @@ package struct LabCommandLine: LabProduct {
             lost: traced.reduce(0) { $0 + $1.lost.values.reduce(0, +) })
     }
 
+    package func feed(_ restrictions: [String]) async throws -> String {
+        try await call(["feed", "query", "--since", "5m"] + restrictions)
+    }
+
     package func feedAddress() async throws -> String {
         let text = try await call(["status", "--output", "json"])
         return try decode(Status.self, text, "the status").http

@@ -58,6 +58,24 @@ extension LabCrew {
         story.tell("the way is as it should be", .good)
     }
 
+    func installFirewall(_ story: LabStory) async throws {
+        guard let firewall = LabLossyFirewall(topology) else { return }
+        try await fault.install(firewall)
+        story.tell(firewall.words, .bad)
+    }
+
+    /// The person reads which packets the kernel dropped before they look for the rule.
+    func removeFirewall(_ story: LabStory) async throws {
+        guard let firewall = LabLossyFirewall(topology) else { return }
+        let seen = try await product.feed(["--node", firewall.node.name.text, "--kind", "packet_drop", "--reason", LabDirector.dropReason])
+        guard let line = seen.split(separator: "\n").last(where: { $0.contains(LabDirector.dropReason) }) else {
+            throw LabError.unexpected(doing: "read which packets \(firewall.node.name) dropped", found: seen)
+        }
+        story.tell(String(line), .quote)
+        try await fault.remove(firewall)
+        story.tell("the rule is gone from \(firewall.node.name); a minute without a drop opens the gate", .good)
+    }
+
     /// All of them before anybody has looked.
     func spoilPorts(_ story: LabStory) async throws {
         for wrong in LabVLANFault.allCases {

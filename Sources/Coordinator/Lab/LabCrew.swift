@@ -88,6 +88,7 @@ struct LabCrew: Sendable {
             try kernel(of: victim).hide()
             story.tell("the kernel of \(victim.name) comes without CONFIG_\(LabKernel.option)", .bad)
         }
+        if plan.mode == .full, scenario.dropsPackets { try await installFirewall(story) }
         if plan.mode == .full, scenario.losesRoutes { try await spoilRoutes(story) }
         if plan.mode == .full, let fault = scenario.wayFault { try await spoilWay(fault, story) }
         if plan.mode == .full, scenario.hasLeftovers { try await leaveBehind(story) }
@@ -115,6 +116,7 @@ struct LabCrew: Sendable {
             guard let victim = scenario.silent(topology) else { return }
             try agents.startTracer(on: victim)
             story.tell("the tracer of \(victim.name) runs", .good)
+        case .removeFirewall: try await removeFirewall(story)
         case .repairRoutes: try await repairRoutes(story)
         case .pullCable(let step): try await pullCable(under: step, story)
         case .plugCable: try await plugCables(story)
@@ -205,7 +207,7 @@ struct LabCrew: Sendable {
     private func writeMesh(_ scenario: LabScenario, api: LabMeshFile.API?) throws {
         let file = LabMeshFile(
             topology, services: plan.services, api: api, watchesAfterRun: scenario.losesLinkAfterwards, migratesCA: scenario.migratesCA,
-            wantsTelemetry: scenario.silencesTracer)
+            wantsTelemetry: scenario.wantsTelemetry, drops: scenario.dropsPackets ? [LabDirector.dropReason] : [])
         try LabFiles.write(file.mesh, to: paths.mesh)
         try LabFiles.write(file.terraform, to: paths.terraform + "/main.tf")
         for (path, text) in file.manifests { try LabFiles.write(text, to: paths.directory + "/" + path) }

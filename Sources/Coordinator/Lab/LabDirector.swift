@@ -15,6 +15,8 @@ package struct LabDirector: Hashable, Sendable {
         case restoreOption
         /// Start the tracer that nobody had started.
         case startTracer
+        /// Take away the firewall that drops packets.
+        case removeFirewall
         /// Look at the nodes by hand, then give each its one default route.
         case repairRoutes
         /// Pull the cable of a node of the cluster whose step this is.
@@ -45,6 +47,9 @@ package struct LabDirector: Hashable, Sendable {
     package static let linkGate = "G-NET-01"
     package static let kernelGate = "G-HST-04"
     package static let telemetryGate = "G-TEL-01"
+    package static let dropGate = "G-TEL-03"
+    /// The kernel's word for what a firewall drops.
+    package static let dropReason = "NETFILTER_DROP"
     package static let guestGate = "G-PVE-03"
     /// The gate of tagged frames.
     package static let vlanGate = "G-NET-03"
@@ -95,6 +100,7 @@ package struct LabDirector: Hashable, Sendable {
         wants(scenario.skewsClock, .rightClock, "the wrong clock held no step")
         wants(scenario.lacksOption, .restoreOption, "the kernel without its option held no step")
         wants(scenario.silencesTracer, .startTracer, "the silent tracer held no step")
+        wants(scenario.dropsPackets, .removeFirewall, "the dropped packets held no step")
         wants(scenario.losesRoutes, .repairRoutes, "the wrong default routes held no step")
         wants(scenario.losesLink, .plugCable, "the lost link held no step")
         wants(scenario.wayFault != nil, .repairWay, "the spoiled way held no step")
@@ -173,6 +179,9 @@ package struct LabDirector: Hashable, Sendable {
             answers.append(.restoreOption)
         }
         if scenario.silencesTracer, reasons.contains(where: { $0.gate == Self.telemetryGate }) { answers.append(.startTracer) }
+        if scenario.dropsPackets, reasons.contains(where: { $0.gate == Self.dropGate && $0.code == "unreachable" }) {
+            answers.append(.removeFirewall)
+        }
         if scenario.losesRoutes, reasons.contains(where: { $0.gate == Self.routeGate }) { answers.append(.repairRoutes) }
         if scenario.losesLink, reasons.contains(where: { $0.gate == Self.linkGate && $0.detail.contains(Self.lostGround) }) {
             answers.append(.plugCable)

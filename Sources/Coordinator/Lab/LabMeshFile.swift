@@ -11,6 +11,7 @@ package struct LabMeshFile: Hashable, Sendable {
     private let watchesAfterRun: Bool
     private let migratesCA: Bool
     private let wantsTelemetry: Bool
+    private let drops: [String]
 
     /// Where the hypervisor's API is, and with what it is asked.
     package struct API: Hashable, Sendable {
@@ -27,13 +28,14 @@ package struct LabMeshFile: Hashable, Sendable {
 
     package init(
         _ topology: LabTopology, services: LabPlan.Services = .core, api: API? = nil, watchesAfterRun: Bool = false,
-        migratesCA: Bool = false, wantsTelemetry: Bool = false
+        migratesCA: Bool = false, wantsTelemetry: Bool = false, drops: [String] = []
     ) {
         self.topology = topology
         self.api = api
         self.watchesAfterRun = watchesAfterRun
         self.migratesCA = migratesCA
         self.wantsTelemetry = wantsTelemetry
+        self.drops = drops
         self.services = LabService.all(services)
         hasObjectStore = services == .catalogue
     }
@@ -84,7 +86,10 @@ package struct LabMeshFile: Hashable, Sendable {
         """
     }
 
-    private var telemetryLines: String { wantsTelemetry ? "\n    telemetry: { required: true, silence: 30s }" : "" }
+    private var telemetryLines: String {
+        let wanted = drops.isEmpty ? "" : ", drops: [\(drops.joined(separator: ", "))]"
+        return wantsTelemetry ? "\n    telemetry: { required: true, silence: 30s\(wanted) }" : ""
+    }
 
     private var apiLines: String {
         guard let api else { return "" }

@@ -34,6 +34,8 @@ package protocol LabProduct: Sendable {
     func submitWarrant(_ step: StepID, text: String, signature: String) async throws
     /// What came over the feed from all machines.
     func telemetry() async throws -> LabTelemetry
+    /// What `meshgate feed query` finds of the last minutes with these restrictions.
+    func feed(_ restrictions: [String]) async throws -> String
     /// Where dashboard, metrics and the event feed are, as a URL.
     func feedAddress() async throws -> String
 }

@@ -12,6 +12,8 @@ package enum LabScenario: String, Hashable, Sendable, CaseIterable {
     case missingOption = "missing-option"
     /// A node that nobody watches.
     case silentTracer = "silent-tracer"
+    /// A firewall that drops packets between clusters, few enough that everything works.
+    case packetDrops = "packet-drops"
     /// A node without a default route, and one with a second one.
     case defaultRoutes = "default-routes"
     /// A link that drops under a step that is done.
@@ -52,6 +54,8 @@ package enum LabScenario: String, Hashable, Sendable, CaseIterable {
         case .clockSkew: "one node's clock is two minutes off: its steps are held until the clock is right"
         case .missingOption: "one node's kernel cannot make VXLAN tunnels: Cilium is held until it runs another kernel"
         case .silentTracer: "nobody watches one node: Cilium is held until its tracer runs and its telemetry flows"
+        case .packetDrops:
+            "a firewall drops some packets between clusters and everything works all the same: nothing is connected until a minute passes without"
         case .defaultRoutes: "one node has no default route and another has two: Cilium is held until each has its own"
         case .lostLink: "a link drops under Cilium: what stands on it is held at once, and goes on when the link is back"
         case .afterRun: "a link drops when the run is long over: status and feed say so, and say when it is back"
@@ -84,6 +88,9 @@ package enum LabScenario: String, Hashable, Sendable, CaseIterable {
     var skewsClock: Bool { self == .clockSkew }
     var lacksOption: Bool { self == .missingOption }
     var silencesTracer: Bool { self == .silentTracer }
+    var dropsPackets: Bool { self == .packetDrops }
+    /// Whether steps are to ask the feed.
+    var wantsTelemetry: Bool { silencesTracer || dropsPackets }
     var losesRoutes: Bool { self == .defaultRoutes }
     var losesLink: Bool { self == .lostLink }
     var losesLinkAfterwards: Bool { self == .afterRun }
