@@ -108,6 +108,16 @@ struct EventFeedTests {
         #expect(throws: EventFeed.FeedError.ahead(asked: 4, head: 3)) { try feed.subscribe(after: 4) }
     }
 
+    @Test("a follower that nobody holds any more keeps no place")
+    func abandoned() async throws {
+        let feed = history.feed(subscriberLimit: 2)
+        for _ in 0..<10 { _ = try feed.subscribe() }
+        #expect(feed.figures.subscribers == 0)
+        let held = try feed.subscribe()
+        publish(1...1, to: feed)
+        #expect(try await sequences(held, 1) == [1])
+    }
+
     @Test("there is an end to how many may follow, and leaving makes room")
     func limit() async throws {
         let feed = history.feed(subscriberLimit: 2)

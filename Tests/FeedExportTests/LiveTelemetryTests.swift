@@ -53,6 +53,16 @@ struct LiveTelemetryTests {
         #expect(UInt64(seen) + left == 100_000 && seen <= 32 * 256)
     }
 
+    @Test("a follower that nobody holds any more keeps no place")
+    func abandoned() throws {
+        let live = LiveTelemetry()
+        for _ in 0..<200 { _ = try live.follow(TelemetryQuery(kind: .oomKill)) }
+        #expect(!live.isFollowed && live.queries.isEmpty)
+        let held = try live.follow(TelemetryQuery(kind: .oomKill))
+        #expect(live.queries == [TelemetryQuery(kind: .oomKill)])
+        held.cancel()
+    }
+
     @Test("no more than so many follow; a close ends them all")
     func most() async throws {
         let live = LiveTelemetry()

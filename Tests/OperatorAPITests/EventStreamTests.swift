@@ -52,6 +52,24 @@ struct EventStreamTests {
         }
     }
 
+    @Test("a reader that leaves gives its place back", .timeLimit(.minutes(1)))
+    func leaves() async throws {
+        try await SurfaceLab().serve { lab, _ in
+            lab.backend.publish(1)
+            for _ in 0..<3 {
+                let client = try lab.client
+                await #expect(throws: Enough.self) { try await client.events(after: 0, follow: true) { _ in throw Enough() } }
+            }
+            // That it is gone shows at the next event.
+            while lab.backend.openStreams > 0 {
+                lab.backend.publish(1)
+                await Task.yield()
+            }
+            try await lab.client.events(after: 0, follow: false) { _ in }
+            #expect(lab.backend.openStreams == 0)
+        }
+    }
+
     @Test("a follower goes on across a restart of the coordinator")
     func restart() async throws {
         let lab = try SurfaceLab()
@@ -145,6 +163,8 @@ final class RawConnection: Sendable {
     func write(_ text: String) throws {
         guard Glibc.write(file, text, text.utf8.count) == text.utf8.count else { throw POSIXError(.EPIPE) }
     }
+
+    func hangUp() { shutdown(file, Int32(SHUT_RDWR)) }
 
     /// Until the other end has closed, without taking anything.
     func waitForHangUp() async throws {

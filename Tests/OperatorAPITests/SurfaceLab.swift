@@ -20,6 +20,8 @@ final class MemoryBackend: OperatorBackend {
         var run: RunID?
         var events: [String] = []
         var isHealthy = true
+        /// Streams of any kind that were opened and not cancelled.
+        var openStreams = 0
     }
     let state = Mutex(State())
     let step = StepID("talos-east", "cilium")
@@ -95,16 +97,37 @@ final class MemoryBackend: OperatorBackend {
                 damagedBlocks: 0))
     }
     let telemetry = Mutex2<[TelemetryRequest]>([])
+    /// The stream, counted until it is cancelled.
+    private func counted(_ stream: EventStream) -> EventStream {
+        state.withLock { $0.openStreams += 1 }
+        let isOpen = Mutex2(true)
+        return EventStream(
+            next: stream.next,
+            cancel: { [self] in
+                stream.cancel()
+                if isOpen.value { state.withLock { $0.openStreams -= 1 } }
+                isOpen.change { $0 = false }
+            })
+    }
+    var openStreams: Int { state.withLock { $0.openStreams } }
+    /// A query that finds nothing and goes on.
+    let isSearching = Mutex2(false)
+
     /// As many lines as were asked for.
     func stored(_ request: TelemetryRequest) -> EventStream {
         telemetry.change { $0.append(request) }
         let next = Mutex2(0)
-        return EventStream(
-            next: {
-                guard next.value < request.newest ?? 0 else { return nil }
-                next.change { $0 += 1 }
-                return "{\"n\":\(next.value)}\n"
-            }, cancel: {})
+        return counted(
+            EventStream(
+                next: { [self] in
+                    if isSearching.value {
+                        try await Task.sleep(for: .milliseconds(1))
+                        return "\n"
+                    }
+                    guard next.value < request.newest ?? 0 else { return nil }
+                    next.change { $0 += 1 }
+                    return "\n{\"n\":\(next.value)}\n"
+                }, cancel: {}))
     }
     /// One outline, then nothing until it is cancelled.
     func sights(_ query: TelemetryQuery) -> EventStream {
@@ -134,19 +157,20 @@ final class MemoryBackend: OperatorBackend {
         let after = request.after ?? last
         guard after <= last else { throw BackendRefusal(.conflict, code: "ahead", "there is no event \(after) yet") }
         let place = Mutex2((next: Int(after), isOver: false))
-        return EventStream(
-            next: { [self] in
-                while !place.value.isOver, !Task.isCancelled {
-                    let index = place.value.next
-                    if let line = state.withLock({ index < $0.events.count ? $0.events[index] : nil }) {
-                        place.change { $0.next += 1 }
-                        return request.serverSent ? "id: \(index + 1)\ndata: \(line)\n\n" : line + "\n"
+        return counted(
+            EventStream(
+                next: { [self] in
+                    while !place.value.isOver, !Task.isCancelled {
+                        let index = place.value.next
+                        if let line = state.withLock({ index < $0.events.count ? $0.events[index] : nil }) {
+                            place.change { $0.next += 1 }
+                            return request.serverSent ? "id: \(index + 1)\ndata: \(line)\n\n" : line + "\n"
+                        }
+                        if !request.follow { return nil }
+                        await Task.yield()
                     }
-                    if !request.follow { return nil }
-                    await Task.yield()
-                }
-                return nil
-            }, cancel: { place.change { $0.isOver = true } })
+                    return nil
+                }, cancel: { place.change { $0.isOver = true } }))
     }
 }
 

@@ -42,9 +42,14 @@ package final class EventFeed: Sendable {
         var head: UInt64
         /// Where each run began, to name the run of a step's event.
         var runs: [(sequence: UInt64, run: RunID)] = []
-        var subscribers: [UInt64: EventSubscription] = [:]
+        /// Weak: one whose answer was never begun, or whose reader is gone without a word, gives its place back when it goes.
+        var subscribers: [UInt64: Weak] = [:]
         var nextNumber: UInt64 = 0
         var figures = Figures()
+    }
+
+    private struct Weak {
+        weak var subscription: EventSubscription?
     }
 
     private let state: Mutex<State>
@@ -90,25 +95,25 @@ package final class EventFeed: Sendable {
             }
             state.head = last.sequence
             state.figures.published += UInt64(records.count)
-            return (events, Array(state.subscribers.values))
+            return (events, Self.present(state))
         }
         for subscriber in subscribers { note(subscriber.offer(events, limit: bufferLimit)) }
     }
 
     /// Tells those who follow at this moment how far a step has come.
     package func tell(_ progress: FeedProgress) {
-        for subscriber in state.withLock({ Array($0.subscribers.values) }) { subscriber.tell(progress) }
+        for subscriber in state.withLock({ Self.present($0) }) { subscriber.tell(progress) }
     }
 
     /// Lets followers see that the line is alive. Called every few seconds.
     package func beat(at time: Timestamp) {
-        let (head, subscribers) = state.withLock { ($0.head, Array($0.subscribers.values)) }
+        let (head, subscribers) = state.withLock { ($0.head, Self.present($0)) }
         for subscriber in subscribers { subscriber.beat(.beat(head: head, at: time)) }
     }
 
     /// Ends all subscriptions, for a graceful stop.
     package func close() {
-        for subscriber in state.withLock({ Array($0.subscribers.values) }) { subscriber.cancel() }
+        for subscriber in state.withLock({ Self.present($0) }) { subscriber.cancel() }
     }
 
     /// Follows the feed from the event after `sequence`; `nil` is from now on.
@@ -118,7 +123,7 @@ package final class EventFeed: Sendable {
             if state.subscribers.count >= subscriberLimit { return .failure(.tooMany(limit: subscriberLimit)) }
             state.nextNumber += 1
             let subscription = EventSubscription(feed: self, number: state.nextNumber, after: sequence ?? state.head)
-            state.subscribers[state.nextNumber] = subscription
+            state.subscribers[state.nextNumber] = Weak(subscription: subscription)
             return .success(subscription)
         }
         return try result.get()
@@ -145,6 +150,8 @@ package final class EventFeed: Sendable {
             if loss.isFirst { state.figures.cut += 1 }
         }
     }
+
+    private static func present(_ state: State) -> [EventSubscription] { state.subscribers.values.compactMap(\.subscription) }
 
     private static func remember(_ run: RunID, at sequence: UInt64, _ state: inout State) {
         if let last = state.runs.last, last.sequence >= sequence { return }

@@ -22,10 +22,17 @@ package final class LiveTelemetry: Sendable {
     private static let mostPortions = 32
     private static let portion = 256
 
-    /// One who follows, until it cancels. Read by one task at a time.
-    package struct Follower: Sendable {
-        fileprivate let portions: AsyncStream<Portion>
-        fileprivate let end: @Sendable () -> Void
+    /// One who follows, until it cancels or nobody holds it any more. Read by one task at a time.
+    package final class Follower: Sendable {
+        private let portions: AsyncStream<Portion>
+        private let end: @Sendable () -> Void
+
+        fileprivate init(_ portions: AsyncStream<Portion>, end: @escaping @Sendable () -> Void) {
+            self.portions = portions
+            self.end = end
+        }
+
+        deinit { end() }
 
         /// The next portion, waiting for it; `nil` at the end.
         package func next() async -> Portion? {
@@ -50,8 +57,11 @@ package final class LiveTelemetry: Sendable {
 
     package init() {}
 
-    /// Whether there is anybody to publish to; unpacking events for nobody is a waste.
+    /// Whether there is anybody to publish to.
     package var isFollowed: Bool { state.withLock { !$0.followers.isEmpty } }
+
+    /// What those who follow want; unpacking what nobody does is a waste.
+    package var queries: [TelemetryQuery] { state.withLock { $0.followers.values.map(\.query) } }
 
     /// Follows what fits `query` from now on, until it cancels or `close`.
     package func follow(_ query: TelemetryQuery) throws(TooMany) -> Follower {
@@ -64,10 +74,10 @@ package final class LiveTelemetry: Sendable {
         }
         guard let number else { throw TooMany(limit: Self.mostFollowers) }
         continuation.onTermination = { [weak self] _ in self?.remove(number) }
-        return Follower(portions: stream, end: { continuation.finish() })
+        return Follower(stream, end: { continuation.finish() })
     }
 
-    /// Hands events on.
+    /// Hands events on. Of each only the outline is ever shown, so they should come without their bodies: they wait here for slow readers.
     package func publish(_ events: [StoredEvent]) {
         state.withLock { state in
             for number in state.followers.keys {

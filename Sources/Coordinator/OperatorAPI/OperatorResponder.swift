@@ -177,6 +177,8 @@ struct OperatorResponder: Sendable {
         return Response(
             status: .ok, headers: headers,
             body: ResponseBody { writer in
+                // A reader that leaves shows as a write that fails; its place must not be kept for it.
+                defer { stream.cancel() }
                 try await withTaskCancellationOrGracefulShutdownHandler {
                     while let text = try await stream.next() { try await writer.write(ByteBuffer(string: text)) }
                 } onCancelOrGracefulShutdown: {

@@ -80,7 +80,7 @@ struct AdminSurface {
         do {
             subscription = try feed.subscribe(after: request.after)
         } catch {
-            throw BackendRefusal(.badRequest, code: "events", "\(error)")
+            throw error.refusal
         }
         let format: FeedFormat = request.serverSent ? .sse : .ndjson
         let begun = Once()
@@ -91,6 +91,16 @@ struct AdminSurface {
                 let item = request.follow ? try await subscription.next() : try await subscription.nextOfHistory()
                 return item.map(format.write)
             }, cancel: { subscription.cancel() })
+    }
+}
+
+extension EventFeed.FeedError {
+    /// As the admin surface answers it: only what may be otherwise in a moment is worth asking again.
+    var refusal: BackendRefusal {
+        switch self {
+        case .tooMany: BackendRefusal(.unavailable, code: "tooManyReaders", "\(self)")
+        case .ahead, .historyMissing: BackendRefusal(.badRequest, code: "events", "\(self)")
+        }
     }
 }
 
