@@ -121,6 +121,27 @@ struct TelemetryJudgeTests {
         guard case .unknown = judge(crossings, fact) else { Issue.record("less than a minute"); return }
     }
 
+    @Test(
+        "drops that were not told one by one may be between clusters: a named reason is unknown, another one passes, and what was seen holds"
+    )
+    func flood() {
+        var fact = sound
+        fact.untold = ["TCP_CSUM"]
+        #expect(judge(crossings, fact) == .pass)
+        for (untold, unsure) in [
+            (["NETFILTER_DROP", "TCP_CSUM"], ["NETFILTER_DROP"]), ([TelemetryFact.anyReason], ["NETFILTER_DROP", "NO_SOCKET"]),
+        ] {
+            fact.untold = untold
+            guard case .unknown(let reasons) = judge(crossings, fact) else { Issue.record("\(untold)"); return }
+            #expect(
+                reasons.map(\.detail)
+                    == unsure.map { "wrk-e-1 dropped more packets for \($0) in the last 1m than it could tell one by one" })
+            #expect(reasons.allSatisfy { $0.remedy.contains("feed query --node wrk-e-1 --kind packet_drops") })
+        }
+        fact.drops = [drop("NO_SOCKET")]
+        guard case .hold = judge(crossings, fact) else { Issue.record("what was seen is true"); return }
+    }
+
     @Test("segments that are sent again hold above the limit; a tracer that does not tell of them opens nothing")
     func retransmits() {
         var fact = sound

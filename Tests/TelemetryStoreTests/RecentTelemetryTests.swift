@@ -103,6 +103,93 @@ struct RecentTelemetryTests {
         #expect(fact.executed == TimeSpan(.seconds(300)))
     }
 
+    private func sum(_ packets: UInt64, reason: String = "NETFILTER_DROP", at seconds: Double) -> TelemetryEvent {
+        event(.packetDrops, at: seconds, EventAttributes(reason: reason), body: #"{"reason":"x","packets":\#(packets),"bytes":9}"#)
+    }
+
+    @Test("drops that are only in a sum are not known to be harmless: their reason is named, for as long as they are of this minute")
+    func untold() async throws {
+        let recent = recent()
+        let bench = try bench(recent)
+        // Within one cluster, and for another reason: what a flood looks like that hides what matters.
+        let flood = (0..<40).map { _ in drop("10.1.0.1", "10.1.0.2", reason: "NO_SOCKET", at: 1) }
+        try await bench.append(try batch(1, flood + [sum(40, reason: "NO_SOCKET", at: 10)]))
+        #expect(recent.fact(of: node, now: bench.moment)?.untold == nil)
+        try await bench.append(try batch(42, [sum(3, at: 10)]))
+        let fact = try #require(recent.fact(of: node, now: bench.moment))
+        #expect(fact.untold == ["NETFILTER_DROP"] && fact.drops.isEmpty)
+        bench.advance(.seconds(70))
+        #expect(recent.fact(of: node, now: bench.moment)?.untold == nil)
+    }
+
+    @Test("each transport has a sum of its own; packets that come behind their sum, or happened beside it, are told all the same")
+    func lateDrops() async throws {
+        let recent = recent()
+        let bench = try bench(recent)
+        func drops(_ count: Int, at seconds: Double) -> [TelemetryEvent] {
+            (0..<count).map { _ in drop("10.1.0.1", "10.1.0.2", at: seconds) }
+        }
+        try await bench.append(try batch(1, drops(5, at: 9) + [sum(2, at: 10), sum(3, at: 10)]))
+        #expect(recent.fact(of: node, now: bench.moment)?.untold == nil)
+        try await bench.append(try batch(8, drops(5, at: 19) + [sum(7, at: 20)]))
+        #expect(recent.fact(of: node, now: bench.moment)?.untold == ["NETFILTER_DROP"])
+        // Two that were in the sum, and one that happened between the sum's taking and its stamp: the next sum has that.
+        try await bench.append(try batch(14, drops(3, at: 19.99)))
+        #expect(recent.fact(of: node, now: bench.moment)?.untold == nil)
+        try await bench.append(try batch(17, drops(1, at: 25) + [sum(2, at: 30)]))
+        #expect(recent.fact(of: node, now: bench.moment)?.untold == nil)
+        // Told long ago, with a sum that never came: no excuse for later ones.
+        try await bench.append(try batch(19, drops(9, at: 31)))
+        bench.advance(.seconds(70))
+        try await bench.append(try batch(28, drops(1, at: 75) + [sum(2, at: 80)]))
+        #expect(recent.fact(of: node, now: bench.moment)?.untold == ["NETFILTER_DROP"])
+    }
+
+    @Test(
+        "a sum that cannot be read is of any size",
+        arguments: ["{}", "[]", #"{"packets":-1}"#, #"{"packets":1e99}"#, #"{"packets":"1"}"#, ""])
+    func unreadableSum(body: String) async throws {
+        let recent = recent()
+        let bench = try bench(recent)
+        try await bench.append(try batch(1, [event(.packetDrops, at: 0, EventAttributes(reason: "NETFILTER_DROP"), body: body)]))
+        #expect(recent.fact(of: node, now: bench.moment)?.untold == ["NETFILTER_DROP"])
+    }
+
+    @Test(
+        "whatever part of the drops is told, and whenever: a reason is named exactly when some were not", arguments: 0..<20 as Range<UInt64>
+    )
+    func sums(seed: UInt64) async throws {
+        var random = SplitMix(seed: seed)
+        let recent = recent()
+        let bench = try bench(recent)
+        var next: UInt64 = 1
+        var carried = 0
+        for round in 1...12 {
+            let end = Double(round) * 10
+            // Of those that were in the sum some are told before it, some behind it, and some never; others only happen while it is taken.
+            let (before, behind) = (Int.random(in: 0...6, using: &random), Int.random(in: 0...3, using: &random))
+            let (never, beside) = (max(0, Int.random(in: -4...3, using: &random)), Int.random(in: 0...2, using: &random))
+            var events = (0..<before).map { _ in drop("10.1.0.1", "10.1.0.2", at: end - Double.random(in: 0.1..<9, using: &random)) }
+            let packets = UInt64(before + behind + never + carried)
+            if packets > 0 { events.append(sum(packets, at: end)) }
+            events += (0..<behind).map { _ in drop("10.1.0.1", "10.1.0.2", at: end - 0.01) }
+            // Without a sum there is no stamp to be before.
+            carried = packets > 0 ? beside : 0
+            events += (0..<carried).map { _ in drop("10.1.0.1", "10.1.0.2", at: end) }
+            bench.advance(.seconds(10))
+            guard !events.isEmpty else { continue }
+            try await bench.append(try batch(next, events))
+            next += UInt64(events.count)
+            let untold = try #require(recent.fact(of: node, now: bench.moment)).untold
+            // Those that happened beside it are taken for missing ones until they are in the next sum.
+            if never == 0 || never > carried { #expect((untold != nil) == (never > carried), "round \(round)") }
+            if never > 0 {
+                bench.advance(.seconds(70))
+                break
+            }
+        }
+    }
+
     @Test("what a limit leaves out is in the books and no loss to a gate")
     func limited() async throws {
         let recent = recent()
@@ -194,6 +281,8 @@ struct RecentTelemetryTests {
         let fact = try #require(recent.fact(of: node, now: bench.moment))
         #expect(fact.watched == ["ok_1"] && fact.resent == 1000)
         #expect(fact.drops.count <= 64)
+        // Whichever of them found no room are named, as far as there is room for that.
+        #expect(fact.untold?.count == 257 && fact.untold?.contains(TelemetryFact.anyReason) == true)
     }
 
     @Test("whatever comes in whatever order, what it says is bounded and never better than what came", arguments: 0..<20 as Range<UInt64>)

@@ -63,7 +63,21 @@ extension Judge {
                         Self.remedy(forDrop: drop.reason, on: node))
                 })
         }
-        return watches("kfree_skb", fact, age, say) ?? .pass
+        if let verdict = watches("kfree_skb", fact, age, say) { return verdict }
+        // A flood of other drops takes the room of those that are asked about, so what was not told one by one may be between clusters.
+        let untold = fact.untold ?? []
+        let unsure = untold.contains(TelemetryFact.anyReason) ? reasons : reasons.filter(untold.contains)
+        guard unsure.isEmpty else {
+            return .unknown(
+                unsure.prefix(8).map { reason in
+                    say.reason(
+                        .node(node), .unavailable,
+                        "\(node) dropped more packets for \(reason) in the last \(fact.window) than it could tell one by one",
+                        "`meshgate feed query --node \(node) --kind packet_drops` has the sums; stop the flood, or take \(reason) out of policy.telemetry.drops"
+                    )
+                })
+        }
+        return .pass
     }
 
     func resentBelow(_ node: NodeID, _ percent: Int, _ found: Found, _ say: Findings) -> Verdict {

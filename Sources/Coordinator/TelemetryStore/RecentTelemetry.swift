@@ -16,17 +16,20 @@ package final class RecentTelemetry: Sendable {
     private static let slotLength: Int64 = 5_000
     /// Twelve make a minute, and the present one is not over.
     private static let slots: Int64 = 13
-    /// Different drops that are kept apart in one slot; more of them are only those of a host that makes reasons up.
+    /// Different drops that are kept apart in one slot; of more of them only the reason is kept, and of some hundred reasons that there are more.
     private static let mostDrops = 64
+    private static let mostUntold = 256
     /// Events that tell of an earlier time than this, when they come, were spooled: they are history and no news.
     private static let oldestNews = Duration.seconds(60)
-    private static let unpackedKinds: [EventKind] = [.hostFigures, .packetDrop, .tetragonState]
+    private static let unpackedKinds: [EventKind] = [.hostFigures, .packetDrop, .packetDrops, .tetragonState]
 
     private struct Slot {
         var number: Int64
         var events: UInt64 = 0
         var lost: [LossReason: UInt64] = [:]
         var drops: [DropKey: UInt64] = [:]
+        /// Packets that are in sums or found no room in `drops`, and so may have been between clusters, by reason.
+        var untold: [String: UInt64] = [:]
         var segments: UInt64 = 0
         var resent: UInt64 = 0
     }
@@ -45,6 +48,7 @@ package final class RecentTelemetry: Sendable {
         var watched: [String] = []
         var tellsSegments = false
         var tetragon: (heard: Moment, policies: [String: String]?)?
+        var tally = DropTally()
         var slots: [Slot] = []
     }
 
@@ -61,7 +65,9 @@ package final class RecentTelemetry: Sendable {
     /// Takes in what has become durable at `moment`. Only what has drops or figures in it is unpacked.
     package func take(_ arrivals: [Arrival], at moment: Moment) {
         for arrival in arrivals {
+            // In the order in which they were told: a sum is of what came before it.
             let news = Self.unpackedKinds.filter { arrival.has($0) ?? true }.flatMap { arrival.events(TelemetryQuery(kind: $0)) }
+                .sorted { $0.number < $1.number }
             nodes.withLock { nodes in
                 var node = nodes[arrival.node] ?? Node(since: moment)
                 var slot = Self.slot(&node, at: moment)
@@ -87,6 +93,7 @@ package final class RecentTelemetry: Sendable {
             sum.events = sum.events +| slot.events
             sum.lost.merge(slot.lost) { $0 +| $1 }
             sum.drops.merge(slot.drops) { $0 +| $1 }
+            sum.untold.merge(slot.untold) { $0 +| $1 }
             sum.segments = sum.segments +| slot.segments
             sum.resent = sum.resent +| slot.resent
         }
@@ -103,6 +110,7 @@ package final class RecentTelemetry: Sendable {
             lost: TelemetryFact.share(lost, of: sum.events +| lost),
             lossReasons: sum.lost.sorted { ($1.value, $0.key) < ($0.value, $1.key) }.map(\.key.rawValue),
             drops: sum.drops.map { .init(reason: $0.key.reason, from: $0.key.from, to: $0.key.to, packets: $0.value) }.sorted(),
+            untold: sum.untold.isEmpty ? nil : sum.untold.keys.sorted(),
             resent: node.tellsSegments ? Self.steps(TelemetryFact.share(sum.resent, of: sum.segments)) : nil,
             tetragon: node.tetragon.map {
                 .init(heard: TelemetryFact.rounded(now.age(of: $0.heard), to: TelemetryFact.minute), policies: $0.policies)
@@ -133,15 +141,26 @@ package final class RecentTelemetry: Sendable {
         guard let happened = Self.happened(event.time, arrival, at: moment) else { return }
         switch event.kind {
         case .packetDrop:
+            if let reason = event.attributes.reason, node.tally.told(reason, at: event.time), !Self.settle(reason, &node, &slot) {
+                node.tally.wasLate(reason)
+            }
             guard let reason = event.attributes.reason, let from = cluster(event.attributes.source),
                 let to = cluster(event.attributes.destination), from != to
             else { return }
             let key = DropKey(reason: reason, from: from, to: to)
-            guard slot.drops[key] != nil || slot.drops.count < Self.mostDrops else { return }
+            guard slot.drops[key] != nil || slot.drops.count < Self.mostDrops else { return Self.missed(1, reason, &slot) }
             slot.drops[key, default: 0] = slot.drops[key, default: 0] +| 1
         case .tetragonState where arrival.source == .tetragon:
             guard let word = TetragonWord(event), happened.boot >= node.tetragon?.heard.boot ?? .min else { return }
             node.tetragon = (happened, word.states)
+        case .packetDrops:
+            guard let reason = event.attributes.reason else { return }
+            // A sum that cannot be read may be of any size.
+            let packets = event.body.flatMap(Self.packets) ?? .max
+            guard let untold = node.tally.summed(reason, packets, at: event.time) else {
+                return Self.missed(packets, TelemetryFact.anyReason, &slot)
+            }
+            Self.missed(untold, reason, &slot)
         case .hostFigures where arrival.source == .host:
             // Figures that cannot be read are no word of a tracer.
             guard let body = event.body, body.encoding == .json,
@@ -157,7 +176,37 @@ package final class RecentTelemetry: Sendable {
         }
     }
 
+    private static func packets(_ body: EventBody) -> UInt64? {
+        guard body.encoding == .json else { return nil }
+        return try? JSONDecoder().decode(DropSum.self, from: Data(body.bytes)).packets
+    }
+
+    private static func missed(_ packets: UInt64, _ reason: String, _ slot: inout Slot) {
+        guard packets > 0 else { return }
+        let hasRoom = slot.untold[reason] != nil || slot.untold.count < mostUntold
+        slot.untold[hasRoom ? reason : TelemetryFact.anyReason, default: 0] =
+            slot.untold[hasRoom ? reason : TelemetryFact.anyReason, default: 0] +| packets
+    }
+
+    /// A packet came after the sum that it was missed in. False when none was missed.
+    private static func settle(_ reason: String, _ node: inout Node, _ slot: inout Slot) -> Bool {
+        func take(_ slot: inout Slot) -> Bool {
+            guard let missing = slot.untold[reason] else { return false }
+            slot.untold[reason] = missing > 1 ? missing - 1 : nil
+            return true
+        }
+        if take(&slot) { return true }
+        // The last one is `slot` as it was.
+        for index in node.slots.indices.dropLast().reversed() where take(&node.slots[index]) { return true }
+        return false
+    }
+
     private func cluster(_ peer: EventPeer?) -> ClusterName? { (peer?.address).flatMap(IPAddress.init).flatMap(clusterOf) }
+}
+
+/// What is looked at of a tracer's `packet_drops`.
+private struct DropSum: Decodable {
+    var packets: UInt64
 }
 
 /// What is looked at of a tracer's `host_figures`; a tracer of an earlier version does not say what it watches.

@@ -60,6 +60,9 @@ package struct TelemetryFact: Hashable, Sendable, Codable {
     /// Why, the most frequent first.
     package var lossReasons: [String]
     package var drops: [Drop]
+    /// Reasons for which more packets were dropped than were told one by one, so that `drops` may lack those between clusters; `anyReason`
+    /// when there were more reasons than are kept apart. Absent when every dropped packet was told.
+    package var untold: [String]?
     /// Of a thousand TCP segments, those that were sent again, rounded up; absent when the tracer has not told of any.
     package var resent: Int?
     /// Absent when nothing was heard of a reader of Hubble.
@@ -69,7 +72,8 @@ package struct TelemetryFact: Hashable, Sendable, Codable {
 
     package init(
         node: NodeID, window: TimeSpan, stated: TimeSpan?, traced: TimeSpan?, watched: [String] = [], executed: TimeSpan? = nil,
-        lost: Int = 0, lossReasons: [String] = [], drops: [Drop] = [], resent: Int? = nil, hubble: Hubble? = nil, tetragon: Tetragon? = nil
+        lost: Int = 0, lossReasons: [String] = [], drops: [Drop] = [], untold: [String]? = nil, resent: Int? = nil, hubble: Hubble? = nil,
+        tetragon: Tetragon? = nil
     ) {
         self.node = node
         self.window = window
@@ -80,10 +84,14 @@ package struct TelemetryFact: Hashable, Sendable, Codable {
         self.lost = lost
         self.lossReasons = lossReasons
         self.drops = drops
+        self.untold = untold
         self.resent = resent
         self.hubble = hubble
         self.tetragon = tetragon
     }
+
+    /// Stands in `untold` for reasons that are not named there.
+    package static let anyReason = "*"
 
     /// What counts are over when the coordinator has listened long enough.
     package static let fullWindow = TimeSpan(.seconds(60))
