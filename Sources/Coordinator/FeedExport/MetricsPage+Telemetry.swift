@@ -47,5 +47,8 @@ extension MetricsPage {
             Double(store.correctedTimes))
         page.add(
             "meshgate_telemetry_damaged_blocks_total", .counter, "Stored blocks that could not be read back.", Double(store.damagedBlocks))
+        page.add(
+            "meshgate_telemetry_damaged_segments", .gauge, "Damaged files of the store that were set aside for somebody to look at.",
+            Double(store.damagedSegments))
     }
 }

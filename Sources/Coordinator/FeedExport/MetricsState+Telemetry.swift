@@ -24,9 +24,10 @@ extension MetricsState {
             package var refusedBatches: UInt64
             package var correctedTimes: UInt64
             package var damagedBlocks: UInt64
+            package var damagedSegments: UInt64
             package init(
                 bytes: UInt64 = 0, events: UInt64 = 0, failures: UInt64 = 0, refusedBatches: UInt64 = 0, correctedTimes: UInt64 = 0,
-                damagedBlocks: UInt64 = 0
+                damagedBlocks: UInt64 = 0, damagedSegments: UInt64 = 0
             ) {
                 self.bytes = bytes
                 self.events = events
@@ -34,6 +35,7 @@ extension MetricsState {
                 self.refusedBatches = refusedBatches
                 self.correctedTimes = correctedTimes
                 self.damagedBlocks = damagedBlocks
+                self.damagedSegments = damagedSegments
             }
         }
 

@@ -100,9 +100,11 @@ package struct BooksReply: Hashable, Sendable, Codable {
         package var refusedBatches: UInt64
         package var correctedTimes: UInt64
         package var damagedBlocks: UInt64
+        /// Damaged files that were set aside and are still there.
+        package var damagedSegments: Int?
         package init(
             segments: Int, bytes: Int, events: UInt64, oldest: Timestamp?, failures: UInt64, lastFailure: String?, refusedBatches: UInt64,
-            correctedTimes: UInt64, damagedBlocks: UInt64
+            correctedTimes: UInt64, damagedBlocks: UInt64, damagedSegments: Int? = nil
         ) {
             self.segments = segments
             self.bytes = bytes
@@ -113,6 +115,7 @@ package struct BooksReply: Hashable, Sendable, Codable {
             self.refusedBatches = refusedBatches
             self.correctedTimes = correctedTimes
             self.damagedBlocks = damagedBlocks
+            self.damagedSegments = damagedSegments
         }
     }
 

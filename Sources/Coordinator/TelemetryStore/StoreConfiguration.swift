@@ -51,4 +51,8 @@ package struct StoreStatus: Hashable, Sendable {
     package var refusedBatches: UInt64
     /// Blocks that could not be read back, since the start.
     package var damagedBlocks: UInt64
+    /// Damaged files that were set aside and lie in the directory.
+    package var damagedSegments: Int
+    /// What of it was found when the store was opened, and what became of it, in words.
+    package var setAside: [String]
 }

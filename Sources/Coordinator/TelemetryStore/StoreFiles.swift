@@ -12,27 +12,44 @@ struct StoreFiles {
     private var nextSegment: UInt64 = 1
     /// When the present segment was begun.
     private var begunAt = Timestamp(milliseconds: .max)
+    /// What was found damaged at the opening, and what became of it, in words.
+    private(set) var setAside: [String] = []
+    /// Damaged files that lie in the directory.
+    private(set) var damagedSegments = 0
 
     // MARK: opening
 
-    /// Reads what is there. What a crash left unfinished at the end of the newest segment was never acknowledged and is cut off.
+    /// Reads what is there. What a crash left unfinished at the end of the newest segment was never acknowledged and is cut off; where whole records
+    /// follow it, it is damage, and the file is set aside as it is.
     init(_ configuration: StoreConfiguration) throws {
         self.configuration = configuration
         let files = LinuxFileStore()
         try files.createDirectory(configuration.directory)
-        let numbers = (try files.list(configuration.directory) ?? []).compactMap(StoreSegment.number(of:)).sorted()
+        let names = try files.list(configuration.directory) ?? []
+        let numbers = names.compactMap(StoreSegment.number(of:)).sorted()
         for number in numbers {
             let file = try StoreSegment.open(number, in: configuration.directory)
-            guard let info = Self.read(file) else {
+            let info = Self.read(file)
+            if let info, info.isSealed || number != numbers.last || !file.hasBlock(after: info.length) {
+                segments.append(info)
+            } else if info != nil || file.hasBlock(after: 0) {
+                let damaged = try file.setAside(keeping: info?.length ?? 0, in: configuration.directory)
+                setAside.append(damaged.words)
+                if let kept = damaged.rest.flatMap(Self.read) { segments.append(kept) }
+            } else {
                 // A file that was just begun when the machine stopped has nothing in it.
                 try files.remove(file.path)
-                continue
             }
-            segments.append(info)
         }
-        nextSegment = (numbers.last ?? 0) + 1
+        // Not the number of a file that was set aside either: whoever remembers a place in it must not find other events there.
+        nextSegment = max(numbers.last ?? 0, names.compactMap(StoreSegment.damagedNumber(of:)).max() ?? 0) + 1
         book = Self.replay(segments)
-        if let last = segments.last, !last.isSealed { last.file.cut(to: last.length) }
+        if let last = segments.last, !last.isSealed {
+            last.file.cut(to: last.length)
+            // It is as old as what is in it, also after a restart.
+            if last.events > 0 { begunAt = Timestamp(milliseconds: last.firstReceived) }
+        }
+        try countDamaged()
     }
 
     private static func read(_ file: StoreSegment) -> SegmentInfo? {
@@ -76,7 +93,7 @@ struct StoreFiles {
     @discardableResult
     mutating func append(_ batches: [PreparedBatch], now: Timestamp) throws -> [Arrival] {
         try roll(now)
-        guard var segment = segments.last else { throw StoreError.closed }
+        guard let (file, length) = segments.last.map({ ($0.file, $0.length) }) else { throw StoreError.closed }
         var next = book
         var bytes: [UInt8] = []
         var entries: [IndexEntry] = []
@@ -92,7 +109,7 @@ struct StoreFiles {
                 summary: prepared.summary, batch: prepared.batch)
             arrivals.append(Arrival(block, before: ledger.account, after: next[prepared.node, prepared.batch.stream].account))
             let content = block.encoded
-            let offset = segment.length + bytes.count + StoreSegment.recordHeader
+            let offset = length + bytes.count + StoreSegment.recordHeader
             bytes += StoreSegment.record(.block, content)
             entries.append(
                 IndexEntry(
@@ -103,15 +120,16 @@ struct StoreFiles {
         }
         if !bytes.isEmpty {
             do {
-                try segment.file.write(bytes, at: segment.length)
-                try segment.file.sync()
+                try file.write(bytes, at: length)
+                try file.sync()
             } catch {
-                segment.file.cut(to: segment.length)
+                file.cut(to: length)
                 throw error
             }
-            segment.length += bytes.count
-            for entry in entries { segment.add(entry) }
-            segments[segments.count - 1] = segment
+            // In place: a copy of the segment would be one of its whole index.
+            let last = segments.count - 1
+            segments[last].length += bytes.count
+            for entry in entries { segments[last].add(entry) }
         }
         book = next
         return arrivals
@@ -145,19 +163,26 @@ struct StoreFiles {
             throw error
         }
         begunAt = now
+        try countDamaged()
         segments.append(SegmentInfo(file: file, length: beginning.count))
         try retain(now)
     }
 
-    /// Removes closed segments that are too old or too many bytes. The one that is being written stays, and the books with it.
+    /// Removes segments that are too old or too many bytes, those whose index is damaged too. The one that is being written stays, and the books
+    /// with it.
     mutating func retain(_ now: Timestamp) throws {
         let oldest = now.milliseconds - configuration.retainedFor.inMilliseconds
-        while segments.count > 1, let first = segments.first, first.isSealed,
+        while segments.count > 1, let first = segments.first,
             bytes > configuration.retainedBytes || first.lastReceived < oldest
         {
             try LinuxFileStore().remove(first.file.path)
             segments.removeFirst()
         }
+    }
+
+    /// Somebody may have looked at them and removed them.
+    private mutating func countDamaged() throws {
+        damagedSegments = (try LinuxFileStore().list(configuration.directory) ?? []).compactMap(StoreSegment.damagedNumber(of:)).count
     }
 
     var bytes: Int { segments.reduce(0) { $0 + $1.length } }

@@ -34,6 +34,14 @@ final class StoreSegment: Sendable {
     let path: String
     private let file: Int32
 
+    static func syncDirectory(_ path: String) throws {
+        let directory = Glibc.open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+        defer { if directory >= 0 { Glibc.close(directory) } }
+        guard directory >= 0, fsync(directory) == 0 else {
+            throw SystemError.failed(doing: "bring a new segment's name to disk", on: path, errno: errno)
+        }
+    }
+
     private init(number: UInt64, path: String, file: Int32) {
         self.number = number
         self.path = path
@@ -58,6 +66,8 @@ final class StoreSegment: Sendable {
         let path = directory + "/" + name(number)
         let file = Glibc.open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0o600)
         guard file >= 0 else { throw SystemError.failed(doing: "begin a segment of the store", on: path, errno: errno) }
+        // Or a power loss takes the name, and with it all that was acknowledged in the file.
+        try syncDirectory(directory)
         return StoreSegment(number: number, path: path, file: file)
     }
 
@@ -194,7 +204,7 @@ final class StoreSegment: Sendable {
     }
 
     /// Exactly `count` bytes, or `nil`.
-    private func read(_ count: Int, at position: Int) -> [UInt8]? {
+    func read(_ count: Int, at position: Int) -> [UInt8]? {
         guard count >= 0, position >= 0 else { return nil }
         var failed = false
         let bytes = [UInt8](unsafeUninitializedCapacity: count) { buffer, filled in

@@ -175,13 +175,13 @@ package final class TelemetryStore: Sendable {
     package var statements: [NodeID: Statement] { figures.withLock { $0.statements } }
 
     package var status: StoreStatus {
-        let (segments, bytes) = files.withLock { ($0.segments, $0.bytes) }
+        let (segments, bytes, damagedSegments, setAside) = files.withLock { ($0.segments, $0.bytes, $0.damagedSegments, $0.setAside) }
         return figures.withLock { figures in
             StoreStatus(
                 segments: segments.count, bytes: bytes, events: segments.reduce(0) { $0 + $1.events },
                 oldestReceived: segments.filter { $0.events > 0 }.map(\.firstReceived).min(), failures: figures.failures,
                 lastFailure: figures.lastFailure, correctedTimes: figures.corrected, refusedBatches: figures.refused,
-                damagedBlocks: figures.damaged)
+                damagedBlocks: figures.damaged, damagedSegments: damagedSegments, setAside: setAside)
         }
     }
 

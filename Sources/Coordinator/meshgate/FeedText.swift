@@ -109,8 +109,10 @@ enum FeedText {
         if store.correctedTimes > 0 { text += ", \(store.correctedTimes) with a time that was not believable" }
         if store.refusedBatches > 0 { text += ", \(store.refusedBatches) batches refused" }
         if store.damagedBlocks > 0 { text += ", \(store.damagedBlocks) blocks damaged" }
+        let setAside = store.damagedSegments ?? 0
+        if setAside > 0 { text += ", \(counted(setAside, "damaged file", "damaged files")) set aside" }
         if store.failures > 0 { text += "; \(store.failures) writes failed, the last: \(printable(store.lastFailure ?? "-"))" }
-        return store.failures > 0 || store.damagedBlocks > 0 ? Terminal.paint(text, .red) : text
+        return store.failures > 0 || store.damagedBlocks > 0 || setAside > 0 ? Terminal.paint(text, .red) : text
     }
 
     private static func row(_ cells: [String]) -> String {

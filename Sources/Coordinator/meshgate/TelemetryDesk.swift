@@ -32,7 +32,11 @@ final class TelemetryDesk: TelemetryInbox {
         store = try TelemetryStore(configuration, now: now) { arrivals in
             recent.take(arrivals, at: now())
             flows.take(arrivals, at: now())
-            if live.isFollowed { for arrival in arrivals { live.publish(arrival.events(TelemetryQuery())) } }
+            let wanted = live.queries
+            for arrival in arrivals where wanted.contains(where: arrival.mayHold) { live.publish(arrival.outlines) }
+        }
+        for damage in store.status.setAside {
+            log.error("telemetry set aside", metadata: ["why": "\(damage)"])
         }
         (self.recent, self.flows, self.live, self.places) = (recent, flows, live, places)
         self.now = now
@@ -151,7 +155,8 @@ final class TelemetryDesk: TelemetryInbox {
                 segments: status.segments, bytes: status.bytes, events: status.events,
                 oldest: status.oldestReceived.map { Timestamp(milliseconds: $0) }, failures: status.failures,
                 lastFailure: status.lastFailure,
-                refusedBatches: status.refusedBatches, correctedTimes: status.correctedTimes, damagedBlocks: status.damagedBlocks))
+                refusedBatches: status.refusedBatches, correctedTimes: status.correctedTimes, damagedBlocks: status.damagedBlocks,
+                damagedSegments: status.damagedSegments))
     }
 
     var metrics: MetricsState.Telemetry {
@@ -161,7 +166,8 @@ final class TelemetryDesk: TelemetryInbox {
             agents: store.statements.mapValues { .init(statement: $0.statement, age: moment.age(of: $0.at)) },
             store: .init(
                 bytes: UInt64(clamping: status.bytes), events: status.events, failures: status.failures,
-                refusedBatches: status.refusedBatches, correctedTimes: status.correctedTimes, damagedBlocks: status.damagedBlocks))
+                refusedBatches: status.refusedBatches, correctedTimes: status.correctedTimes, damagedBlocks: status.damagedBlocks,
+                damagedSegments: UInt64(status.damagedSegments)))
     }
 }
 
