@@ -3,6 +3,7 @@
 import FoundationEssentials
 import MeshModel
 import OperatorAPI
+import Telemetry
 
 /// Telemetry for people.
 enum FeedText {
@@ -81,7 +82,7 @@ enum FeedText {
     static func books(_ books: BooksReply, now: Timestamp) -> String {
         var lines = [row(["NODE", "SOURCE", "PRODUCED", "DELIVERED", "LOST", "PENDING", "WHY"])]
         for line in books.lines {
-            let lost = line.lost.values.reduce(UInt64(0)) { $0 &+ $1 }
+            let lost = line.lost.values.reduce(UInt64(0), +|)
             let why = line.lost.sorted { ($1.value, $0.key) < ($0.value, $1.key) }.map { "\($0.key) \($0.value)" }.joined(separator: ", ")
             let text = row([
                 line.cluster.map { "\($0)/\(line.node)" } ?? line.node.text, line.source, String(line.produced), String(line.delivered),
@@ -127,7 +128,8 @@ enum FeedText {
 
     private static func size(_ bytes: UInt64) -> String {
         for (name, unit) in [("GiB", UInt64(1 << 30)), ("MiB", 1 << 20), ("KiB", 1 << 10)] where bytes >= unit {
-            return "\(bytes * 10 / unit / 10).\(bytes * 10 / unit % 10) \(name)"
+            // Not `bytes * 10`: an agent may state any number.
+            return "\(bytes / unit).\(bytes % unit * 10 / unit) \(name)"
         }
         return "\(bytes) B"
     }
