@@ -10,10 +10,11 @@ extension Session {
         var rest = items
         while let item = rest.first {
             switch item {
-            case .statement(let number, let statement, let receivedAt):
+            case .statement(let number, let statement, let receivedAt, let size):
                 rest.removeFirst()
                 if let node = status?.node, !feedFailed { await inbox.stated(statement, of: node, at: receivedAt) }
                 send(CoordinatorFeedFrame.taken(number: number))
+                settled(size, reports: 1)
             case .batch:
                 let together = rest.prefix { if case .batch = $0 { true } else { false } }
                 rest = rest.dropFirst(together.count)

@@ -14,7 +14,7 @@ final class Session: Sendable {
         case report(TaskReport, receivedAt: Moment, size: Int)
         case alarm(FleetAlarm)
         case batch(ordinal: UInt64, Result<TelemetryBatch, TelemetryFault>, receivedAt: Moment, size: Int)
-        case statement(number: UInt64, SpoolStatement, receivedAt: Moment)
+        case statement(number: UInt64, SpoolStatement, receivedAt: Moment, size: Int)
         case closed(SessionEnd)
     }
 
@@ -155,10 +155,10 @@ final class Session: Sendable {
     func push(_ item: Item) -> (startDrain: Bool, pauseReading: Bool) {
         state.withLock { state in
             switch item {
-            case .report(_, _, let size), .batch(_, _, _, let size):
+            case .report(_, _, let size), .batch(_, _, _, let size), .statement(_, _, _, let size):
                 state.waitingReports += 1
                 state.waitingBytes += size
-            case .opened, .alarm, .closed, .statement: break
+            case .opened, .alarm, .closed: break
             }
             state.items.append(item)
             let full = state.waitingReports >= limits.waitingReports || state.waitingBytes >= limits.waitingReportBytes

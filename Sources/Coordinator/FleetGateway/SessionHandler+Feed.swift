@@ -14,7 +14,7 @@ extension SessionHandler {
         case (.feedGreeting(let peer, let chain), .hello(let hello)): welcomeFeed(context, hello, peer, chain)
         case (.feeding(let peer), .batch(let ordinal, let batch)): receive(context, ordinal, batch, peer)
         case (.feeding, .statement(let number, let statement)):
-            push(.statement(number: number, statement, receivedAt: surroundings.configuration.now()), context)
+            push(.statement(number: number, statement, receivedAt: surroundings.configuration.now(), size: bytes.count), context)
         default:
             let words = "a frame came that has no place in this part of a feed"
             close(context, .misbehaved(words), Rejected(code: "badFrame", words: words))

@@ -33,11 +33,9 @@ struct LedgerBook: Hashable, Sendable {
         body(&known.ledger)
         known.used = clock
         streams[node, default: [:]][stream] = known
-        if let count = streams[node]?.count, count > Self.mostStreams,
-            let oldest = streams[node]?.min(by: { $0.value.used < $1.value.used })
-        {
-            close(node, oldest.key)
-        }
+        guard let all = streams[node], all.count > Self.mostStreams else { return }
+        // Some at once: a search for each of a flood of streams would cost more than the streams.
+        for (stream, _) in all.sorted(by: { $0.value.used < $1.value.used }).prefix(Self.mostStreams / 8) { close(node, stream) }
     }
 
     private mutating func close(_ node: NodeID, _ stream: TelemetryStream) {

@@ -18,6 +18,8 @@ package final class TelemetryStore: Sendable {
 
     private struct Queue {
         var work: [Work] = []
+        /// Whose statement is among it.
+        var stated: Set<NodeID> = []
         var isClosed = false
     }
 
@@ -105,7 +107,7 @@ package final class TelemetryStore: Sendable {
     /// Something came as a batch that cannot be read; nothing of it can be settled.
     package func countUnreadable() { figures.withLock { $0.refused += 1 } }
 
-    /// Takes what an agent says about its spool.
+    /// Takes what an agent says about its spool. The newest word is the one that counts: however often it is said, one waits for the disk.
     package func state(_ statement: SpoolStatement, of node: NodeID, in cluster: ClusterName?, at moment: Moment) {
         figures.withLock { $0.statements[node] = Statement(statement: statement, at: moment) }
         enqueue(.statement(statement, node, cluster, moment.wall))
@@ -113,17 +115,25 @@ package final class TelemetryStore: Sendable {
 
     private func enqueue(_ work: Work) {
         let isClosed = queue.withLock { queue in
-            if !queue.isClosed { queue.work.append(work) }
-            return queue.isClosed
+            guard !queue.isClosed else { return true }
+            if case .statement(_, let node, _, _) = work, !queue.stated.insert(node).inserted {
+                // Goes to the end: what came between belongs before it.
+                queue.work.removeAll { if case .statement(_, node, _, _) = $0 { true } else { false } }
+            }
+            queue.work.append(work)
+            return false
         }
         if !isClosed { return wakeup.wake() }
         if case .batches(_, let continuation) = work { continuation.resume(throwing: StoreError.closed) }
     }
 
+    /// Batches of askers and statements that the writer has not come to.
+    var waiting: Int { queue.withLock { $0.work.count } }
+
     /// One turn of the writer. False when the store is closed and everything is written.
     private func work() -> Bool {
         let (work, isClosed) = queue.withLock { queue in
-            defer { queue.work = [] }
+            defer { (queue.work, queue.stated) = ([], []) }
             return (queue.work, queue.isClosed)
         }
         var together: [PreparedBatch] = []
@@ -143,7 +153,8 @@ package final class TelemetryStore: Sendable {
                 // What is held in memory and what one failure takes along stay bounded.
                 if together.count >= 256 { write() }
             case .statement(let statement, let node, let cluster, let at):
-                write()
+                // Only the node's own batches must be settled before its word; those of others stay together.
+                if together.contains(where: { $0.node == node }) { write() }
                 if case .success(let arrivals) = attempt({ try $0.state(statement, of: node, in: cluster, now: at) }), !arrivals.isEmpty {
                     arrived(arrivals)
                 }
