@@ -54,6 +54,38 @@ struct TelemetrySurfaceTests {
         }
     }
 
+    private struct Enough: Error {}
+
+    @Test("few read the store at once; whoever leaves stops its search and makes room")
+    func places() async throws {
+        try await SurfaceLab().serve({ $0.limits.queries = 2 }) { lab, _ in
+            lab.backend.isSearching.change { $0 = true }
+            let connections = try (0..<2).map { _ in
+                let connection = try RawConnection(lab.socket)
+                try connection.write("GET /v1/telemetry HTTP/1.1\r\nHost: localhost\r\n\r\n")
+                return connection
+            }
+            while lab.backend.openStreams < 2 { await Task.yield() }
+            do {
+                try await lab.client.telemetry([:]) { _ in }
+                Issue.record("a third one")
+            } catch OperatorClientError.refused(let status, let reply) {
+                #expect(status == 503 && reply.error.code == "tooManyQueries")
+            }
+            for connection in connections { connection.hangUp() }
+            while lab.backend.openStreams > 0 { await Task.yield() }
+            lab.backend.isSearching.change { $0 = false }
+            let lines = Mutex2<[String]>([])
+            // The place is left a moment after the search ends.
+            while lines.value.isEmpty {
+                do {
+                    try await lab.client.telemetry(["limit": "2"]) { line in lines.change { $0.append(line) } }
+                } catch OperatorClientError.refused(503, _) {}
+            }
+            #expect(lines.value == [#"{"n":1}"#, #"{"n":2}"#], "blank lines are no events")
+        }
+    }
+
     @Test("what programs were started with is not shown on the listener without TLS; the books are")
     func readOnly() async throws {
         let lab = try SurfaceLab()

@@ -14,16 +14,20 @@ extension OperatorResponder {
                 403, "notHere", "events of hosts are not shown on the listener without TLS",
                 remedy: "use `meshgate feed query`, which asks on the Unix socket or with an operator's certificate")
         }
-        let stream = try await sources.telemetry(try asked(request))
-        var headers = HTTPFields()
-        headers[.contentType] = "application/x-ndjson"
-        headers[.cacheControl] = "no-store"
-        return Response(
-            status: .ok, headers: headers,
-            body: ResponseBody { writer in
-                while let text = try await stream.next() { try await writer.write(ByteBuffer(string: text)) }
-                try await writer.finish(nil)
-            })
+        let asked = try asked(request)
+        guard let place = queries.take() else {
+            throw SurfaceError(
+                503, "tooManyQueries", "\(queries.limit) queries read stored telemetry already",
+                remedy: "ask again when one of them has ended")
+        }
+        let stream = try await sources.telemetry(asked)
+        return Self.following(
+            EventStream(
+                next: stream.next,
+                cancel: {
+                    stream.cancel()
+                    place.leave()
+                }), as: "application/x-ndjson")
     }
 
     /// Outlines of events as they come: when, where, which program, why. Never with what a program was started with, so every listener may.

@@ -16,6 +16,7 @@ struct OperatorResponder: Sendable {
     let backend: any OperatorBackend
     let sources: OperatorSources
     let limits: OperatorServerConfiguration.Limits
+    let queries: QueryPlaces
     let log: Logger
 
     func router() -> Router<OperatorContext> {

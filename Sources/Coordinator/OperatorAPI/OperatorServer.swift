@@ -22,6 +22,7 @@ package struct OperatorServer: Service {
     private let sources: OperatorSources
     private let log: Logger
     private let opened: @Sendable (Opened) -> Void
+    private let queries: QueryPlaces
 
     /// - Parameter opened: told of each listener once it accepts connections; port 0 has become a real one there.
     package init(
@@ -33,6 +34,7 @@ package struct OperatorServer: Service {
         self.sources = sources
         self.log = log
         self.opened = opened
+        queries = QueryPlaces(configuration.limits.queries)
     }
 
     package func run() async throws {
@@ -75,7 +77,8 @@ package struct OperatorServer: Service {
     private func listener(
         _ door: OperatorDoor, at address: BindAddress, named place: String, running: @escaping @Sendable (any Channel) -> Void
     ) -> ListenerService {
-        let responder = OperatorResponder(door: door, backend: backend, sources: sources, limits: configuration.limits, log: log)
+        let responder = OperatorResponder(
+            door: door, backend: backend, sources: sources, limits: configuration.limits, queries: queries, log: log)
         let limits = configuration.limits
         var quiet = log
         // Hummingbird reports its listeners and each connection that ends; we say what matters ourselves.

@@ -68,6 +68,8 @@ package struct OperatorServerConfiguration: Sendable {
         package var connections = 256
         package var planBytes = 64 << 20
         package var bodyBytes = 1 << 20
+        /// Readers of stored telemetry at once, over all listeners.
+        package var queries = 4
         /// A connection must have finished its handshake and begun its request in this time.
         package var firstByte = Duration.seconds(10)
         /// A connection without a request, or a request of which nothing arrives, is closed after this.

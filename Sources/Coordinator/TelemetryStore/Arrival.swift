@@ -39,6 +39,15 @@ package struct Arrival: Sendable {
         return block.summary.kinds?.contains(kind.text)
     }
 
+    /// False when no new event of it can be what `query` asks for; known without unpacking it.
+    package func mayHold(_ query: TelemetryQuery) -> Bool {
+        events > 0 && (query.node.map { $0 == node } ?? true) && (query.cluster.map { $0 == cluster } ?? true)
+            && (query.source.map { $0 == source } ?? true) && block.summary.mayHold(query)
+    }
+
+    /// Its new events without their bodies, in their order.
+    package var outlines: [StoredEvent] { events > 0 ? block.events(TelemetryQuery(), withBodies: false) : [] }
+
     /// Its new events that `query` wants, in their order.
     package func events(_ query: TelemetryQuery) -> [StoredEvent] { events > 0 ? block.events(query) : [] }
 }

@@ -149,5 +149,5 @@ extension SegmentInfo {
 
 extension TelemetryEvent {
     /// About how many bytes it is.
-    fileprivate var weight: Int { (body?.bytes.count ?? 0) + (attributes.binary?.utf8.count ?? 0) + 200 }
+    var weight: Int { (body?.bytes.count ?? 0) + (attributes.binary?.utf8.count ?? 0) + 200 }
 }

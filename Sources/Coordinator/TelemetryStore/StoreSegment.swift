@@ -153,10 +153,10 @@ final class StoreSegment: Sendable {
     }
 
     /// The bytes of a block; `nil` when they are not what was written.
-    func block(_ entry: IndexEntry) -> StoredBlock? {
-        guard let (type, content) = record(at: entry.offset - Self.recordHeader), type == .block, content.count == entry.length else {
-            return nil
-        }
+    func block(_ entry: IndexEntry) -> StoredBlock? { block(at: entry.offset, length: entry.length) }
+
+    func block(at offset: Int, length: Int) -> StoredBlock? {
+        guard let (type, content) = record(at: offset - Self.recordHeader), type == .block, content.count == length else { return nil }
         return try? StoredBlock(decoding: content)
     }
 

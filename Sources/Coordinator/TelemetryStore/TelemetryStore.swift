@@ -199,9 +199,13 @@ package final class TelemetryStore: Sendable {
     /// Events in the order of their time, as the store stands now. With `newest`, only that many, from the end, and from no more than
     /// `mostBlocks` blocks, for askers who would rather have less than wait.
     package func events(_ query: TelemetryQuery, newest: Int? = nil, mostBlocks: Int = .max) -> EventReader {
+        events(query, newest: newest, mostBlocks: mostBlocks, limits: EventReader.Limits())
+    }
+
+    func events(_ query: TelemetryQuery, newest: Int? = nil, mostBlocks: Int = .max, limits: EventReader.Limits) -> EventReader {
         let segments = files.withLock { $0.segments }.filter { $0.mayHold(query) }
         return EventReader(
-            segments: segments, query: query, newest: newest, mostBlocks: mostBlocks,
+            segments: segments, query: query, newest: newest, mostBlocks: mostBlocks, limits: limits,
             damaged: { [weak self] in self?.figures.withLock { $0.damaged += 1 } })
     }
 

@@ -109,6 +109,8 @@ final class TelemetryDesk: TelemetryInbox {
                 // Some hundred at a time, so that a slow reader does not make us hold a rendered block.
                 if left.withLock({ $0.isEmpty }) {
                     guard let more = try await reader.next() else { return nil }
+                    // Much was searched and nothing found yet: the asker should know that somebody is at it.
+                    guard !more.isEmpty else { return "\n" }
                     left.withLock { $0 = more.reversed() }
                 }
                 let some = left.withLock { left in
@@ -116,7 +118,7 @@ final class TelemetryDesk: TelemetryInbox {
                     return left.suffix(256).reversed() as [StoredEvent]
                 }
                 return some.map(TelemetryLine.write).joined()
-            }, cancel: {})
+            }, cancel: { reader.cancel() })
     }
 
     /// Blocks that are unpacked for one look at the dashboard: some ten thousand events at the least, in a few milliseconds.
@@ -126,7 +128,10 @@ final class TelemetryDesk: TelemetryInbox {
     func newest(_ filter: FeedFilter, now: Moment) async throws -> [StoredEvent] {
         let since = EventTime(Timestamp(milliseconds: now.wall.milliseconds - FeedView.span.inMilliseconds))
         let reader = store.events(filter.query(since: since), newest: FeedView.mostEvents, mostBlocks: Self.mostBlocks)
-        return try await reader.next()?.reversed() ?? []
+        while let events = try await reader.next() {
+            if !events.isEmpty { return events.reversed() }
+        }
+        return []
     }
 
     /// How telemetry flows, machine by machine.
