@@ -112,6 +112,38 @@ struct MetricsPageTests {
         #expect(page.split(separator: "\n").count { !$0.hasPrefix("#") } < 5000)
     }
 
+    /// Whether a message has these bytes somewhere.
+    private func has(_ message: [UInt8], _ bytes: [UInt8]) -> Bool { message.firstRange(of: bytes) != nil }
+
+    @Test("counters of the books hold what is settled only, so that none falls when the coordinator forgets what agents stated")
+    func settled() throws {
+        var state = try state()
+        var books = TelemetryBooks()
+        books.add(TelemetryAccount(produced: 10, delivered: 3, lost: [.ringFull: 2]), node: try #require(NodeID("n-1")), source: .tracer)
+        state.telemetry?.books = books
+        let page = MetricsPage.render(state).split(separator: "\n")
+        func value(_ name: String) -> Substring? { page.first { $0.hasPrefix(name + "{") }?.split(separator: " ").last }
+        #expect(value("meshgate_telemetry_produced_events_total") == "5" && value("meshgate_telemetry_pending_events") == "5")
+        #expect(value("meshgate_telemetry_delivered_events_total") == "3" && value("meshgate_telemetry_lost_events_total") == "2")
+    }
+
+    @Test("to a collector a counter that outlives the process has no beginning, and a gauge without a unit has none")
+    func collector() throws {
+        let start = Timestamp(seconds: 1_700_000_000)
+        let began = withUnsafeBytes(of: UInt64(1_700_000_000_000_000_000).littleEndian, Array.init)
+        let origin = OTLPOrigin(mesh: "home", version: "0.1.0")
+        func message(_ prefix: String) throws -> [UInt8] {
+            let families = MetricsPage.families(try state()).filter { $0.name.hasPrefix(prefix) }
+            #expect(!families.isEmpty, "\(prefix)")
+            return OTLPMetrics.request(families, start: start, now: Timestamp(seconds: 1_700_000_100), origin: origin)
+        }
+        for name in ["produced", "delivered", "lost"] { #expect(!has(try message("meshgate_telemetry_\(name)_events_total"), began)) }
+        #expect(has(try message("meshgate_journal_appends_total"), began))
+        // Field 3 of a metric is its unit.
+        #expect(!has(try message("meshgate_"), [0x1a, 1, UInt8(ascii: "1")]))
+        #expect(has(try message("meshgate_telemetry_store_bytes"), [0x1a, 2] + Array("By".utf8)))
+    }
+
     /// The table in the guide, row by row: name, type and labels.
     private func documented() throws -> [String: (kind: String, labels: Set<String>)] {
         let guide = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()

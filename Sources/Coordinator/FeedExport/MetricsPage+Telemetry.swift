@@ -9,14 +9,17 @@ extension MetricsPage {
         let accounts = telemetry.books.accounts.sorted { $0.key < $1.key }
         func place(_ node: NodeID) -> [(String, String)] { [("cluster", telemetry.clusters[node]?.text ?? ""), ("node", node.text)] }
         func labels(_ key: TelemetryBooks.Key) -> [(String, String)] { place(key.node) + [("source", key.source.rawValue)] }
+        // The books last as long as the store. What an agent states beyond what is settled is not in them after a restart, so a counter must not have
+        // it: it would fall.
         page.add(
-            "meshgate_telemetry_produced_events_total", .counter, "Events that sources told of, lost ones too.",
-            accounts.map { (labels($0.key), Double($0.value.produced)) })
+            "meshgate_telemetry_produced_events_total", .counter, outlivesProcess: true,
+            "Events whose fate is known: stored, or lost with a reason.",
+            accounts.map { (labels($0.key), Double($0.value.delivered +| $0.value.lostInAll)) })
         page.add(
-            "meshgate_telemetry_delivered_events_total", .counter, "Events that were stored.",
+            "meshgate_telemetry_delivered_events_total", .counter, outlivesProcess: true, "Events that were stored.",
             accounts.map { (labels($0.key), Double($0.value.delivered)) })
         page.add(
-            "meshgate_telemetry_lost_events_total", .counter, "Events that were lost, by reason.",
+            "meshgate_telemetry_lost_events_total", .counter, outlivesProcess: true, "Events that were lost, by reason.",
             accounts.flatMap { key, account in
                 account.lost.sorted { $0.key < $1.key }.map { (labels(key) + [("reason", $0.key.rawValue)], Double($0.value)) }
             })
@@ -32,7 +35,8 @@ extension MetricsPage {
             "meshgate_telemetry_spool_bytes", .gauge, "Bytes of the agent's spool.",
             agents.map { (place($0.key), Double($0.value.statement.spoolBytes)) })
         page.add(
-            "meshgate_telemetry_spool_failures_total", .counter, "Writes that the agent's disk refused since the agent's start.",
+            "meshgate_telemetry_spool_failures_total", .counter, outlivesProcess: true,
+            "Writes that the agent's disk refused since the agent's start.",
             agents.map { (place($0.key), Double($0.value.statement.failures)) })
         store(telemetry.store, &page)
     }

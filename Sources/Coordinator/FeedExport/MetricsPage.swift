@@ -92,7 +92,8 @@ package enum MetricsPage {
             "meshgate_node_silence_seconds", .gauge, "Time since the connected agent was last heard.",
             nodes.compactMap { node in fleet.silence[node].map { ([("node", node.text)], seconds($0)) } })
         page.add(
-            "meshgate_dropped_reports_total", .counter, "Reports that agents had to drop before they were acknowledged.",
+            "meshgate_dropped_reports_total", .counter, outlivesProcess: true,
+            "Reports that agents had to drop before they were acknowledged.",
             Double(fleet.droppedReports))
     }
 

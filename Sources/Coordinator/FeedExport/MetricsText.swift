@@ -19,6 +19,8 @@ package struct MetricFamily: Hashable, Sendable {
     /// One sentence.
     package var help: String
     package var samples: [Sample]
+    /// A counter whose count goes on over the process's restarts: when it began is not known.
+    package var outlivesProcess = false
 }
 
 /// Collects metrics, and writes them in the Prometheus text format 0.0.4: all samples of one metric together, HELP and TYPE first, one `\n` at the
@@ -32,18 +34,22 @@ struct MetricsText {
 
     typealias Sample = (labels: [(String, String)], value: Double)
 
-    mutating func add(_ name: String, _ kind: MetricFamily.Kind, _ help: String, _ samples: [Sample]) {
+    mutating func add(
+        _ name: String, _ kind: MetricFamily.Kind, outlivesProcess: Bool = false, _ help: String, _ samples: [Sample]
+    ) {
         guard !samples.isEmpty else { return }
         families.append(
             MetricFamily(
                 name: name, kind: kind, help: help,
                 samples: samples.prefix(Self.seriesLimit).map { sample in
                     .init(labels: sample.labels.map { .init(name: $0.0, value: $0.1) }, value: sample.value)
-                }))
+                }, outlivesProcess: outlivesProcess))
         if samples.count > Self.seriesLimit { omitted.append((name, samples.count - Self.seriesLimit)) }
     }
 
-    mutating func add(_ name: String, _ kind: MetricFamily.Kind, _ help: String, _ value: Double) { add(name, kind, help, [([], value)]) }
+    mutating func add(_ name: String, _ kind: MetricFamily.Kind, outlivesProcess: Bool = false, _ help: String, _ value: Double) {
+        add(name, kind, outlivesProcess: outlivesProcess, help, [([], value)])
+    }
 
     /// Everything that was added, with what had to be left out.
     mutating func finish() -> [MetricFamily] {

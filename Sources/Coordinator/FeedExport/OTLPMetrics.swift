@@ -6,7 +6,7 @@ import Telemetry
 /// The metrics page for a collector, as ExportMetricsServiceRequest: the same names, counters as cumulative sums.
 package enum OTLPMetrics {
     /// - Parameters:
-    ///   - start: since when counters count.
+    ///   - start: since when counters count, those aside that go on over restarts: of them it is not known, and nothing is said.
     ///   - now: when the values were taken.
     package static func request(_ families: [MetricFamily], start: Timestamp, now: Timestamp, origin: OTLPOrigin) -> [UInt8] {
         var writer = ProtoWriter()
@@ -28,7 +28,7 @@ package enum OTLPMetrics {
         case .gauge: writer.message(5) { gauge in points(family, nil, now, &gauge) }
         case .counter:
             writer.message(7) { sum in
-                points(family, start, now, &sum)
+                points(family, family.outlivesProcess ? nil : start, now, &sum)
                 // Cumulative, and never falling.
                 sum.number(2, 2)
                 sum.number(3, 1)
@@ -47,11 +47,11 @@ package enum OTLPMetrics {
         }
     }
 
-    /// UCUM, from the unit that the name carries.
+    /// UCUM, from the unit that the name carries. Nothing for the rest: of a gauge with the unit "1" Prometheus makes a ..._ratio.
     private static func unit(_ name: String) -> String {
         let bare = name.hasSuffix("_total") ? String(name.dropLast(6)) : name
         if bare.hasSuffix("_seconds") { return "s" }
-        return bare.hasSuffix("_bytes") ? "By" : "1"
+        return bare.hasSuffix("_bytes") ? "By" : ""
     }
 }
 
