@@ -50,6 +50,22 @@ struct TelemetryLineTests {
         #expect(line["body"] == nil && line["body_text"] as? String == body)
     }
 
+    @Test("a JSON body moves no cursor and turns no text: what could is escaped, and means the same")
+    func harmless() throws {
+        let words = "\u{85}\u{9b}2J \u{202e}txt\u{2066} \u{7f} \u{feff}\u{2028} gr\u{fc}n \u{1f9ed}"
+        let body = String(decoding: try JSONSerialization.data(withJSONObject: ["a\u{200f}": ["x", words]]), as: UTF8.self)
+        let line = TelemetryLine.write(try stored { $0.body = .json(body) })
+        for scalar in line.unicodeScalars.dropLast() {
+            let value = scalar.value
+            #expect(
+                !(value < 0x20 || (0x7f..<0xa0).contains(value) || (0x200e...0x200f).contains(value) || (0x2028...0x202e).contains(value)
+                    || (0x2066...0x2069).contains(value) || value == 0xfeff), "U+\(String(value, radix: 16))")
+        }
+        #expect(line.contains("gr\u{fc}n \u{1f9ed}"))
+        let read = try #require(try object(line)["body"] as? [String: [String]])
+        #expect(read == ["a\u{200f}": ["x", words]])
+    }
+
     @Test("protobuf bodies are base64, as Foundation reads it")
     func base64() throws {
         var random = SplitMix(seed: 5)

@@ -43,11 +43,34 @@ struct JSONText {
             case 0x5c: text += "\\\\"
             case 0x0a: text += "\\n"
             case 0x09: text += "\\t"
-            case 0..<0x20, 0x7f..<0xa0, 0x061c, 0x200e...0x200f, 0x2028...0x202e, 0x2066...0x2069, 0xfeff: text += escaped(scalar.value)
+            case let value where isHarmful(value): text += escaped(value)
             default: text.unicodeScalars.append(scalar)
             }
         }
         return text + "\""
+    }
+
+    /// JSON of somebody else, known to be well formed, with the same escapes: what stands outside of strings is ASCII, so they are all inside.
+    static func harmless(_ json: [UInt8]) -> String {
+        let text = String(decoding: json, as: UTF8.self)
+        guard json.contains(where: { $0 >= 0x7f }) else { return text }
+        var escaped = ""
+        escaped.reserveCapacity(json.count)
+        for scalar in text.unicodeScalars {
+            if scalar.value >= 0x7f, isHarmful(scalar.value) {
+                escaped += Self.escaped(scalar.value)
+            } else {
+                escaped.unicodeScalars.append(scalar)
+            }
+        }
+        return escaped
+    }
+
+    private static func isHarmful(_ value: UInt32) -> Bool {
+        switch value {
+        case 0..<0x20, 0x7f..<0xa0, 0x061c, 0x200e...0x200f, 0x2028...0x202e, 0x2066...0x2069, 0xfeff: true
+        default: false
+        }
     }
 
     private static func escaped(_ value: UInt32) -> String {

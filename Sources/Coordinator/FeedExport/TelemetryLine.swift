@@ -43,7 +43,7 @@ package enum TelemetryLine {
     /// A JSON body stands in the line as it is, once it is known to be one; what only claims to be JSON is a text, and protobuf is base64.
     private static func add(_ body: EventBody, to json: inout JSONText) {
         switch body.encoding {
-        case .json where JSONShape.isObjectLine(body.bytes): json.add("body", raw: String(decoding: body.bytes, as: UTF8.self))
+        case .json where JSONShape.isObjectLine(body.bytes): json.add("body", raw: JSONText.harmless(body.bytes))
         case .json: json.add("body_text", String(decoding: body.bytes, as: UTF8.self))
         case .tetragonMessage: json.add("body_tetragon", base64(body.bytes))
         case .flowMessage: json.add("body_flow", base64(body.bytes))
