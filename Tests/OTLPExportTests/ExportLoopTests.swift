@@ -73,6 +73,23 @@ struct ExportLoopTests {
         #expect(figures.sent == 8 && figures.rejected == ["too_large": 1])
     }
 
+    @Test("an item that is too large even for the smallest request goes alone, and takes no other along")
+    func alone() async {
+        // Two at a time at the smallest budget; whatever has the third in it is too large.
+        let source = NumberSource(6, bytesEach: 8 << 10)
+        let transport = ScriptedTransport { $0.contains(3) ? .tooLarge("HTTP 413") : .accepted(rejected: 0, said: "") }
+        let (figures, _) = await run(source, transport)
+        #expect(figures.sent == 5 && figures.rejected == ["too_large": 1])
+        #expect(Set(transport.sent.filter { !$0.contains(3) }.flatMap { $0 }) == [1, 2, 4, 5, 6])
+    }
+
+    @Test("a sample that is too large is counted and not asked for in another size: it has only one")
+    func largeSample() async {
+        let transport = ScriptedTransport([.tooLarge("HTTP 413")])
+        let (figures, _) = await run(SampleSource(), transport, pace: .sample(every: .seconds(60))) { $0 == .seconds(60) }
+        #expect(figures.rejected == ["too_large": 5] && figures.sent == 0 && transport.sent.count == 1)
+    }
+
     @Test("what retention took away before it was sent is counted once, with its reason")
     func losses() async {
         let transport = ScriptedTransport([.retry(after: nil, why: "busy"), .retry(after: nil, why: "busy")])

@@ -9,14 +9,18 @@ import Synchronization
 /// Numbers from 1 on, one byte each in a request, position by position, of which retention has taken some away.
 final class NumberSource: ExportSource {
     private let state: Mutex<(count: Int, gone: Int)>
+    private let bytesEach: Int
 
-    init(_ count: Int, gone: Int = 0) { state = Mutex((count, gone)) }
+    init(_ count: Int, gone: Int = 0, bytesEach: Int = 128 << 10) {
+        state = Mutex((count, gone))
+        self.bytesEach = bytesEach
+    }
 
     func next(after position: String?, bytes: Int) async throws -> ExportPiece? {
         let (count, gone) = state.withLock { $0 }
         let asked = position.flatMap { Int($0) } ?? 0
         let from = max(asked, gone)
-        let through = min(count, from + max(1, bytes / (128 << 10)))
+        let through = min(count, from + max(1, bytes / bytesEach))
         guard through > from || from > asked else { return nil }
         var piece = ExportPiece(position: String(through))
         piece.message = (from..<through).map { UInt8($0 + 1) }
@@ -40,15 +44,21 @@ struct SampleSource: ExportSource {
 /// Answers as the script says, then accepts everything, and remembers what it was sent.
 final class ScriptedTransport: OTLPTransport {
     private let state: Mutex<(script: [OTLPReply], sent: [[UInt8]])>
+    private let otherwise: @Sendable ([UInt8]) -> OTLPReply
 
-    init(_ script: [OTLPReply] = []) { state = Mutex((script, [])) }
+    init(
+        _ script: [OTLPReply] = [], otherwise: @escaping @Sendable ([UInt8]) -> OTLPReply = { _ in .accepted(rejected: 0, said: "") }
+    ) {
+        state = Mutex((script, []))
+        self.otherwise = otherwise
+    }
 
     var sent: [[UInt8]] { state.withLock { $0.sent } }
 
     func export(_ signal: OTLPSignal, _ message: [UInt8]) async -> OTLPReply {
         state.withLock { state in
             state.sent.append(message)
-            return state.script.isEmpty ? .accepted(rejected: 0, said: "") : state.script.removeFirst()
+            return state.script.isEmpty ? otherwise(message) : state.script.removeFirst()
         }
     }
 

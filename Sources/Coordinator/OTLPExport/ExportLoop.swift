@@ -20,17 +20,17 @@ package final class ExportLoop: Sendable {
         var bytes = largest
         private var taken = 0
 
-        /// False when it is as small as it gets.
+        /// Down to one item. False when it is as small as it gets.
         mutating func shrink() -> Bool {
-            guard bytes > Self.smallest else { return false }
-            (bytes, taken) = (max(Self.smallest, bytes / 2), 0)
+            guard bytes > 1 else { return false }
+            (bytes, taken) = (bytes > Self.smallest ? max(Self.smallest, bytes / 2) : 1, 0)
             return true
         }
 
         /// Tries more again now and then: a collector's limit may have been raised.
         mutating func grow() {
             taken += 1
-            if taken >= 100 { (bytes, taken) = (min(Self.largest, bytes * 2), 0) }
+            if taken >= 100 { (bytes, taken) = (max(Self.smallest, min(Self.largest, bytes * 2)), 0) }
         }
     }
 
@@ -109,7 +109,8 @@ package final class ExportLoop: Sendable {
             }
             budget.grow()
         case .tooLarge(let why):
-            if piece.items > 1, budget.shrink() { return true }
+            // A sample is one whole, whatever the budget.
+            if case .follow = stream.pace, piece.items > 1, budget.shrink() { return true }
             reject(piece, "too_large", why)
         case .refused(let why): reject(piece, "refused", why)
         case .retry: state.withLock { $0.lost["superseded", default: 0] += piece.items }
