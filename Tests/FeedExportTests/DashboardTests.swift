@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import FeedExport
+import Foundation
 import Gating
 import MeshModel
 import MeshTesting
@@ -44,6 +45,14 @@ struct DashboardTests {
             #expect(!BoardPage.script.contains(word), "\(word)")
         }
         #expect(!BoardPage.stylesheet.contains("http") && !BoardPage.stylesheet.contains("@import"))
+    }
+
+    @Test("a stream that was refused is asked for again by the script, as a browser does that only for one that broke off")
+    func refusedStream() {
+        let script = BoardPage.script
+        let handlers = script.components(separatedBy: ".onerror = ").dropFirst()
+        #expect(handlers.count == 2 && handlers.allSatisfy { $0.prefix { $0 != ";" }.contains("broken(") })
+        #expect(script.contains("readyState !== EventSource.CLOSED") && script.contains("setTimeout(again, later)"))
     }
 
     @Test("words from hosts and tools are text, whatever they hold")

@@ -47,19 +47,31 @@ enum BoardScript {
           list.prepend(row);
           while (list.childElementCount > 500) list.lastElementChild.remove();
         }
-        const feed = new EventSource("/v1/events?follow=true&since=" + list.dataset.last);
+        // A browser goes on by itself when a stream breaks off, but never asks again where it was refused: then we do, a little later.
+        const later = 10000;
+        function broken(stream, say, again) {
+          if (stream.readyState !== EventSource.CLOSED) return say("Not live: the stream broke off, and is tried again.");
+          say("Not live: the coordinator gives no stream now; it is asked again in " + later / 1000 + " seconds.");
+          return setTimeout(again, later);
+        }
         const live = text => { document.getElementById("live").textContent = text; };
+        let last = list.dataset.last;
+        function follow() {
+          const feed = new EventSource("/v1/events?follow=true&since=" + encodeURIComponent(last));
+          feed.onopen = () => live("Live: events appear as they happen.");
+          feed.onerror = () => broken(feed, live, follow);
+          const take = message => { last = message.lastEventId || last; add(message); };
+          for (const option of form.kind.options) if (option.value) feed.addEventListener(option.value, take);
+        }
         live("Asking for the events that happen now.");
-        feed.onopen = () => live("Live: events appear as they happen.");
-        feed.onerror = () => live("Not live: the stream broke off, and is tried again.");
-        for (const option of form.kind.options) if (option.value) feed.addEventListener(option.value, add);
+        follow();
 
         // What hosts see, as it comes. The server filters; the page only shows, a few times a second and no more than fits.
         const sights = document.getElementById("sights"), picker = document.getElementById("sift");
         if (sights && picker) {
           const say = text => { document.getElementById("sights-live").textContent = text; };
           const moods = { oom_kill: "failed", disk_error: "failed", packet_drop: "held", packet_drops: "held", tcp_retransmit: "held", source_limited: "held" };
-          let stream = null, waiting = [], missed = 0;
+          let stream = null, timer = 0, waiting = [], missed = 0;
           const chosen = () => {
             const query = new URLSearchParams();
             for (const [name, value] of new FormData(picker)) if (value) query.set(name, value);
@@ -83,6 +95,7 @@ enum BoardScript {
           }, 250);
           function listen() {
             if (stream) stream.close();
+            clearTimeout(timer);
             const query = new URLSearchParams();
             for (const [name, value] of chosen()) {
               if (name === "what") query.set("kind", value);
@@ -93,7 +106,8 @@ enum BoardScript {
             stream = new EventSource("/v1/telemetry/live?" + query);
             const live = () => say("Live: events appear as they come." + (missed ? " " + missed + " came too fast to be shown." : ""));
             stream.onopen = live;
-            stream.onerror = () => say("Not live: the stream broke off, and is tried again.");
+            const mine = stream;
+            stream.onerror = () => { timer = broken(mine, say, listen); };
             stream.addEventListener("telemetry", message => {
               waiting.push(JSON.parse(message.data));
               if (waiting.length > 2000) { missed += waiting.length - 1000; waiting = waiting.slice(-1000); live(); }
