@@ -88,13 +88,14 @@ package struct LabBuilder: Sendable {
         for name in topology.rootLinks where LabFiles.exists("/sys/class/net/\(name)") {
             throw LabError.notOurs(what: "the network link \(name)")
         }
+        try LabGround(paths.directory).check()
         if LabFiles.exists(paths.directory), !LabFiles.names(in: paths.directory).isEmpty {
             throw LabError.directoryInUse(path: paths.directory)
         }
     }
 
     private func makeDirectories() throws {
-        try LabFiles.makePath(paths.directory)
+        try LabGround(paths.directory).make()
         guard chmod(paths.directory, 0o755) == 0 else {
             throw LabError.system(doing: "set the mode of a directory", on: paths.directory, errno: errno)
         }

@@ -21,12 +21,15 @@ struct LabDemolition: Sendable {
 
     private func takeApart() async throws {
         let paths = LabPaths(ledger.directory)
-        try LabProcesses(paths: paths, marker: ledger.marker).endAll(grace: .seconds(5))
+        // Of a directory that others can write to nothing is believed, and nothing in it is touched.
+        let isOurs = LabGround(paths.directory).isOurs
+        try LabProcesses(paths: paths, marker: ledger.marker, believesNotes: isOurs).endAll(grace: .seconds(5))
         for loop in LabLoop.all(below: paths.disks) { try await loop.detach(with: tools) }
         for name in ledger.links.reversed() { try await removeLink(name) }
         for name in ledger.namespaces { try await removeNamespace(name) }
-        try removeFiles(paths)
+        if isOurs { try removeFiles(paths) }
         try LabLedger.forget(ledger.prefix)
+        if !isOurs { try LabGround(paths.directory).check() }
     }
 
     /// Only with our mark on it. Explicitly, as the kernel removes the links of a dead namespace some time later.

@@ -11,6 +11,7 @@ package enum LabError: Error, CustomStringConvertible {
     case notUp(prefix: String)
     case notOurs(what: String)
     case directoryInUse(path: String)
+    case foreignGround(path: String, why: String)
     case system(doing: String, on: String, errno: Int32)
     case launch(program: String, doing: String, errno: Int32)
     case notReady(program: String, said: String, log: String)
@@ -29,6 +30,9 @@ package enum LabError: Error, CustomStringConvertible {
         case .notUp(let prefix): "no lab with the name prefix \"\(prefix)\" is up on this machine; `meshgate lab up` makes one"
         case .notOurs(let what): "\(what) is there already and no lab of ours made it; remove it or choose another name prefix"
         case .directoryInUse(let path): "\(path) is not empty and is not a lab; choose another directory"
+        case .foreignGround(let path, let why):
+            "the lab is not built in \(path), where somebody else could change what it runs and writes: \(why); remove that directory, or name "
+                + "one with --directory that only you can write to, below directories that nobody else can write to"
         case .system(let doing, let on, let number): "cannot \(doing) (\(on)): \(explain(number))"
         case .launch(let program, let doing, let number): "cannot start \(program) (\(doing)): \(explain(number))"
         case .notReady(let program, let said, let log):

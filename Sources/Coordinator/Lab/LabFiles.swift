@@ -35,6 +35,11 @@ enum LabFiles {
     /// Sorted, without `.` and `..`; empty when the directory cannot be read.
     static func names(in directory: String) -> [String] {
         guard let stream = opendir(directory) else { return [] }
+        return names(stream)
+    }
+
+    /// Closes the stream.
+    private static func names(_ stream: OpaquePointer) -> [String] {
         defer { closedir(stream) }
         var names: [String] = []
         while let entry = readdir(stream) {
@@ -53,15 +58,21 @@ enum LabFiles {
         return count < 0 ? nil : String(decoding: buffer.prefix(count).map(UInt8.init(bitPattern:)), as: UTF8.self)
     }
 
-    /// Removes a tree without following symbolic links. What is not there is fine.
-    static func removeTree(_ path: String) throws {
-        var status = stat()
-        guard lstat(path, &status) == 0 else { return }
-        if status.st_mode & S_IFMT == S_IFDIR {
-            for name in names(in: path) { try removeTree(path + "/" + name) }
-            guard rmdir(path) == 0 || errno == ENOENT else { throw LabError.system(doing: "remove a directory", on: path, errno: errno) }
-        } else if unlink(path) != 0, errno != ENOENT {
-            throw LabError.system(doing: "remove a file", on: path, errno: errno)
+    /// Removes a tree. Each directory is opened from its parent and never through a symbolic link, so one that is swapped for a link meanwhile
+    /// leads nowhere. What is not there is fine.
+    static func removeTree(_ path: String) throws { try remove(path, from: AT_FDCWD, path) }
+
+    private static func remove(_ name: String, from parent: Int32, _ path: String) throws {
+        if unlinkat(parent, name, 0) == 0 || errno == ENOENT { return }
+        guard errno == EISDIR else { throw LabError.system(doing: "remove a file", on: path, errno: errno) }
+        let directory = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
+        guard directory >= 0 else { throw LabError.system(doing: "open a directory to remove it", on: path, errno: errno) }
+        defer { close(directory) }
+        // The stream takes a descriptor for itself.
+        guard let stream = fdopendir(dup(directory)) else { throw LabError.system(doing: "read a directory", on: path, errno: errno) }
+        for entry in names(stream) { try remove(entry, from: directory, path + "/" + entry) }
+        guard unlinkat(parent, name, AT_REMOVEDIR) == 0 || errno == ENOENT else {
+            throw LabError.system(doing: "remove a directory", on: path, errno: errno)
         }
     }
 

@@ -9,9 +9,13 @@ package struct LabProcesses: Sendable {
     private let paths: LabPaths
     private let marker: (name: String, value: String)
 
-    package init(paths: LabPaths, marker: (name: String, value: String)) {
+    /// Whether the notes were written by us alone: each of them names a process that is ended.
+    private let believesNotes: Bool
+
+    package init(paths: LabPaths, marker: (name: String, value: String), believesNotes: Bool = true) {
         self.paths = paths
         self.marker = marker
+        self.believesNotes = believesNotes
     }
 
     /// What every program of the lab gets, its mark included.
@@ -83,7 +87,7 @@ package struct LabProcesses: Sendable {
 
     /// By mark, and by note: an agent hardens itself so that only root can read its environment.
     private var everyone: Set<LabProcess> {
-        Set(LabProcess.all(marked: "\(marker.name)=\(marker.value)")).union(names.compactMap(find))
+        Set(LabProcess.all(marked: "\(marker.name)=\(marker.value)")).union(believesNotes ? names.compactMap(find) : [])
     }
 
     private func isInit(_ process: LabProcess) -> Bool {
