@@ -48,4 +48,15 @@ struct WipingTests {
         #expect(StepProgress(phase: .writing, done: 0, total: 0, rate: nil).percent == 0)
         #expect(StepProgress(phase: .writing, done: 1, total: 2, rate: 0).remaining == nil)
     }
+
+    @Test("the sum of what an agent says that it has read ends nobody's program, however large its parts are")
+    func absurdProof() {
+        let disk = DiskIdentity(
+            kind: .virtio, serial: "x", wwid: nil, sizeInBytes: 1 << 40, sectorSize: 512, path: "p", sequence: 1)
+        let strata = (0..<64).map { _ in Stratum(name: "labels", ranges: 1, bytes: 1 << 62 - 1, sha256: nil) }
+        #expect(BlanknessFact(disk: disk, seed: .zero, share: 0, strata: strata, signatures: []).isProof)
+        #expect(!BlanknessFact(disk: disk, seed: .zero, share: 10, strata: strata, signatures: []).isProof)
+        let sums = [Int.min +| -1, Int.max +| 1, 2 +| -3]
+        #expect(sums == [Int.min, Int.max, -1])
+    }
 }

@@ -33,6 +33,26 @@ struct FramesTests {
                 == "this coordinator speaks protocol 1 and the agent speaks 2; upgrade the coordinator or downgrade the agent")
     }
 
+    @Test("what was read of a disk is refused when a part is told twice, or is larger than the disk")
+    func absurdStrata() throws {
+        func decode(_ strata: [Stratum]) throws -> AgentFrame {
+            var report = try Samples.reports()[0]
+            let fact = BlanknessFact(disk: Samples.identity(), seed: .zero, share: 0, strata: strata, signatures: [])
+            report.result = .facts([.blankness(fact)])
+            return try AgentFrame(decoding: body(of: AgentFrame.report(report).framed))
+        }
+        func part(_ name: String, _ bytes: UInt64) -> Stratum { Stratum(name: name, ranges: 1, bytes: bytes, sha256: nil) }
+        let size = Samples.identity().sizeInBytes
+        _ = try decode([part("labels", size), part("head", size)])
+        for (strata, wanted) in [
+            ([part("labels", 1), part("head", 1), part("labels", 1)], "strata[2].name"), ([part("labels", size + 1)], "strata[0].bytes"),
+        ] {
+            let error = #expect(throws: WireError.self) { try decode(strata) }
+            guard case .badField(let place, _)? = error else { return #expect(Bool(false), "\(String(describing: error))") }
+            #expect(place.hasSuffix(wanted))
+        }
+    }
+
     @Test("an order that this agent does not know becomes one to refuse, not an end of the session")
     func unknownOrder() throws {
         var wire = WireCoordinatorFrame()

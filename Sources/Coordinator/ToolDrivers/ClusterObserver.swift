@@ -174,7 +174,7 @@ struct ClusterObserver: Sendable {
             let classes = item["status", "storage", "osd", "storeType"]?.map ?? [:]
             clusters[namespace + "/" + name] = ClusterFact.CephHealth(
                 phase: item["status", "phase"]?.string ?? "", health: item["status", "ceph", "health"]?.string ?? "",
-                osds: classes.values.compactMap(\.integer).reduce(0, +), fsid: item["status", "ceph", "fsid"]?.string)
+                osds: classes.values.compactMap(\.integer).reduce(0, +|), fsid: item["status", "ceph", "fsid"]?.string)
         }
         return clusters
     }

@@ -25,7 +25,7 @@ struct Metrics: Sendable {
         let sessions = await gateway.sessions()
         let fleet = MetricsState.Fleet(
             silence: Dictionary(sessions.map { ($0.node, $0.silence) }, uniquingKeysWith: { first, _ in first }), enrolled: roll.nodes,
-            droppedReports: sessions.reduce(0) { $0 + $1.droppedReports })
+            droppedReports: sessions.reduce(0) { $0 +| $1.droppedReports })
         return MetricsState(
             machine: controller.snapshot, head: controller.head, appends: feed.figures.published, now: now(),
             build: .init(version: Version.text, commit: "release"), fleet: fleet, feed: feed.figures,

@@ -81,7 +81,8 @@ package struct BlanknessFact: Hashable, Sendable, Codable {
 
     /// Whether the strata are those that such a check of such a disk has: a proof over nothing is none.
     package var isComplete: Bool {
-        func bytes(_ name: String) -> UInt64 { strata.filter { $0.name == name }.reduce(0) { $0 + $1.bytes } }
+        // Numbers of an agent: one that lies may not end the coordinator.
+        func bytes(_ name: String) -> UInt64 { strata.filter { $0.name == name }.reduce(0) { $0 +| $1.bytes } }
         guard bytes("labels") >= min(disk.sizeInBytes, Self.leastLabels) else { return false }
         guard share > 0 else { return true }
         let ends = min(disk.sizeInBytes, Self.endLength)

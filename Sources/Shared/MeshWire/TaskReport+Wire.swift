@@ -82,8 +82,9 @@ extension TaskRefusal {
 
 extension WipeReport {
     init(_ wire: WireWipeReport, _ place: String) throws(WireError) {
+        let disk = try DiskIdentity(wire.disk, place + ".disk")
         self.init(
-            warrant: try WireField.id(wire.warrant, place + ".warrant"), disk: try DiskIdentity(wire.disk, place + ".disk"),
+            warrant: try WireField.id(wire.warrant, place + ".warrant"), disk: disk,
             method: try WireField.named(wire.method, place + ".method"), ending: try WireField.named(wire.ending, place + ".ending"),
             signaturesBefore: try [DiskFact.Signature](wire.signaturesBefore, place + ".signatures_before"),
             bytesWritten: try WireField.size(wire.bytesWritten, place + ".bytes_written"),
@@ -92,7 +93,7 @@ extension WipeReport {
                 Area(
                     offset: try WireField.size(area.offset, place + ".offset"), length: try WireField.size(area.length, place + ".length"))
             },
-            strata: try [Stratum](wire.strata, place + ".strata"),
+            strata: try [Stratum](wire.strata, size: disk.sizeInBytes, place + ".strata"),
             problem: wire.hasProblem ? try WireField.text(wire.problem, place + ".problem") : nil)
     }
 

@@ -25,11 +25,18 @@ extension WiperFact {
 }
 
 extension [Stratum] {
-    init(_ wire: [WireStratum], _ place: String) throws(WireError) {
+    /// Of a disk of `size` bytes. What was read of it is told once for each part, and no part is larger than the disk.
+    init(_ wire: [WireStratum], size: UInt64, _ place: String) throws(WireError) {
+        var names: Set<String> = []
         self = try WireField.list(wire, place, limit: 64) { (stratum, place) throws(WireError) in
-            Stratum(
-                name: try WireField.text(stratum.name, place + ".name", limit: 64), ranges: Int(stratum.ranges),
-                bytes: try WireField.size(stratum.bytes, place + ".bytes"),
+            guard names.insert(stratum.name).inserted else {
+                throw .badField(place: place + ".name", problem: "the same part of the disk is told twice")
+            }
+            guard stratum.bytes <= size else {
+                throw .badField(place: place + ".bytes", problem: "more than the \(size) bytes of the disk")
+            }
+            return Stratum(
+                name: try WireField.text(stratum.name, place + ".name", limit: 64), ranges: Int(stratum.ranges), bytes: stratum.bytes,
                 sha256: stratum.hasSha256 ? try WireField.digest(stratum.sha256, place + ".sha256") : nil,
                 firstNonzero: stratum.hasFirstNonzero ? try WireField.size(stratum.firstNonzero, place + ".first_nonzero") : nil)
         }
@@ -63,9 +70,11 @@ extension BlanknessCheck {
 
 extension BlanknessFact {
     init(_ wire: WireBlanknessFact, _ place: String) throws(WireError) {
+        let disk = try DiskIdentity(wire.disk, place + ".disk")
         self.init(
-            disk: try DiskIdentity(wire.disk, place + ".disk"), seed: try WireField.digest(wire.seed, place + ".seed"),
-            share: try WireField.percent(wire.share, place + ".share"), strata: try [Stratum](wire.strata, place + ".strata"),
+            disk: disk, seed: try WireField.digest(wire.seed, place + ".seed"),
+            share: try WireField.percent(wire.share, place + ".share"),
+            strata: try [Stratum](wire.strata, size: disk.sizeInBytes, place + ".strata"),
             signatures: try [DiskFact.Signature](wire.signatures, place + ".signatures"),
             problem: wire.hasProblem ? try WireField.text(wire.problem, place + ".problem") : nil)
     }

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
+internal import MeshModel
+
 /// The coordinator's count of one stream. Whatever order batches come in, and however often, each number is counted once.
 ///
 ///     numbers   1 ... next-1 settled: delivered or lost | next ... stated pending at the agent

@@ -59,11 +59,3 @@ package struct TelemetryBooks: Hashable, Sendable {
     package var total: TelemetryAccount { accounts.values.reduce(into: TelemetryAccount()) { $0.add($1) } }
     package var isBalanced: Bool { accounts.values.allSatisfy(\.isBalanced) }
 }
-
-infix operator +| : AdditionPrecedence
-
-/// Adds and stays at the largest number instead of overflowing: what a peer states must not end the program.
-package func +| (left: UInt64, right: UInt64) -> UInt64 {
-    let (sum, overflow) = left.addingReportingOverflow(right)
-    return overflow ? .max : sum
-}

@@ -127,7 +127,7 @@ struct CiliumDriver: Sendable {
         return ClusterFact.Clustermesh(
             serviceType: access?["service_type"]?.string ?? "", nodePort: access?["service_port"]?.integer,
             apiserverReady: false, remotes: Dictionary(uniqueKeysWithValues: remotes),
-            connectivityKnown: sections.allSatisfy(\.isKnown), notReady: sections.reduce(0) { $0 + $1.notReady },
+            connectivityKnown: sections.allSatisfy(\.isKnown), notReady: sections.reduce(0) { $0 +| $1.notReady },
             connectedMinimum: sections.map(\.connectedMinimum).min() ?? 0, errors: sections.flatMap(\.errors).sorted())
     }
 

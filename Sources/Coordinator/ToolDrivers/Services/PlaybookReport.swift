@@ -55,7 +55,7 @@ struct PlaybookReport: Hashable, Sendable {
         case .timedOut: outcome = .unknown("`ansible-playbook` did not end before its deadline and was stopped")
         case .exited, .signalled:
             if let hosts, !hosts.isEmpty, result.succeeded, hosts.values.allSatisfy({ $0.failures == 0 && $0.unreachable == 0 }) {
-                let changed = hosts.values.reduce(0) { $0 + $1.changed }
+                let changed = hosts.values.reduce(0) { $0 +| $1.changed }
                 outcome = .succeeded("played on \(hosts.count) hosts, \(changed) changes")
             } else if let first = failures.first {
                 outcome = .failed("`ansible-playbook` ended with \(result.exit): \(first)")
