@@ -68,48 +68,42 @@ struct ApproveCommand: AsyncParsableCommand {
     /// The text that the person has agreed to sign.
     private func confirmed(_ wipe: WipeReply, _ approver: Approver) throws -> String {
         Terminal.say(WipeText(wipe).text)
-        let text = try warrantText(wipe)
+        let text = try WarrantReading.text(of: wipe)
         let terms = try WarrantReading.terms(text, shownAs: wipe)
         let wanted = terms.disk.serial ?? terms.disk.path
         Terminal.say(
-            "the warrant: wipe the disk with serial \(wanted), \(ByteCount(bytes: terms.disk.sizeInBytes)), on \(terms.node), until \(terms.notAfter)"
+            "the warrant: wipe the disk with serial \(oneLine(wanted)), \(ByteCount(bytes: terms.disk.sizeInBytes)), on \(terms.node), until \(terms.notAfter)"
         )
         // From the signed text itself: that is what the host compares with the disk, whatever the coordinator shows.
-        for line in terms.holds.isEmpty ? ["nothing that is known"] : terms.holds { Terminal.say("  it holds  \(line)") }
+        for line in terms.holds.isEmpty ? ["nothing that is known"] : terms.holds { Terminal.say("  it holds  \(oneLine(line))") }
         try approver.confirms(wanted, given: serial, "Everything on it will be lost. Type the disk's serial to go on:")
         return text
     }
 
     /// The same for a step of a teardown. What is shown comes from the text itself, and must be what the coordinator showed.
     private func confirmed(_ loss: LossReply, _ approver: Approver) throws -> String {
-        guard let text = loss.warrant else {
-            throw Failure(.no, "what \(loss.step) would destroy is not known yet: \(loss.obstacles.first?.detail ?? loss.state)")
-        }
-        let terms: TeardownTerms
-        do {
-            terms = try TeardownTerms(parsing: text)
-        } catch {
-            throw Failure(.no, "the coordinator's text for \(loss.step) is not a teardown warrant (\(error)); nothing was signed")
-        }
-        guard terms.step == loss.step, terms.destroys == TeardownTerms.losses(loss.destroys), try covers(terms, loss) else {
-            throw Failure(.no, "the coordinator's text for \(loss.step) says something else than it shows; nothing was signed")
-        }
-        Terminal.say("the warrant: \(terms.step) of mesh \(terms.mesh), until \(terms.notAfter)")
-        for line in loss.destroys { Terminal.say("  " + Terminal.paint("DESTROYS \(line)", .red)) }
-        if let objects = terms.objects { Terminal.say("  these \(loss.destroys.count) objects and no others, by digest \(objects.short)") }
+        let text = try WarrantReading.text(of: loss)
+        let terms = try WarrantReading.terms(text, shownAs: loss)
+        Terminal.say(TeardownText(terms, loss).text)
         try approver.confirms(terms.step.text, given: confirm, "All of this will be lost. Type the step's name to go on:")
         return text
     }
+}
 
-    /// Whether the digest that is signed is that of the whole list that is shown.
-    private func covers(_ terms: TeardownTerms, _ loss: LossReply) throws -> Bool {
-        guard let signed = terms.objects else { return loss.objects == nil }
-        guard loss.destroys.count <= TerraformLosses.mostObjects else {
-            throw Failure(
-                .no,
-                "\(loss.step) would destroy more than \(TerraformLosses.mostObjects) objects, too many to be shown; "
-                    + "nothing was signed. Destroy a part of them with terraform first")
-        }
-        return TerraformLosses(loss.destroys, digester: sha256)?.digest == signed
+/// What a teardown's warrant says, for people. Its own lines; and where it names objects by their digest, the list that has this digest.
+struct TeardownText {
+    let terms: TeardownTerms
+    let loss: LossReply
+    init(_ terms: TeardownTerms, _ loss: LossReply) {
+        self.terms = terms
+        self.loss = loss
+    }
+
+    var text: String {
+        let lines = terms.objects == nil ? terms.destroys : loss.destroys
+        var said = ["the warrant: \(terms.step) of mesh \(terms.mesh), until \(terms.notAfter)"]
+        said += lines.map { "  " + Terminal.paint("DESTROYS \(oneLine($0))", .red) }
+        if let objects = terms.objects { said.append("  these \(lines.count) objects and no others, by digest \(objects.short)") }
+        return said.joined(separator: "\n")
     }
 }

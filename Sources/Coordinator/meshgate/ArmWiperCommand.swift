@@ -46,11 +46,9 @@ struct ArmWiperCommand: AsyncParsableCommand {
             guard let text = reply.text else {
                 throw Failure(.no, "the wiper of \(node) wipes nothing: \(why); \(reply.missing.joined(separator: "; "))")
             }
+            let terms = try WarrantReading.arming(text, for: node)
             if print { return Terminal.raw(text) }
-            guard let terms = try? ArmingTerms(parsing: text), terms.node == node else {
-                throw Failure(.no, "the coordinator's text does not arm \(node); nothing was signed. Do not trust it until you know why")
-            }
-            Terminal.say("the wiper of \(node) wipes nothing: \(why)")
+            Terminal.say("the wiper of \(node) wipes nothing: \(oneLine(why))")
             Terminal.say("Armed anew it begins the replay store \(terms.store), and every warrant signed before is void.")
             let approver = Approver(key: key ?? "")
             try approver.confirms(node.text, given: confirm, "Type the node's name to go on:")

@@ -106,10 +106,7 @@ struct DestroyCommand: AsyncParsableCommand {
                     let known = losses.map(\.step.text).joined(separator: ", ")
                     throw Failure(.no, "the run has no step \(step) that destroys data; it has: \(known.isEmpty ? "none" : known)")
                 }
-                guard let text = loss.warrant else {
-                    throw Failure(.no, "what \(step) would destroy is not known yet: \(loss.obstacles.first?.detail ?? loss.state)")
-                }
-                Terminal.raw(text)
+                Terminal.raw(try WarrantReading.text(of: loss))
             }
         }
     }
@@ -174,11 +171,11 @@ struct TeardownOptions: ParsableArguments {
         preview.losses.filter { $0.objects != nil || $0.destroys.isEmpty }.map { loss in
             guard loss.objects != nil else {
                 return "\(loss.step): " + (loss.obstacles.isEmpty ? "Terraform has nothing left to destroy" : "not known yet")
-                    + loss.obstacles.map { "\n  \($0.gate.rawValue) \($0.detail)" }.joined()
+                    + loss.obstacles.map { "\n  \($0.line)" }.joined()
             }
             return
                 (["\(loss.step): \(loss.destroys.count) objects of Terraform's"]
-                + loss.destroys.map { "  " + Terminal.paint("DESTROYS \($0)", .red) }).joined(separator: "\n")
+                + loss.destroys.map { "  " + Terminal.paint("DESTROYS \(oneLine($0))", .red) }).joined(separator: "\n")
         }.joined(separator: "\n") + "\n"
     }
 
@@ -201,9 +198,9 @@ struct LossText {
     init(_ loss: LossReply) { self.loss = loss }
 
     var text: String {
-        var lines = ["\(loss.step): \(loss.title)  [\(loss.state)]"]
-        lines += loss.destroys.map { "  " + Terminal.paint("DESTROYS \($0)", .red) }
-        for reason in loss.obstacles { lines.append("  not yet: \(reason.gate.rawValue) \(reason.detail)") }
+        var lines = ["\(loss.step): \(oneLine(loss.title))  [\(oneLine(loss.state))]"]
+        lines += loss.destroys.map { "  " + Terminal.paint("DESTROYS \(oneLine($0))", .red) }
+        for reason in loss.obstacles { lines.append("  not yet: \(reason.line)") }
         lines.append(
             "  " + (loss.submitted.map { "warrant \($0) is handed in" } ?? "no warrant yet: `meshgate approve \(loss.step) --key KEY`"))
         return lines.joined(separator: "\n")

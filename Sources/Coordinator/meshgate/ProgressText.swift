@@ -10,7 +10,7 @@ struct ProgressText {
     /// `writing, 37 %, 412 MiB/s, 2m 5s left`, or `4 of 12 resources, aws_x.y 30s`.
     var words: String {
         if case .applying = progress.phase {
-            let current = progress.current.map { ", \($0.name) \(Duration.seconds($0.seconds).briefly)" } ?? ""
+            let current = progress.current.map { ", \(oneLine($0.name)) \(Duration.seconds($0.seconds).briefly)" } ?? ""
             return "\(progress.done) of \(counted(progress.total, "resource", "resources"))\(current)"
         }
         var parts = [progress.phase.rawValue, "\(progress.percent) %"]

@@ -33,7 +33,7 @@ final class RunPrinter: Sendable {
         case .json: emit(Line(event: "note", text: text))
         case .text:
             state.withLock { $0.lines = 0 }
-            Terminal.say(Terminal.paint(text, .yellow))
+            Terminal.say(Terminal.paint(oneLine(text), .yellow))
         }
     }
 
@@ -75,7 +75,7 @@ final class RunPrinter: Sendable {
         case .text:
             let failed = run.steps.filter { $0.state == "failed" }
             let verb = run.onlyLooks ? "is not as planned" : "failed"
-            for step in failed { Terminal.say(Terminal.paint("\(step.id) \(verb): \(step.detail)", .red)) }
+            for step in failed { Terminal.say(Terminal.paint("\(step.id) \(verb): \(oneLine(step.detail))", .red)) }
             switch (run.ending, run.changed) {
             case ("succeeded", _) where run.onlyLooks:
                 Terminal.say(Terminal.paint("as planned: \(counted(run.steps.count, "step", "steps")) looked over in \(seconds)", .green))
@@ -87,20 +87,20 @@ final class RunPrinter: Sendable {
             case ("succeeded", 0): Terminal.say(Terminal.paint("nothing to do: every step was already true; nothing was changed", .green))
             case ("succeeded", let changed):
                 Terminal.say(Terminal.paint("done in \(seconds): \(changed) of \(run.steps.count) steps changed something", .green))
-            default: Terminal.say(Terminal.paint("the run has \(run.ending ?? "ended") after \(seconds)", .red))
+            default: Terminal.say(Terminal.paint("the run has \(oneLine(run.ending ?? "ended")) after \(seconds)", .red))
             }
         }
     }
 
     // MARK: lines
 
-    private func text(_ step: StepReply) -> String {
-        var line = "\(mark(step.state)) \(step.id): \(step.state)"
-        if !step.detail.isEmpty { line += " (\(step.detail))" }
+    func text(_ step: StepReply) -> String {
+        var line = "\(mark(step.state)) \(step.id): \(oneLine(step.state))"
+        if !step.detail.isEmpty { line += " (\(oneLine(step.detail)))" }
         if let progress = step.progress { line += ", \(ProgressText(progress).words)" }
-        for reason in step.reasons.prefix(3) { line += "\n    \(reason.gate.rawValue) \(reason.detail)" }
+        for reason in step.reasons.prefix(3) { line += "\n    \(reason.line)" }
         for reason in (step.lost ?? []).prefix(3) {
-            line += Terminal.paint("\n    ground lost: \(reason.gate.rawValue) \(reason.detail)", .yellow)
+            line += Terminal.paint("\n    ground lost: \(reason.line)", .yellow)
         }
         if step.reasons.count > 3 { line += "\n    and \(step.reasons.count - 3) more; `meshgate explain \(step.id)`" }
         return line
@@ -133,7 +133,7 @@ final class RunPrinter: Sendable {
         }
     }
 
-    private func tree(_ run: RunReply, columns: Int, rows: Int) -> [String] {
+    func tree(_ run: RunReply, columns: Int, rows: Int) -> [String] {
         var order: [String] = []
         var groups: [String: [StepReply]] = [:]
         for step in run.steps {
@@ -151,11 +151,10 @@ final class RunPrinter: Sendable {
             for step in steps where ["running", "verifying", "held", "failed"].contains(step.state) || step.lost != nil {
                 let short = step.id.text.dropFirst(name.count + 1)
                 let reason =
-                    (step.lost?.first.map { ": ground lost: \($0.gate.rawValue) \($0.detail)" }) ?? step.reasons.first.map {
-                        ": \($0.gate.rawValue) \($0.detail)"
-                    } ?? (step.detail.isEmpty ? "" : ": \(step.detail)")
+                    (step.lost?.first.map { ": ground lost: \($0.line)" }) ?? step.reasons.first.map { ": \($0.line)" }
+                    ?? (step.detail.isEmpty ? "" : ": \(oneLine(step.detail))")
                 let progress = step.progress.map { " " + ProgressText($0).bar(width: 12) + " " + ProgressText($0).words } ?? ""
-                let text = Words.wrap("\(short) \(step.state)\(progress)\(reason)", columns: max(20, columns - 5), lines: 3)
+                let text = Words.wrap("\(short) \(oneLine(step.state))\(progress)\(reason)", columns: max(20, columns - 5), lines: 3)
                 lines.append("  \(mark(step.lost == nil ? step.state : "held")) " + text[0])
                 lines += text.dropFirst().map { "      " + $0 }
             }

@@ -25,7 +25,9 @@ enum Terminal {
 
     static func complain(_ text: String) {
         let isTerminal = isatty(STDERR_FILENO) == 1 && hasColour
-        write((isTerminal ? "\u{1B}[31mmeshgate:\u{1B}[0m " : "meshgate: ") + text + "\n", to: STDERR_FILENO)
+        // What failed is told in the words of whoever failed.
+        let plain = text.split(separator: "\n", omittingEmptySubsequences: false).map { printable(String($0)) }.joined(separator: "\n")
+        write((isTerminal ? "\u{1B}[31mmeshgate:\u{1B}[0m " : "meshgate: ") + plain + "\n", to: STDERR_FILENO)
     }
 
     /// Beside the result, for whoever watches: on standard error.

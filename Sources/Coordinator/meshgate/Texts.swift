@@ -30,25 +30,25 @@ struct StatusText {
 
     var text: String {
         var lines = [
-            "meshgate \(status.version), mesh \(status.mesh), epoch \(status.epoch), since \(status.startedAt)",
-            "agents dial \(status.agents)" + (status.http.isEmpty ? "" : ", metrics and events at \(status.http)"),
+            "meshgate \(oneLine(status.version)), mesh \(oneLine(status.mesh)), epoch \(status.epoch), since \(status.startedAt)",
+            "agents dial \(oneLine(status.agents))" + (status.http.isEmpty ? "" : ", metrics and events at \(oneLine(status.http))"),
             "journal: \(counted(status.journal.sequence, "entry", "entries")), head \(status.journal.hash.short)",
             "", NodesText(status.nodes).text, "",
         ]
         guard let run = status.run else {
             return (lines + ["no run yet; start one with `meshgate apply -f mesh.yaml`"]).joined(separator: "\n")
         }
-        lines.append("\(run.id) by \(run.by), \(run.ending ?? "going on"), since \(run.startedAt), plan \(run.plan.short)")
+        lines.append(
+            "\(run.id) by \(oneLine(run.by)), \(oneLine(run.ending ?? "going on")), since \(run.startedAt), plan \(run.plan.short)")
         var table = Table()
         for step in run.steps {
             table.rows.append([
-                step.state, step.id.text,
-                step.reasons.first.map { "\($0.gate.rawValue) \($0.detail)" } ?? step.progress.map { ProgressText($0).words }
-                    ?? step.detail,
+                oneLine(step.state), step.id.text,
+                step.reasons.first?.line ?? step.progress.map { ProgressText($0).words } ?? oneLine(step.detail),
             ])
         }
         for step in run.steps {
-            for reason in step.lost ?? [] { table.rows.append(["lost", step.id.text, "\(reason.gate.rawValue) \(reason.detail)"]) }
+            for reason in step.lost ?? [] { table.rows.append(["lost", step.id.text, reason.line]) }
         }
         // A reason that does not fit is cut on a terminal; `explain` has all of it.
         let columns = Terminal.isInteractive ? Terminal.size.columns : Int.max
@@ -66,7 +66,8 @@ struct NodesText {
         var table = Table(rows: [["NODE", "CLUSTER", "AGENT", "SINCE", "CERTIFICATE ENDS"]])
         for node in nodes {
             table.rows.append([
-                node.name.text, node.cluster?.text ?? "-", node.connected ? "connected \(node.agentVersion ?? "")" : "not connected",
+                node.name.text, node.cluster?.text ?? "-",
+                node.connected ? "connected \(oneLine(node.agentVersion ?? ""))" : "not connected",
                 node.connectedSince?.description ?? "-", node.certificateEnds?.description ?? "-",
             ])
         }
@@ -84,15 +85,15 @@ struct ExplainText {
 
     var text: String {
         let step = reply.step
-        var lines = ["\(step.id): \(step.title)", "state: \(step.state)" + (step.since.map { " since \($0)" } ?? "")]
+        var lines = ["\(step.id): \(oneLine(step.title))", "state: \(oneLine(step.state))" + (step.since.map { " since \($0)" } ?? "")]
         // What is seen is told at the end.
-        if !step.detail.isEmpty, reply.seen == nil { lines.append(step.detail) }
+        if !step.detail.isEmpty, reply.seen == nil { lines.append(oneLine(step.detail)) }
         if !reply.waitsFor.isEmpty { lines.append("waits for: " + reply.waitsFor.map(\.text).joined(separator: ", ")) }
         lines += lost("its gates had opened, and this has given way since:", step.lost)
         lines += lost("waits until this is good again:", reply.lostBelow)
         lines += section("gates", reply.gates)
         lines += section("done if", reply.done)
-        if let seen = reply.seen { lines += ["", "seen"] + seen.flatMap { Words.paragraph($0, indent: 2) } }
+        if let seen = reply.seen { lines += ["", "seen"] + seen.flatMap { Words.paragraph(oneLine($0), indent: 2) } }
         return lines.joined(separator: "\n")
     }
 
@@ -100,8 +101,8 @@ struct ExplainText {
         guard let reasons else { return [] }
         return [title]
             + reasons.prefix(Self.mostReasons).flatMap { reason in
-                Words.paragraph("\(reason.gate.rawValue) \(reason.detail)", indent: 2)
-                    + Words.paragraph("→ \(reason.remedy)", indent: 4).map { Terminal.paint($0, .cyan) }
+                Words.paragraph(reason.line, indent: 2)
+                    + Words.paragraph(reason.advice, indent: 4).map { Terminal.paint($0, .cyan) }
             }
     }
 
@@ -110,15 +111,15 @@ struct ExplainText {
     }
 
     private func describe(_ gate: GateReply) -> [String] {
-        let word = gate.overridden && gate.verdict != "pass" ? "overridden" : gate.verdict
+        let word = gate.overridden && gate.verdict != "pass" ? "overridden" : oneLine(gate.verdict)
         let style: Terminal.Style = word == "pass" ? .green : word == "deny" ? .red : .yellow
         var lines = [
             "  " + Terminal.paint(word + String(repeating: " ", count: max(0, 10 - word.count)), style)
-                + "  \(gate.gate.rawValue)  \(gate.title)"
+                + "  \(gate.gate.rawValue)  \(oneLine(gate.title))"
         ]
         for reason in gate.reasons.prefix(Self.mostReasons) {
-            lines += Words.paragraph(reason.detail + (reason.since.map { ", since \($0)" } ?? ""), indent: 14)
-            lines += Words.paragraph("→ \(reason.remedy)", indent: 14).map { Terminal.paint($0, .cyan) }
+            lines += Words.paragraph(oneLine(reason.detail) + (reason.since.map { ", since \($0)" } ?? ""), indent: 14)
+            lines += Words.paragraph(reason.advice, indent: 14).map { Terminal.paint($0, .cyan) }
         }
         if gate.reasons.count > Self.mostReasons {
             lines.append("              and \(gate.reasons.count - Self.mostReasons) more; `--output json` lists all")

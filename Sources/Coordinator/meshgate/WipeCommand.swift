@@ -70,7 +70,7 @@ struct WipeCommand: AsyncParsableCommand {
         func run() async throws {
             try await asking(connection) { client in
                 let wipes = try selection.choose(from: try await client.wipes().wipes)
-                let texts = try wipes.map { ($0.step, try warrantText($0)) }
+                let texts = try wipes.map { ($0.step, try WarrantReading.text(of: $0)) }
                 guard let out else { return Terminal.raw(texts[0].1) }
                 let directory = absolute(out)
                 try LinuxFileStore().createDirectory(directory)
@@ -175,13 +175,6 @@ struct WipeSelection: ParsableArguments {
             return wipe
         }
     }
-}
-
-func warrantText(_ wipe: WipeReply) throws -> String {
-    guard let text = wipe.warrant else {
-        throw Failure(.no, "no warrant can be written yet for \(wipe.step): \(wipe.missing.joined(separator: "; "))")
-    }
-    return text
 }
 
 func readText(_ path: String) throws -> String {

@@ -11,8 +11,8 @@ struct WipeText {
 
     var text: String {
         var table = Table(rows: [
-            ["step", "\(wipe.step) (\(wipe.state))"],
-            ["planned", "disk with serial \(wipe.plannedSerial ?? "none"), \(wipe.plannedSize), on \(wipe.node)"],
+            ["step", "\(wipe.step) (\(oneLine(wipe.state)))"],
+            ["planned", "disk with serial \(oneLine(wipe.plannedSerial ?? "none")), \(wipe.plannedSize), on \(wipe.node)"],
         ])
         if let disk = wipe.disk { table.rows += rows(disk) } else { table.rows.append(["found", "nothing yet"]) }
         table.rows.append(["witness", witness])
@@ -25,11 +25,13 @@ struct WipeText {
         }
         table.rows.append(["proof", proof])
         table.rows.append(["lost", Terminal.paint(lost, .red)])
-        if let disarmed = wipe.wiper?.disarmed { table.rows.append(["wiper", Terminal.paint("DISARMED", .red) + ": \(disarmed)"]) }
+        if let disarmed = wipe.wiper?.disarmed {
+            table.rows.append(["wiper", Terminal.paint("DISARMED", .red) + ": \(oneLine(disarmed))"])
+        }
         if let id = wipe.submitted { table.rows.append(["warrant", "\(id) is handed in"]) }
-        if !wipe.missing.isEmpty { table.rows.append(["missing", wipe.missing.joined(separator: "; ")]) }
+        if !wipe.missing.isEmpty { table.rows.append(["missing", oneLine(wipe.missing.joined(separator: "; "))]) }
         for (index, reason) in wipe.obstacles.enumerated() {
-            table.rows.append([index == 0 ? "held by" : "", "\(reason.gate.rawValue) \(reason.detail)"])
+            table.rows.append([index == 0 ? "held by" : "", reason.line])
         }
         return table.text + "\n"
     }
@@ -40,22 +42,22 @@ struct WipeText {
         var rows = [
             [
                 "found",
-                "\(disk.name): \(identity.kind.rawValue), serial \(identity.serial ?? "none")"
-                    + (identity.wwid.map { ", wwid \($0)" } ?? "") + ", \(ByteCount(bytes: identity.sizeInBytes))",
+                oneLine("\(disk.name): \(identity.kind.rawValue), serial \(identity.serial ?? "none")")
+                    + (identity.wwid.map { ", wwid \(oneLine($0))" } ?? "") + ", \(ByteCount(bytes: identity.sizeInBytes))",
             ],
-            ["", "at \(identity.path), sectors of \(identity.sectorSize)\(physical), instance \(identity.sequence) of this boot"],
+            ["", "at \(oneLine(identity.path)), sectors of \(identity.sectorSize)\(physical), instance \(identity.sequence) of this boot"],
         ]
         let isFree = disk.users.isEmpty && disk.exclusiveOpen
-        let users = disk.users.isEmpty ? "the kernel refuses an exclusive open" : disk.users.joined(separator: ", ")
+        let users = disk.users.isEmpty ? "the kernel refuses an exclusive open" : oneLine(disk.users.joined(separator: ", "))
         rows.append(["in use", isFree ? "no" : Terminal.paint("YES", .red) + ": \(users)"])
         if disk.readOnly { rows.append(["", "it is read-only"]) }
-        if let unreadable = disk.unreadable { rows.append(["contents", "cannot be read: \(unreadable)"]) }
+        if let unreadable = disk.unreadable { rows.append(["contents", "cannot be read: \(oneLine(unreadable))"]) }
         for (index, words) in contents(disk).enumerated() { rows.append([index == 0 ? "contents" : "", words]) }
         return rows
     }
 
     private func contents(_ disk: DiskFact) -> [String] {
-        if !disk.signatures.isEmpty { return disk.signatures.map(\.words) }
+        if !disk.signatures.isEmpty { return disk.signatures.map { oneLine($0.words) } }
         return [
             disk.blank ? "blank, says the node: no known signature, and zero where signatures can be" : "data without a known signature"
         ]
@@ -68,9 +70,9 @@ struct WipeText {
         let content: String
         switch (seen.fingerprint, wipe.disk?.fingerprint) {
         case (let outside?, let inside?): content = compared(outside, inside)
-        default: content = "content not compared (\(seen.unread ?? "not read"))"
+        default: content = "content not compared (\(oneLine(seen.unread ?? "not read")))"
         }
-        return "\(hypervisor): \(seen.slot) of VM \(seen.vmid) (\(seen.machine)), \(seen.volume), \(size), \(content)"
+        return "\(hypervisor): \(oneLine("\(seen.slot) of VM \(seen.vmid) (\(seen.machine)), \(seen.volume)")), \(size), \(content)"
     }
 
     /// Looks that were taken at different times may differ because the disk was written in between.
@@ -101,6 +103,6 @@ struct WipeText {
     private var lost: String {
         if wipe.disk?.blank == true { return "everything on it, though the node says that it is blank" }
         guard let osd = wipe.disk?.signatures.first(where: { $0.owner != nil }) else { return "everything on it" }
-        return "everything on it, \(osd.words.split(separator: ",")[0]) included"
+        return "everything on it, \(oneLine(String(osd.words.prefix { $0 != "," }))) included"
     }
 }
