@@ -100,5 +100,38 @@ extension DiskTests {
                 }
             }
         }
+
+        @Test("a record of a time that has not come yet is mended like a lost one, and no warrant for it counts afterwards")
+        func recordAhead() async throws {
+            try await Bench.with(armed: false) { bench in
+                let disk = try await bench.disk(size: 16 << 20)
+                try await bench.tool("mkfs.ext4", "-q", "-L", "precious", disk.loop)
+                try ReplayStore.arm(directory: bench.configuration.storeDirectory) {
+                    Moment(wall: SystemClock.now().wall + .seconds(7200), boot: 0)
+                }
+                let store = try bench.openStore()
+                let now = SystemClock.now().wall
+                let why = try #require(store.disarmed(at: now))
+                #expect(why.contains("if the clock is behind, correct the clock") && why.contains("`meshgate wipe arm NODE`"))
+                // A clock that is put right needs nobody's signature, and then nobody can replace the record.
+                #expect(store.disarmed(at: now + .seconds(7200)) == nil && store.disarmedBecause == nil)
+
+                let old = try await bench.sign(try bench.terms(for: try bench.fact()))
+                let hash = try await bench.hash(disk)
+                guard case .refused(let unsure) = bench.wiper(store).wipe(old) else { return #expect(Bool(false)) }
+                #expect(unsure.code == .clockUnsure && unsure.detail.contains("begin a new record"))
+                #expect(try await arm(bench, store, key: "stranger")?.code == .warrantSignature)
+                let challenge = store.challenge
+                #expect(try await arm(bench, store) == nil)
+                #expect(store.mark?.id == challenge && store.mark?.records == 1 && store.disarmed(at: SystemClock.now().wall) == nil)
+                guard case .refused(let refusal) = bench.wiper(store).wipe(old) else { return #expect(Bool(false)) }
+                #expect(refusal.code == .storeMismatch)
+                #expect(try await bench.hash(disk) == hash)
+                let anew = try await bench.sign(try bench.terms(for: try bench.fact()))
+                #expect(try Bench.report(bench.wiper(store).wipe(anew)).ending == .cleared)
+                // The new one is sound: nobody begins another.
+                #expect(try await arm(bench, store)?.code == .storeMismatch)
+            }
+        }
     }
 }

@@ -3,6 +3,7 @@
 import Glibc
 import MeshModel
 import MeshSystem
+import Synchronization
 import Testing
 
 @testable import DiskWipe
@@ -288,6 +289,34 @@ extension DiskTests {
                 })
         }
 
+        @Test("an expired warrant, when the clock is then set back to before its end")
+        func clockSetBack() async throws {
+            try await Bench.with { bench in
+                let disk = try await bench.disk(size: 16 << 20)
+                try await bench.tool("mkfs.ext4", "-q", "-L", "precious", disk.loop)
+                let terms = try bench.terms(for: try bench.fact())
+                let signed = try await bench.sign(terms)
+                let hash = try await bench.hash(disk)
+                let clock = HandClock(SystemClock.now())
+                let store = try bench.openStore()
+                let wiper = Wiper(configuration: bench.configuration, store: store, boot: bench.boot, now: clock.now)
+                func refusal() throws -> TaskRefusal {
+                    guard case .refused(let refusal) = wiper.wipe(signed) else { throw CancellationError() }
+                    return refusal
+                }
+                clock.pass(.seconds(700))
+                #expect(try refusal().code == .warrantExpired)
+                // No further than a clock may drift: the warrant would be good again.
+                clock.step(.seconds(-290))
+                #expect(clock.now().wall < terms.notAfter)
+                #expect(try refusal().code == .warrantExpired)
+                clock.step(.seconds(-7200))
+                let far = try refusal()
+                #expect(far.code == .clockUnsure && far.detail.contains("set back") && far.detail.contains("restart meshgate-wiper"))
+                #expect(try await bench.hash(disk) == hash && store.fate(of: terms.id) == nil)
+            }
+        }
+
         @Test("a warrant that was used once, even when it ended well")
         func reused() async throws {
             try await Bench.with { bench in
@@ -303,6 +332,16 @@ extension DiskTests {
             }
         }
     }
+}
+
+/// A clock that is moved by hand: both of its times pass, and the wall time may be stepped.
+final class HandClock: Sendable {
+    private let moment: Mutex<Moment>
+    init(_ start: Moment) { moment = Mutex(start) }
+
+    var now: NowSource { { self.moment.withLock { $0 } } }
+    func pass(_ time: Duration) { moment.withLock { $0 = $0.advanced(by: time) } }
+    func step(_ wall: Duration) { moment.withLock { $0 = Moment(wall: $0.wall + wall, boot: $0.boot) } }
 }
 
 /// A process in a mount namespace of its own that keeps something mounted until released.

@@ -87,7 +87,9 @@ package final class ReplayStore: Sendable {
     func arm(under arming: VerifiedArming) throws {
         let challenge = try Self.newID()
         try state.withLock { state in
-            guard state.problem != nil, arming.terms.store == state.challenge else {
+            let highWater = state.history?.highWater
+            let isAhead = highWater.map { $0 - now().wall > Self.tolerance } ?? false
+            guard state.problem != nil || isAhead, arming.terms.store == state.challenge else {
                 throw Self.unusable(directory, "it is armed, or was to be armed under another id")
             }
             if state.records >= 0 { close(state.records) }
@@ -133,8 +135,23 @@ package final class ReplayStore: Sendable {
         return free >= Self.leastRoom ? nil : "\(directory) has \(free) bytes left, and records need \(Self.leastRoom); make room"
     }
 
-    /// Why nothing may be wiped; `nil` when the store is armed.
+    /// Why the store cannot be trusted; `nil` when it is sound.
     package var disarmedBecause: String? { state.withLock { $0.problem } }
+    /// Why nothing may be wiped at this time; `nil` when the store is armed.
+    package func disarmed(at time: Timestamp) -> String? { disarmedBecause ?? aheadOfClock(time) }
+
+    /// How far the clock may be behind the latest record.
+    static let tolerance = Duration.seconds(300)
+
+    /// What is wrong when the latest record is from a time that has not come yet. Either clock may be the wrong one: that of today, or the one
+    /// by which the record was written, and nobody but a person can tell. Correcting the clock arms the store again; where the record is
+    /// wrong, a signed message begins a new store, under a new id, so that no warrant for this one counts any more.
+    func aheadOfClock(_ time: Timestamp) -> String? {
+        guard let highWater, highWater - time > Self.tolerance else { return nil }
+        return
+            "the clock says \(time), and the latest record in \(Self.path(directory)) is of \(highWater): if the clock is behind, correct the "
+            + "clock; if it was ahead when that was recorded, begin a new record with `meshgate wipe arm NODE`"
+    }
     /// The latest time ever recorded: a clock that is behind it cannot judge when a warrant ends.
     package var highWater: Timestamp? { state.withLock { $0.history?.highWater } }
     /// What became of a warrant here; `nil` when it was never claimed.

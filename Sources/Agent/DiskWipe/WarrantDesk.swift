@@ -9,10 +9,14 @@ struct WarrantDesk: Sendable {
     let configuration: WiperConfiguration
     let store: ReplayStore
     let boot: BootID
-    let now: NowSource
+    let clock: SteadyClock
 
-    /// How far the clock may be behind the latest record before it is called unsure.
-    private static let tolerance = Duration.seconds(300)
+    init(configuration: WiperConfiguration, store: ReplayStore, boot: BootID, now: @escaping NowSource) {
+        self.configuration = configuration
+        self.store = store
+        self.boot = boot
+        clock = SteadyClock(now)
+    }
 
     func judge(_ envelope: WarrantEnvelope) throws(Refused) -> VerifiedWarrant {
         guard !envelope.text.isEmpty, !envelope.signatures.isEmpty else {
@@ -71,7 +75,8 @@ struct WarrantDesk: Sendable {
             throw Refused(.warrantMissing, "the message is not signed; a person must sign it with ssh-keygen -Y sign")
         }
         let signers = try signers()
-        let time = try trustedTime()
+        // Not that of the record: it is not trusted, and a time in it that lies ahead may be why it is to be replaced.
+        let time = try steadyTime()
         let arming: VerifiedArming
         do throws(WarrantRefusal) {
             arming = try WarrantVerifier.verifyArming(envelope, signers: signers, now: time)
@@ -89,21 +94,30 @@ struct WarrantDesk: Sendable {
         guard terms.boot == boot else {
             throw Refused(.warrantOtherNode, "the message was made for boot \(terms.boot), this host runs boot \(boot)")
         }
-        guard store.disarmedBecause != nil else { throw Refused(.storeMismatch, "the wiper is armed already; there is nothing to do") }
+        guard store.disarmed(at: time) != nil else { throw Refused(.storeMismatch, "the wiper is armed already; there is nothing to do") }
         guard terms.store == store.challenge else {
             throw Refused(.storeMismatch, "the message is for another start of this wiper; ask for a new one and sign that")
         }
         return arming
     }
 
-    /// The clock, never earlier than what was already recorded: a step back must not revive an expired warrant.
+    /// Never earlier than what the clock has shown since our start, and than what is recorded: a step back must not revive an expired warrant.
     private func trustedTime() throws(Refused) -> Timestamp {
-        let wall = now().wall
-        guard let highWater = store.highWater else { return wall }
-        guard highWater - wall <= Self.tolerance else {
-            throw Refused(.clockUnsure, "the clock says \(wall), and \(highWater) is already recorded here; correct the clock")
+        let time = try steadyTime()
+        if let problem = store.aheadOfClock(time) { throw Refused(.clockUnsure, problem) }
+        return max(time, store.highWater ?? time)
+    }
+
+    /// What the clock has shown since our start goes on. Far from what it shows now, nobody but a person can tell which of the two is right.
+    private func steadyTime() throws(Refused) -> Timestamp {
+        let (time, wall) = clock.time
+        guard time - wall <= ReplayStore.tolerance else {
+            throw Refused(
+                .clockUnsure,
+                "the clock says \(wall), and it has shown what would be \(time) by now: it was set back; correct the clock, or, where it is right "
+                    + "now, restart meshgate-wiper")
         }
-        return max(wall, highWater)
+        return time
     }
 
     private func signers() throws(Refused) -> AllowedSigners {

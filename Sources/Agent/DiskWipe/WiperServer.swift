@@ -16,6 +16,7 @@ package final class WiperServer: Sendable {
     private let configuration: WiperConfiguration
     private let store: ReplayStore
     private let wiper: Wiper
+    private let now: NowSource
     private let log: Log
     private let server: LocalServer<WiperResponse>
     private let live = Mutex(Live())
@@ -38,6 +39,7 @@ package final class WiperServer: Sendable {
     ) throws {
         self.configuration = configuration
         self.log = log
+        self.now = now
         store = try ReplayStore(directory: configuration.storeDirectory, now: now)
         wiper = Wiper(configuration: configuration, store: store, boot: boot, now: now)
         turns = WipeTurns(configuration.manners.atOnce)
@@ -52,8 +54,10 @@ package final class WiperServer: Sendable {
     package var status: WiperStatus {
         let claims = store.fates.map { WiperStatus.Claim(warrant: $0.key, fate: $0.value) }
         let sorted = claims.sorted { ($0.fate == .done ? 1 : 0, $0.warrant) < ($1.fate == .done ? 1 : 0, $1.warrant) }
+        let problem = store.disarmed(at: now().wall)
         return WiperStatus(
-            store: store.mark, disarmedBecause: configuration.unfitBecause ?? store.disarmedBecause, claims: Array(sorted.prefix(200)))
+            store: problem == nil ? store.mark : nil, disarmedBecause: configuration.unfitBecause ?? problem,
+            claims: Array(sorted.prefix(200)))
     }
 
     /// Serves until `stop` or cancellation, then returns when the last running wipe has finished its chunk and recorded its end.
@@ -110,9 +114,10 @@ package final class WiperServer: Sendable {
     }
 
     private var fact: WiperFact {
-        WiperFact(
-            store: configuration.unfitBecause == nil ? store.mark : nil, disarmed: configuration.unfitBecause ?? store.disarmedBecause,
-            challenge: store.disarmedBecause == nil ? nil : store.challenge)
+        let problem = store.disarmed(at: now().wall)
+        return WiperFact(
+            store: configuration.unfitBecause == nil && problem == nil ? store.mark : nil, disarmed: configuration.unfitBecause ?? problem,
+            challenge: problem == nil ? nil : store.challenge)
     }
 
     /// One at a time: a storage or a cluster file system that hangs must not take every thread with it.
