@@ -171,4 +171,39 @@ struct WipeJudgeTests {
         #expect(reasons[0].detail.contains("byte 4194311 (sample)"))
         guard case .hold = fact({ $0.problem = "in use" }).judge(gate) else { return #expect(Bool(false)) }
     }
+
+    @Test("where no wiper compares, a warrant passes only while the hypervisor sees what was signed for")
+    func asSigned() throws {
+        let step = StepID("east", "wrk-e-1", "wipe-vdb")
+        let id = try SmallMesh.need(WarrantID(String(repeating: "a", count: 32)))
+        let ext4 = DiskFact.Signature(kind: "ext4", offset: 1080, words: "ext4 'old'")
+        let content = Judge.WarrantNote.Content(fingerprint: digest(1), holds: WarrantTerms.holds([ext4]))
+        func judged(_ content: Judge.WarrantNote.Content?, _ facts: VirtualDiskFact...) -> Verdict {
+            var judge = judge([guest(), (.node(host), .virtualDisks, facts.map(Fact.virtualDisk))])
+            judge.warrants[step] = .init(id: id, notAfter: judge.now.wall + .seconds(60), content: content)
+            return judge.judge(.warranted(step, node, disk, seenBy: host))
+        }
+        let same = seen { $0.signatures = [ext4] }
+        #expect(judged(content, same) == .pass)
+        let others = [
+            seen { $0.signatures = [] }, seen { $0.signatures = [ext4, ext4] },
+            seen {
+                $0.fingerprint = digest(2); $0.signatures = [ext4]
+            },
+        ]
+        for other in others {
+            let reasons = judged(content, other).reasons
+            #expect(reasons.map(\.code) == [.needsWarrant] && reasons[0].gate == .warrant)
+            #expect(reasons[0].detail.contains("signed for was ext4 at byte 1080: ext4 'old'"))
+            #expect(reasons[0].remedy.contains("meshgate approve \(step)"))
+        }
+        #expect(judged(nil, same).reasons.map(\.code) == [.needsWarrant])
+        #expect(judged(content, seen { $0.fingerprint = nil }).reasons.map(\.code) == [.unavailable])
+        #expect(judged(content, same, same).reasons.map(\.code) == [.mismatch])
+        // Without a look of now there is no passing, however good the warrant.
+        var blind = judge([guest()])
+        blind.warrants[step] = .init(id: id, notAfter: blind.now.wall + .seconds(60), content: content)
+        guard case .unknown = blind.judge(.warranted(step, node, disk, seenBy: host)) else { return #expect(Bool(false)) }
+        #expect(blind.judge(.warranted(step, node, disk)) == .pass, "a wiper compares for itself")
+    }
 }

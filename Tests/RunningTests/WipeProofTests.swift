@@ -133,4 +133,61 @@ struct WipeProofTests {
         #expect(play.machine.evidence.newest[EvidenceKey(.node(host), .blankness)] != nil)
         #expect(play.machine.evidence.newest[EvidenceKey(.node(node), .host)] == nil)
     }
+
+    @Test("through Talos does not begin when the disk holds something else than what was signed for, and begins once that was signed for")
+    func changedSinceSigning() throws {
+        var play = try play(agentless)
+        tick(&play) { if case .held = $0.machine.run?[wipe]?.status { true } else { false } }
+        // Signed for was what lay there before; it was written to since, and the hypervisor's look of now shows that.
+        let id = try SmallMesh.need(WarrantID(String(repeating: "c", count: 32)))
+        let identity = DiskIdentity(
+            kind: .virtio, serial: "wrk-e-1-data", wwid: nil, sizeInBytes: 12 << 30, sectorSize: 512, path: "p", sequence: 0)
+        let terms = WarrantTerms(
+            mesh: play.plan.spec.name, id: id, plan: play.plan.digest, step: wipe, node: node, nodeKey: .zero,
+            boot: try SmallMesh.need(BootID("aaaaaaaa")), store: RehearsedWorld.store, disk: identity,
+            holds: ["rehearsed at byte 0: ext4 'older'"], fingerprint: .zero, method: .zero, notBefore: play.now.wall,
+            notAfter: play.now.wall + .seconds(3600))
+        let envelope = WarrantEnvelope(text: terms.text, signatures: ["x"])
+        #expect(play.take(.warrant(step: wipe, id: id, notAfter: terms.notAfter, envelope: envelope)) == nil)
+        tick(&play, 20) { $0.machine.run?[wipe]?.status.isActive == true }
+        guard case .held(let verdict, _)? = status(play) else { return #expect(Bool(false), "\(String(describing: status(play)))") }
+        #expect(verdict.reasons.contains { $0.code == .needsWarrant && $0.detail.contains("sees rehearsed at byte 0: ext4 'old',") })
+        #expect(play.world.machines[node]?.wipes == [:])
+        #expect(play.approve(wipe) == nil)
+        tick(&play) { $0.machine.run?[wipe]?.status.isDone == true }
+        #expect(status(play)?.isDone == true && play.world.machines[node]?.wipes == ["wrk-e-1-data": 1])
+    }
+
+    @Test("through Talos of which nobody knows the end is not called done while Talos may still be writing, however blank the disk looks")
+    func unseenEnd() throws {
+        var play = try play(agentless)
+        approved(&play)
+        tick(&play) { if case .running = $0.machine.run?[wipe]?.status { true } else { false } }
+        play.killCoordinator()
+        // It goes on, and the places that are looked at are zero already.
+        play.world.machines[node]?.contents = [:]
+        let began = play.now
+        tick(&play, 300) { $0.machine.run?[wipe]?.status.isDone == true }
+        guard case .verifying(.unknown, let since)? = status(play) else {
+            return #expect(Bool(false), "\(String(describing: status(play)))")
+        }
+        let host = try SmallMesh.need(NodeID("pve-1"))
+        let proof = EvidenceKey(.node(host), .blankness)
+        #expect(play.machine.evidence.newest[proof] == nil, "a proof of what is being written proves nothing")
+
+        let deadline = try SmallMesh.need(play.plan.step(wipe)).deadline.duration
+        var late = play.machine
+        let after = since.advanced(by: deadline + .seconds(10))
+        #expect(late.take(.tick, now: after).isEmpty && late.run?[wipe]?.status.isActive == true)
+        #expect(late.probesDue(now: after, seed: .zero).contains { $0.key == proof })
+        // Looks of that time count.
+        for order in late.probesDue(now: after, seed: .zero) {
+            if let evidence = play.world.answer(order, now: after) { _ = late.take(.evidence(evidence), now: after) }
+        }
+        #expect(late.run?[wipe]?.status.isDone == true)
+        // Without any, a person has to look.
+        var silent = play.machine
+        _ = silent.take(.tick, now: after.advanced(by: deadline))
+        guard case .failed? = silent.run?[wipe]?.status else { return #expect(Bool(false), "\(began)") }
+    }
 }

@@ -123,7 +123,7 @@ struct TalosWipeTests {
 
         func carryOut(_ envelope: WarrantEnvelope) async -> Outcome {
             let directory = directory
-            let wipe = TalosWipe(tools: tools) {
+            let wipe = TalosWipe(tools: tools, store: ReplayStoreID(String(repeating: "5", count: 32))) {
                 let key = String(decoding: try LinuxFileStore().read("\(directory)/key.pub", limit: 4096) ?? [], as: UTF8.self)
                 return try AllowedSigners(parsing: "admin namespaces=\"meshgate-wipe\" \(key)")
             }
@@ -166,6 +166,7 @@ struct TalosWipeTests {
     func planned() throws {
         let plan = try Self.plan()
         #expect(PlanCheck.faults(of: plan) == [])
+        #expect(try CanonicalJSON.decode(Plan.self, from: try CanonicalJSON.encode(plan)) == plan, "the journal keeps all of it")
         let node = try SmallMesh.need(NodeID("wrk-e-1"))
         let host = try SmallMesh.need(NodeID("pve-1"))
         let step = try SmallMesh.need(plan.step(StepID("east", "wrk-e-1", "wipe-vdb")))
@@ -173,6 +174,15 @@ struct TalosWipeTests {
         let needs = Set(step.gates.flatMap(\.needs) + step.done.flatMap(\.needs) + (step.proof ?? []).flatMap(\.needs))
         #expect(needs.contains(EvidenceKey(.node(host), .virtualDisks)))
         #expect(step.done.contains { if case .blankProven(node, _, 100, _, host) = $0 { true } else { false } })
+        // What was signed is compared by nobody but the hypervisor; a plan without that is faulty.
+        #expect(step.gates.contains { if case .warranted(_, node, _, host) = $0 { true } else { false } })
+        var careless = plan.body
+        let index = try SmallMesh.need(careless.steps.firstIndex { $0.id == step.id })
+        careless.steps[index].gates = step.gates.map {
+            if case .warranted(let step, let node, let disk, _) = $0 { .warranted(step, node, disk) } else { $0 }
+        }
+        #expect(
+            PlanCheck.faults(of: Plan(body: careless, digest: .zero)).contains { $0.contains("lacks the gate \(GateID.warrant.rawValue)") })
         let all = plan.steps.flatMap { $0.gates + $0.done }.flatMap(\.needs)
         // Of the machine itself only what Talos tells.
         #expect(Set(all.filter { $0.subject == .node(node) }.map(\.probe)) == [.disks])
@@ -224,7 +234,9 @@ struct TalosWipeTests {
             }
         }
         try await staged { stage in
+            let otherStore = try #require(ReplayStoreID(String(repeating: "6", count: 32)))
             let changes: [(inout WarrantTerms) -> Void] = [
+                { $0.store.id = otherStore }, { $0.nodeKey = .sha256([1]) },
                 { $0.mesh = "other" }, { $0.plan = .zero }, { $0.method = .labels }, { $0.step = StepID("east", "wrk-e-2", "wipe-vdb") },
                 { $0.notAfter = $0.notBefore + .seconds(1) },
             ]

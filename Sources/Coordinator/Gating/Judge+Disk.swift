@@ -119,7 +119,9 @@ extension Judge {
         return disk.signatures.filter { !$0.kind.hasPrefix("ceph") || $0.offset == first[$0.kind] }.map(\.words)
     }
 
-    func warranted(_ step: StepID, _ node: NodeID, _ disk: Requirement.PlannedDisk, _ say: Findings) -> Verdict {
+    func warranted(
+        _ step: StepID, _ node: NodeID, _ disk: Requirement.PlannedDisk, _ host: NodeID?, _ found: Found, _ say: Findings
+    ) -> Verdict {
         guard let warrant = warrants[step] else {
             return say.hold(
                 .node(node), .needsWarrant, "no warrant for disk \(disk.serial ?? disk.name) of \(node)",
@@ -130,6 +132,38 @@ extension Judge {
                 .node(node), .needsWarrant, "the warrant \(warrant.id) for \(node) expired at \(warrant.notAfter)",
                 "sign a new one: `meshgate approve \(step)`")
         }
+        guard let host else { return .pass }
+        return unchanged(since: warrant, step, node, disk, host, found, say)
+    }
+
+    /// On a host with a wiper the wiper compares the disk with the warrant. Talos does not, so what its hypervisor sees now has to be what was
+    /// signed for.
+    private func unchanged(
+        since warrant: WarrantNote, _ step: StepID, _ node: NodeID, _ disk: Requirement.PlannedDisk, _ host: NodeID, _ found: Found,
+        _ say: Findings
+    ) -> Verdict {
+        let fact: DiskFact
+        switch content(of: disk, on: node, seenBy: host, found, say) {
+        case .none(let reason), .several(let reason): return .hold([reason])
+        case .one(let one): fact = one
+        }
+        guard let fingerprint = fact.fingerprint else {
+            return say.hold(
+                .node(host), .unavailable,
+                "\(host) could not look into \(fact.name) of \(node): \(fact.unreadable ?? "it gives no reason")",
+                "put the disk where it can be read there")
+        }
+        let holds = WarrantTerms.holds(fact.signatures)
+        guard let signed = warrant.content, signed.fingerprint == fingerprint, signed.holds == holds else {
+            let before =
+                warrant.content.map { "signed for was \(Self.listed($0.holds)), \($0.fingerprint.short)" } ?? "it was signed for no content"
+            return say.hold(
+                .node(host), .needsWarrant,
+                "\(fact.name) of \(node) is not as the warrant \(warrant.id) says: \(host) sees \(Self.listed(holds)), \(fingerprint.short); \(before)",
+                "find out who wrote to it; if what is there now may be lost as well: `meshgate approve \(step)`")
+        }
         return .pass
     }
+
+    private static func listed(_ holds: [String]) -> String { holds.isEmpty ? "nothing that is known" : holds.joined(separator: "; ") }
 }

@@ -21,10 +21,23 @@ package struct Judge: Sendable {
         package var notAfter: Timestamp
         /// `TeardownTerms.objects`.
         package var objects: Digest?
-        package init(id: WarrantID, notAfter: Timestamp, objects: Digest? = nil) {
+        /// Of a wipe: what the disk held when it was signed, for the machines whose warrants no wiper judges.
+        package var content: Content?
+        package init(id: WarrantID, notAfter: Timestamp, objects: Digest? = nil, content: Content? = nil) {
             self.id = id
             self.notAfter = notAfter
             self.objects = objects
+            self.content = content
+        }
+
+        /// `WarrantTerms.fingerprint` and `WarrantTerms.holds`.
+        package struct Content: Hashable, Sendable, Codable {
+            package var fingerprint: Digest
+            package var holds: [String]
+            package init(fingerprint: Digest, holds: [String]) {
+                self.fingerprint = fingerprint
+                self.holds = holds
+            }
         }
     }
 
@@ -148,7 +161,7 @@ package struct Judge: Sendable {
         case .gone(let remnant, let directory?): return gone(remnant, with: directory, found, say)
         case .hostClean(let node): return hostClean(node, found, say)
         case .osdsAway(let name, let node): return osdsAway(name, node, found, say)
-        case .warranted(let step, let node, let disk): return warranted(step, node, disk, say)
+        case .warranted(let step, let node, let disk, let host): return warranted(step, node, disk, host, found, say)
         case .clustersDistinct(let names): return clustersDistinct(names, found, say)
         case .talosRelease(let name, let nodes, let wanted): return talosRelease(name, nodes, wanted, found, say)
         case .machinesRunning(let name, let nodes, let ready): return machinesRunning(name, nodes, ready, found, say)

@@ -62,7 +62,8 @@ package enum Requirement: Hashable, Sendable, Codable {
     /// The disk reads as zero where the coordinator chose to look, `share` percent of it at least; or it serves the cluster's storage by now.
     case blankProven(NodeID, PlannedDisk, share: Int, cluster: ClusterName, seenBy: NodeID? = nil)
     case wiperArmed(NodeID)
-    case warranted(StepID, NodeID, PlannedDisk)
+    /// A person permits it. Where no wiper compares the disk with what was signed, the hypervisor `seenBy` has to see the same at this moment.
+    case warranted(StepID, NodeID, PlannedDisk, seenBy: NodeID? = nil)
     case clustersDistinct([ClusterName])
     case nodesRegistered(ClusterName, [NodeID], podCIDRs: [CIDR])
     case kubeProxyAbsent(ClusterName)
@@ -213,7 +214,7 @@ package enum Requirement: Hashable, Sendable, Codable {
     private enum OsdRetiredCodingKeys: String, CodingKey { case _0 = "node", _1 = "disk", cluster, seenBy }
     private enum BlankProvenCodingKeys: String, CodingKey { case _0 = "node", _1 = "disk", share, cluster, seenBy }
     private enum WiperArmedCodingKeys: String, CodingKey { case _0 = "node" }
-    private enum WarrantedCodingKeys: String, CodingKey { case _0 = "step", _1 = "node", _2 = "disk" }
+    private enum WarrantedCodingKeys: String, CodingKey { case _0 = "step", _1 = "node", _2 = "disk", seenBy }
     private enum ClustersDistinctCodingKeys: String, CodingKey { case _0 = "clusters" }
     private enum NodesRegisteredCodingKeys: String, CodingKey { case _0 = "cluster", _1 = "nodes", podCIDRs }
     private enum KubeProxyAbsentCodingKeys: String, CodingKey { case _0 = "cluster" }
@@ -504,7 +505,8 @@ package enum Requirement: Hashable, Sendable, Codable {
                 host.map { EvidenceKey(.node($0), .virtualDisks) } ?? EvidenceKey(.node(node), .disks),
                 EvidenceKey(.cluster(cluster), .cluster),
             ]
-        case .warranted, .teardownWarranted: []
+        case .warranted(_, _, _, let host): host.map { [EvidenceKey(.node($0), .virtualDisks)] } ?? []
+        case .teardownWarranted: []
         case .secretsReadable, .secretsStored, .secretsGone: [EvidenceKey(.mesh, .secrets)]
         case .noOrphans(let guests): Remnant.orphans(guests).seenBy
         case .gone(let remnant, nil): remnant.seenBy

@@ -177,4 +177,9 @@ package enum Action: Hashable, Sendable, Codable {
     package var mustNotRepeat: Bool {
         if case .wipe = self { true } else { false }
     }
+
+    /// True when it may go on without anybody who could be asked about it: Talos zeroes a disk to the end, whoever asked for it.
+    package var goesOnUnseen: Bool {
+        if case .wipe(_, _, _, .talosAPI) = self { true } else { false }
+    }
 }

@@ -89,10 +89,12 @@ package enum PlanCheck {
     /// A wipe needs identity, no user, no owner, an armed wiper, a warrant and a proof afterwards; nothing else may destroy.
     private static func wipeFaults(_ step: Step, _ spec: MeshSpec) -> [String] {
         guard case .wipe(let node, let disk, let method, let route) = step.action else { return [] }
-        var needed: [Requirement] = [.diskIdentity(node, disk), .diskUnused(node, disk), .warranted(step.id, node, disk)]
+        let hypervisor = spec.members.first { $0.node.name == node }.flatMap { spec.askableHypervisor(of: $0.node) }
+        var needed: [Requirement] = [
+            .diskIdentity(node, disk), .diskUnused(node, disk), .warranted(step.id, node, disk, seenBy: route == nil ? nil : hypervisor),
+        ]
         if route == nil { needed.append(.wiperArmed(node)) }
         var faults = needed.filter { !step.gates.contains($0) }.map { "\(step.id) lacks the gate \($0.gate.rawValue)" }
-        let hypervisor = spec.members.first { $0.node.name == node }.flatMap { spec.askableHypervisor(of: $0.node) }
         if let hypervisor, (spec.policy.wipes ?? MeshSpec.Wipes()).witnesses > 1,
             !step.gates.contains(where: { if case .diskWitness(node, disk, hypervisor, _) = $0 { true } else { false } })
         {

@@ -7,7 +7,7 @@ import Rendering
 /// Turns a spec into a plan. Steps grow with clusters and disks, never with pairs of clusters.
 package struct Planner: Sendable {
     /// See `Plan.Body.planner`.
-    package static let version = 9
+    package static let version = 10
 
     let spec: MeshSpec
     /// Hashes schematics of the Image Factory.
@@ -252,7 +252,7 @@ package struct Planner: Sendable {
         }
         gates += [
             .diskUnused(node.name, planned), .osdRetired(node.name, planned, cluster: cluster.name, seenBy: seenBy),
-            .warranted(id, node.name, planned),
+            .warranted(id, node.name, planned, seenBy: seenBy),
         ]
         let blank: [Requirement] = [
             .diskIdentity(node.name, planned), .diskBlank(node.name, planned, cluster: cluster.name, seenBy: seenBy),

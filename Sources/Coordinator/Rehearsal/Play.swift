@@ -56,13 +56,19 @@ package struct Play: Sendable {
         let digits = String(warrantNumber, radix: 16)
         guard let id = WarrantID(String(repeating: "0", count: 32 - digits.count) + digits) else { return .notAWipe(step) }
         let machineBoot = world.machines[node]?.boot ?? 1
+        // Where the machine itself cannot be asked, what its hypervisor sees is what is signed for.
+        let seen = found.gates.lazy.compactMap { if case .warranted(_, _, _, let host?) = $0 { host } else { nil } }.first.flatMap { host in
+            machine.evidence.newest[EvidenceKey(.node(host), .virtualDisks)]?.facts.lazy.compactMap { fact in
+                if case .virtualDisk(let volume) = fact, volume.serial == disk.serial { volume } else { nil }
+            }.first
+        }
         let terms = WarrantTerms(
             mesh: plan.spec.name, id: id, plan: plan.digest, step: step, node: node, nodeKey: .zero,
             boot: RehearsedWorld.bootID(node, machineBoot), store: RehearsedWorld.store,
             disk: DiskIdentity(
                 kind: .virtio, serial: disk.serial, wwid: nil, sizeInBytes: disk.size.bytes, sectorSize: 512, path: "0000:00:0a.0",
                 sequence: 1),
-            holds: [], fingerprint: .zero, method: method,
+            holds: WarrantTerms.holds(seen?.signatures ?? []), fingerprint: seen?.fingerprint ?? .zero, method: method,
             verification: (plan.spec.policy.wipes ?? MeshSpec.Wipes()).verification(method, size: disk.size.bytes), notBefore: now.wall,
             notAfter: now.wall + .seconds(3600))
         return take(

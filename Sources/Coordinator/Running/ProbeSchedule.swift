@@ -82,7 +82,9 @@ extension RunMachine {
     private func mayProve(_ requirement: Requirement, _ record: RunStatus.StepRecord, _ run: RunStatus, _ now: Moment) -> Bool {
         switch record.status {
         case .verifying(.succeeded, _): return true
-        case .verifying(.unknown, _): if case .blankProven(_, _, _, _, .some) = requirement { return true } else { return false }
+        case .verifying(.unknown, let since):
+            guard case .blankProven(_, _, _, _, .some) = requirement else { return false }
+            return now.age(of: since) > record.step.deadline.duration
         case .waiting, .held:
             guard record.step.done.contains(requirement), run.predecessorsDone(record.step) else { return false }
             return judge(now: now, notBefore: run.notBefore(record.step)).judge(record.step.done.filter { $0 != requirement }).passes

@@ -87,7 +87,14 @@ extension RunMachine {
             // A disk looks blank long before its wipe has ended; while somebody holds it, the wipe goes on.
             wanted += record.step.gates.filter { $0.gate == .diskUnused }
         }
-        let verdict = judge(now: now, notBefore: since).judge(wanted)
+        var (notBefore, patience) = (since, record.step.deadline.duration)
+        if case .unknown = outcome, record.step.action.goesOnUnseen {
+            // Whoever writes tells nobody, and its disk may look blank and unused meanwhile. Only what is seen when it must have ended counts.
+            guard now.age(of: since) > patience else { return [] }
+            notBefore = since.advanced(by: patience)
+            patience += record.step.settling.duration
+        }
+        let verdict = judge(now: now, notBefore: notBefore).judge(wanted)
         if verdict.passes { return [.stepFinished(step: id, attempt: record.attempts)] }
         let seen: Bool
         if case .unknown = verdict { seen = false } else { seen = true }
@@ -95,7 +102,7 @@ extension RunMachine {
             // An interrupted attempt: what is seen now is what it left behind. A wipe is never begun again by itself: the same task is
             // handed to the agent once more, which answers with the report it has, and until then there is nothing to conclude.
             if record.step.action.mustNotRepeat {
-                guard now.age(of: since) > record.step.deadline.duration else { return [] }
+                guard now.age(of: since) > patience else { return [] }
                 return [.stepFailed(step: id, attempt: record.attempts, problem: "\(why), and no report has come since")]
             }
             return seen ? [.stepReturned(step: id, attempt: record.attempts)] : []

@@ -190,7 +190,11 @@ package struct RunMachine: Sendable {
         case .evidenceRenewed(let key, let takenAt): evidence.renew(key, takenAt: takenAt)
         case .warrantTaken(let step, let id, let notAfter, let envelope):
             let objects = (try? TeardownTerms(parsing: envelope.text))?.objects
-            warrants[step] = Warrant(note: Judge.WarrantNote(id: id, notAfter: notAfter, objects: objects), envelope: envelope)
+            let content = (try? WarrantTerms(parsing: envelope.text)).map {
+                Judge.WarrantNote.Content(fingerprint: $0.fingerprint, holds: $0.holds)
+            }
+            warrants[step] = Warrant(
+                note: Judge.WarrantNote(id: id, notAfter: notAfter, objects: objects, content: content), envelope: envelope)
         case .overrideGranted(let override): overrides.append(override)
         case .stepHeld(let step, let verdict): set(step, .held(verdict, since: heldSince(step) ?? at))
         case .stepSkipped(let step): set(step, .done(skipped: true, at: at))

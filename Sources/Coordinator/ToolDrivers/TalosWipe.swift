@@ -14,11 +14,14 @@ package import Running
 /// The proof that it is blank is not Talos' word but the hypervisor's look into the volume, which the step's own requirements ask for.
 package struct TalosWipe: Sendable {
     private let tools: Toolbox
+    private let store: ReplayStoreID?
     private let signers: @Sendable () throws -> AllowedSigners
 
-    /// `signers`: who may sign warrants for machines that cannot judge them; the coordinator's own file.
-    package init(tools: Toolbox, signers: @escaping @Sendable () throws -> AllowedSigners) {
+    /// `signers`: who may sign warrants for machines that cannot judge them; the coordinator's own file. `store`: under what name the journal
+    /// keeps their spent warrants; a warrant for another coordinator's is none of ours.
+    package init(tools: Toolbox, store: ReplayStoreID?, signers: @escaping @Sendable () throws -> AllowedSigners) {
         self.tools = tools
+        self.store = store
         self.signers = signers
     }
 
@@ -42,6 +45,12 @@ package struct TalosWipe: Sendable {
             }
             guard terms.mesh == plan.spec.name, terms.plan == plan.digest, terms.step == step.id, terms.node == name, terms.method == .zero
             else { return .refused("the warrant is for \(terms.step) of \(terms.node)") }
+            guard terms.nodeKey == .zero else { return .refused("the warrant is for a machine with an agent, and \(name) has none") }
+            guard let store, terms.store.id == store else {
+                return .refused(
+                    "the warrant is for the replay store \(terms.store.id), and this coordinator keeps \(store?.text ?? "none"); request and sign "
+                        + "a new one here")
+            }
             return try await wipe(terms, TalosDisks(tools: tools, cluster: cluster, node: node), deadline: step.deadline.duration)
         } catch {
             return .refused("\(error)")

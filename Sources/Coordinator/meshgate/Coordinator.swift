@@ -116,7 +116,7 @@ struct Coordinator: Sendable {
             return await driver.observe(key, plan: plan)
         }
         let hands = FleetHands(
-            driver: driver, look: look, talos: TalosWipe(tools: tools, signers: signers),
+            driver: driver, look: look, talos: TalosWipe(tools: tools, store: trust.authority.ownStore?.id, signers: signers),
             teardown: TeardownDriver(tools: tools, signers: signers), seeds: seeds, echoes: echoes,
             dispatch: { await hub.gateway?.dispatch($0) ?? .notConnected },
             deliver: { input in

@@ -21,7 +21,10 @@ extension CoordinatorBackend {
             wipes: zip(run.steps, ids).compactMap { record, id in
                 guard case .wipe(let node, let disk, let method, let route) = record.step.action else { return nil }
                 var evidence = WipeEvidence(machine, node: node, disk: disk, gates: record.step.gates)
-                if route == .talosAPI { evidence.seeThroughHypervisor(store: ownStore) }
+                if route == .talosAPI {
+                    evidence.seeThroughHypervisor(
+                        store: authority.ownStore, in: machine, maxAge: run.plan.spec.policy.evidenceMaxAge.duration, now: moment)
+                }
                 let verification = (run.plan.spec.policy.wipes ?? MeshSpec.Wipes()).verification(method, size: disk.size.bytes)
                 let draft = WarrantDraft(
                     mesh: mesh, plan: run.plan.digest, step: record.step.id, node: node, method: method, verification: verification)
@@ -36,11 +39,6 @@ extension CoordinatorBackend {
                     missing: missing,
                     submitted: machine.warrants[record.step.id]?.note.id, throughTalos: route == .talosAPI)
             })
-    }
-
-    /// For machines that keep no record of spent warrants: the journal does, under the name of this mesh's authority.
-    private var ownStore: ReplayStoreMark? {
-        ReplayStoreID(String(Digest.sha256(authority.root.der).hex.prefix(32))).map { ReplayStoreMark(id: $0, records: 0) }
     }
 
     func submit(_ request: WarrantRequest, by caller: Caller) async throws -> DoneReply {
@@ -173,6 +171,7 @@ extension CoordinatorBackend {
 
 /// What is known of the disk of one wipe step, from the newest evidence.
 struct WipeEvidence {
+    let node: NodeID
     private(set) var disk: DiskFact?
     private(set) var wiper: WiperFact?
     let boot: BootID?
@@ -183,6 +182,7 @@ struct WipeEvidence {
     let witnessLag: Int64?
 
     init(_ machine: RunMachine, node: NodeID, disk planned: Requirement.PlannedDisk, gates: [Requirement]) {
+        self.node = node
         let inside = machine.evidence.newest[EvidenceKey(.node(node), .disks)]
         let facts = inside?.facts ?? []
         let disks = facts.compactMap { if case .disk(let disk) = $0 { disk } else { nil } }
@@ -205,12 +205,24 @@ struct WipeEvidence {
 
 extension WipeEvidence {
     /// Of a machine without an agent: who the disk is, Talos says; what it holds, its hypervisor; and the spent warrants are the journal's.
-    mutating func seeThroughHypervisor(store: ReplayStoreMark?) {
-        disk?.fingerprint = witness?.fingerprint
+    /// Nobody compares the disk with the warrant once more on the machine, so no text is made of a look that is too old for a gate.
+    mutating func seeThroughHypervisor(store: ReplayStoreMark?, in machine: RunMachine, maxAge: Duration, now: Moment) {
+        wiper = WiperFact(store: store, disarmed: nil, challenge: nil)
+        disk?.fingerprint = nil
         disk?.signatures = witness?.signatures ?? []
         disk?.blank = witness?.blank ?? false
-        disk?.unreadable = witness == nil ? "no hypervisor has looked into it yet" : witness?.unread
-        wiper = WiperFact(store: store, disarmed: nil, challenge: nil)
+        guard let hypervisor, let witness else {
+            disk?.unreadable = "no hypervisor has looked into it yet"
+            return
+        }
+        for key in [EvidenceKey(.node(node), .disks), EvidenceKey(.node(hypervisor), .virtualDisks)] {
+            guard case .fresh = machine.evidence.standing(key, now: now, maxAge: maxAge, notBefore: nil) else {
+                disk?.unreadable = "the last \(key.probe.rawValue) evidence from \(key.subject) is too old; wait for the next look"
+                return
+            }
+        }
+        disk?.unreadable = witness.unread
+        disk?.fingerprint = witness.fingerprint
     }
 }
 
@@ -233,7 +245,9 @@ struct WarrantDraft {
         if evidence.disk == nil {
             missing.append(evidence.problem.map { "\(node) says: \($0)" } ?? "the disk is not in \(node)'s last inventory")
         }
-        if evidence.disk != nil, evidence.disk?.fingerprint == nil { missing.append("the disk's content could not be read") }
+        if let disk = evidence.disk, disk.fingerprint == nil {
+            missing.append("the disk's content could not be read" + (disk.unreadable.map { ": \($0)" } ?? ""))
+        }
         if evidence.boot == nil { missing.append("\(node) has not reported yet") }
         if nodeKey == nil { missing.append("no agent is enrolled as \(node)") }
         if evidence.disk != nil, evidence.wiper?.store == nil {

@@ -68,6 +68,13 @@ struct Trust: Sendable {
     }
 }
 
+extension CertificateAuthority {
+    /// For machines that keep no record of spent warrants: the journal does, under the name of this mesh's authority.
+    var ownStore: ReplayStoreMark? {
+        ReplayStoreID(String(Digest.sha256(root.der).hex.prefix(32))).map { ReplayStoreMark(id: $0, records: 0) }
+    }
+}
+
 /// Our own certificate: made in memory, renewed after two thirds of its life. Agents trust the authority, so a new one needs no telling.
 final class CoordinatorIdentity: Sendable {
     private let authority: CertificateAuthority
