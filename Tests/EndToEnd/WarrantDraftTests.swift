@@ -21,6 +21,17 @@ struct WarrantDraftTests {
         host = try SmallMesh.need(NodeID("pve-1"))
     }
 
+    @Test("is good already on a node whose clock is as far behind as the gate of a wipe allows, and for an hour at most")
+    func backdated() throws {
+        #expect(Duration.zero - WarrantDraft.backdate > Planner.wipeClockLimit)
+        #expect(WarrantDraft.life - WarrantDraft.backdate <= WarrantTerms.longestValidity)
+        let plan = Planner.plan(try SmallMesh.spec(clusters: 1, services: false)) { _ in .zero }
+        let limits = plan.steps.filter { if case .wipe = $0.action { true } else { false } }.flatMap(\.gates).compactMap {
+            if case .clockWithin(_, let limit) = $0 { limit.duration } else { nil }
+        }
+        #expect(!limits.isEmpty && limits.allSatisfy { $0 == Planner.wipeClockLimit })
+    }
+
     /// What is known when node and hypervisor were seen so many seconds ago, and the warrant's text for it.
     private func draft(nodeSeen: Int64, hostSeen: Int64) throws -> (text: String?, missing: [String]) {
         var machine = RunMachine()

@@ -8,6 +8,8 @@ import Rendering
 package struct Planner: Sendable {
     /// See `Plan.Body.planner`.
     package static let version = 10
+    /// How far a node's clock may be from ours when a wipe begins there. A warrant begins earlier than now by more than that.
+    package static let wipeClockLimit = Duration.seconds(60)
 
     let spec: MeshSpec
     /// Hashes schematics of the Image Factory.
@@ -244,7 +246,7 @@ package struct Planner: Sendable {
         let (route, seenBy) = way(to: node)
         var gates: [Requirement] = []
         if node.hasAgent {
-            gates = [.bootStable(node.name), .clockWithin(node.name, TimeSpan(.seconds(60))), .wiperArmed(node.name)]
+            gates = [.bootStable(node.name), .clockWithin(node.name, TimeSpan(Self.wipeClockLimit)), .wiperArmed(node.name)]
         }
         gates.append(.diskIdentity(node.name, planned))
         if let hypervisor = spec.askableHypervisor(of: node), wipes.witnesses > 1 || !node.hasAgent {

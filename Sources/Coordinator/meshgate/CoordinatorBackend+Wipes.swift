@@ -237,8 +237,8 @@ struct WarrantDraft {
 
     /// How long a warrant asked for now is good.
     static let life = Duration.seconds(1800)
-    /// A node's clock may be a little behind ours.
-    static let backdate = Duration.seconds(-30)
+    /// A node's clock may be behind ours by as much as the gate of a wipe allows, and moves on while somebody signs.
+    static let backdate = Duration.zero - Planner.wipeClockLimit - .seconds(30)
 
     func text(_ evidence: WipeEvidence, nodeKey: Digest?, id: String, now: Timestamp) -> (text: String?, missing: [String]) {
         var missing: [String] = []
