@@ -277,7 +277,7 @@ let package = Package(
             dependencies: [
                 "meshgate", "meshgate-agent", "MeshModel", "Gating", "Planning", "Running", "Rehearsal", "JournalSQLite", "OperatorAPI",
                 "FeedExport", "OTLPExport", "FleetGateway", "MeshSystem", "ToolDrivers", "Telemetry", "TelemetrySpool", "TelemetryStore",
-                "AgentLink", "MeshTrust", "MeshHTTP", "MeshTesting", "FeedTesting", "ServerTesting",
+                "AgentLink", "MeshTrust", "TrustAuthority", "MeshHTTP", "MeshTesting", "FeedTesting", "ServerTesting",
                 .product(name: "GRDB", package: "GRDB.swift"), logging,
             ],
             path: "Tests/EndToEnd", swiftSettings: strict),

@@ -3,6 +3,7 @@
 import FoundationEssentials
 import MeshModel
 import MeshSystem
+import MeshTrust
 import Synchronization
 
 /// Which certificates were issued to which agents: what `revoke` needs, and the key that a warrant names.
@@ -13,6 +14,8 @@ final class AgentRoll: Sendable {
         var key: Digest
         var issued: Timestamp
         var ends: Timestamp
+        /// The certificate itself, DER in base64, once the journal has it: what its key is answered that comes with its token again.
+        var answer: String?
     }
 
     private let path: String
@@ -34,11 +37,31 @@ final class AgentRoll: Sendable {
     }
 
     /// Durable before the certificate leaves.
-    func add(_ entry: Entry) throws {
+    func add(_ entry: Entry) throws { try change { $0.append(entry) } }
+
+    /// Of a certificate that never left.
+    func forget(_ serial: String) throws { try change { $0.removeAll { $0.serial == serial } } }
+
+    func keepAnswer(_ certificate: Certificate) throws {
+        try change { entries in
+            for index in entries.indices where entries[index].serial == certificate.serial {
+                entries[index].answer = Data(certificate.der).base64EncodedString()
+            }
+        }
+    }
+
+    /// The certificate that this key has as this node, while it is good: whoever asks again gets the same, and not one more.
+    func answer(to key: Digest, as node: NodeID, at moment: Timestamp) -> Certificate? {
+        let entry = entries.withLock { $0.last { $0.key == key && $0.node == node && $0.ends > moment && $0.answer != nil } }
+        return entry?.answer.flatMap { Data(base64Encoded: $0) }.flatMap { try? Certificate(der: Array($0)) }
+    }
+
+    private func change(_ body: (inout [Entry]) -> Void) throws {
         try entries.withLock { entries in
-            let grown = entries + [entry]
-            try files.write(try CanonicalJSON.encode(grown), to: path)
-            entries = grown
+            var changed = entries
+            body(&changed)
+            try files.write(try CanonicalJSON.encode(changed), to: path)
+            entries = changed
         }
     }
 

@@ -47,9 +47,7 @@ struct NodeCommand: AsyncParsableCommand {
                 guard let life = TimeSpan(life) else { throw Failure(.usage, "--for \"\(life)\" is not \(TimeSpan.form)") }
                 let reply = try await client.invite(try nodeID(node), InviteRequest(life: life))
                 if output.output == .json { return Terminal.say(try CanonicalJSON.text(reply)) }
-                Terminal.say("token for \(reply.node), good until \(reply.until), for one agent:")
-                Terminal.say("")
-                Terminal.say("  meshgate-agent join --coordinator \(reply.coordinator) --node \(reply.node) --token \(reply.token)")
+                Terminal.raw(InviteText(reply).text)
             }
         }
     }
@@ -106,6 +104,25 @@ struct NodeCommand: AsyncParsableCommand {
                 Terminal.say("\(reply.node) is out; certificates refused: \(reply.serials.joined(separator: ", "))")
             }
         }
+    }
+}
+
+/// An invitation for people. The token is no argument of the command: those are in the process list, the shell's history and audit logs.
+struct InviteText {
+    let reply: InviteReply
+    init(_ reply: InviteReply) { self.reply = reply }
+
+    var text: String {
+        """
+        token for \(reply.node), good until \(reply.until), for one agent:
+
+          \(printable(reply.token))
+
+        On the machine run this, paste the token, and end with Ctrl-D:
+
+          meshgate-agent join --coordinator \(printable(reply.coordinator)) --node \(reply.node) --token-file /dev/stdin
+
+        """
     }
 }
 

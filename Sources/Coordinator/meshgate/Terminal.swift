@@ -2,6 +2,7 @@
 
 import FoundationEssentials
 import Glibc
+import MeshModel
 import Synchronization
 
 /// Where people read: colour and redrawing only on a terminal that wants them.

@@ -64,7 +64,9 @@ struct Trust: Sendable {
 
     func enroller(controller: RunController, now: @escaping NowSource) -> AuthorityEnroller {
         AuthorityEnroller(
-            enrolment: Enrolment(authority: authority, tokens: tokens), root: authority.root, roll: roll, controller: controller, now: now)
+            enrolment: Enrolment(authority: authority, tokens: tokens), root: authority.root, roll: roll,
+            revoked: { controller.snapshot.revokedSerials },
+            record: { node, serial, by in _ = try await controller.submit(.enrolled(node: node, serial: serial, by: by)) }, now: now)
     }
 }
 
@@ -110,26 +112,43 @@ struct AuthorityEnroller: Enroller {
     let enrolment: Enrolment
     let root: Certificate
     let roll: AgentRoll
-    let controller: RunController
+    /// Serial numbers of certificates that were put out.
+    let revoked: @Sendable () -> Set<String>
+    /// Journals an enrolment; returns when it is durable.
+    let record: @Sendable (_ node: NodeID, _ serial: String, _ by: String) async throws -> Void
     let now: NowSource
 
     func enrol(
         token: String, node: NodeID, csr: [UInt8], presentedKey: Digest, from: String
     ) async -> Result<IssuedIdentity, EnrolmentRefusal> {
         do {
-            let revoked = controller.snapshot.revokedSerials
-            if roll.serials(of: presentedKey).contains(where: revoked.contains) { throw EnrolmentProblem.revokedKey }
+            let moment = now().wall
+            if roll.serials(of: presentedKey).contains(where: revoked().contains) { throw EnrolmentProblem.revokedKey }
+            let known = roll.answer(to: presentedKey, as: node, at: moment)
             let certificate = try enrolment.enrol(
-                token: token, node: node, request: csr, presentedKey: presentedKey, now: now().wall)
-            try roll.add(
-                AgentRoll.Entry(
-                    node: node, serial: certificate.serial, key: certificate.spkiDigest, issued: now().wall, ends: certificate.notAfter))
-            try await controller.submit(.enrolled(node: node, serial: certificate.serial, by: from))
+                token: token, node: node, request: csr, presentedKey: presentedKey, known: known, now: moment)
+            if known == nil { try await take(certificate, token, node, from, moment) }
             return .success(IssuedIdentity(chain: [certificate.der], roots: [root.der]))
         } catch let problem as EnrolmentProblem {
             return .failure(EnrolmentRefusal(code: problem.code, words: "\(problem)"))
         } catch {
             return .failure(EnrolmentRefusal(code: "notRecorded", words: "the enrolment could not be recorded: \(error)"))
         }
+    }
+
+    /// A revocation voids the tokens and then revokes what is in the roll. Whoever got through before it and is in the roll only after it would
+    /// be forgotten, so the token is looked at once more when the roll has the certificate.
+    private func take(_ certificate: Certificate, _ token: String, _ node: NodeID, _ from: String, _ moment: Timestamp) async throws {
+        let serial = certificate.serial
+        try roll.add(
+            AgentRoll.Entry(node: node, serial: serial, key: certificate.spkiDigest, issued: moment, ends: certificate.notAfter))
+        do {
+            try enrolment.confirm(token: token, node: node, key: certificate.spkiDigest, now: moment)
+        } catch {
+            try roll.forget(serial)
+            throw error
+        }
+        try await record(node, serial, from)
+        try roll.keepAnswer(certificate)
     }
 }
