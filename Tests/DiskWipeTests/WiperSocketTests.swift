@@ -115,6 +115,22 @@ struct WiperSocketTests {
         }
     }
 
+    @Test("a wiper with as many requests as it takes refuses an order without having looked at it, so that it is sent again")
+    func overloaded() async throws {
+        try await serving { configuration in
+            let waiting = try (0..<32).map { _ in try LocalSocket.connect(configuration.socketPath, to: "wiper") }
+            let client = WiperClient(socketPath: configuration.socketPath)
+            // Taken in the order in which they came; before the last of those is taken, ours is not looked at.
+            let envelope = WarrantEnvelope(text: String(repeating: "x", count: 100_000), signatures: ["y"])
+            for result in [try await client.wipe(envelope, node: Bench.node), try await client.arm(envelope, node: Bench.node)] {
+                guard case .refused(let refusal) = result else { return #expect(Bool(false), "\(result)") }
+                #expect(refusal.code == .overloaded && refusal.detail.contains("busy with 32 requests"))
+            }
+            await #expect(throws: WiperBusy.self) { try await client.status() }
+            for socket in waiting { shutdown(socket.descriptor, Int32(SHUT_RDWR)) }
+        }
+    }
+
     @Test("a caller who says nothing is borne for a while and holds up nobody")
     func silence() async throws {
         try await serving { configuration in

@@ -44,18 +44,24 @@ package struct WiperClient: Sendable {
     package func wipe(_ envelope: WarrantEnvelope, node: NodeID, progress: @escaping Progress = { _, _, _ in }) async throws
         -> TaskReport.Result
     {
-        guard case .result(let result)? = try await request(.wipe(envelope, node: node), progress: progress).last else {
-            throw LocalLinkError.unexpectedAnswer(role: WiperServer.role, "no result")
-        }
-        return result
+        try await result(of: .wipe(envelope, node: node), progress: progress)
     }
 
     /// Hands over a signed message that arms the wiper.
     package func arm(_ envelope: WarrantEnvelope, node: NodeID) async throws -> TaskReport.Result {
-        guard case .result(let result)? = try await request(.arm(envelope, node: node)).last else {
-            throw LocalLinkError.unexpectedAnswer(role: WiperServer.role, "no result")
+        try await result(of: .arm(envelope, node: node))
+    }
+
+    /// A busy wiper has not looked at the order, which is a refusal: whoever sent it may send it again.
+    private func result(of order: WiperRequest, progress: @escaping Progress = { _, _, _ in }) async throws -> TaskReport.Result {
+        do {
+            guard case .result(let result)? = try await request(order, progress: progress).last else {
+                throw LocalLinkError.unexpectedAnswer(role: WiperServer.role, "no result")
+            }
+            return result
+        } catch let busy as WiperBusy {
+            return .refused(TaskRefusal(.overloaded, busy.description))
         }
-        return result
     }
 
     package func status() async throws -> WiperStatus {
@@ -70,12 +76,21 @@ package struct WiperClient: Sendable {
         let (socketPath, patience) = (socketPath, patience)
         return try await OwnThread.run(named: "wiper-client") {
             let socket = try LocalSocket.connect(socketPath, to: WiperServer.role)
-            try socket.send(request)
+            do {
+                try socket.send(request)
+            } catch {
+                // A busy wiper answers at once and hangs up, maybe before it has the request.
+                if case .busy(let words)? = (try? socket.receive(WiperResponse.self, patience: .seconds(1))) ?? nil {
+                    throw WiperBusy(description: words)
+                }
+                throw error
+            }
             var answers: [WiperResponse] = []
             while let response = try socket.receive(WiperResponse.self, patience: patience) {
                 switch response {
                 case .progress(let phase, let bytes, let total): progress(phase, bytes, total)
                 case .failed(let problem): throw LocalLinkError.failed(role: WiperServer.role, problem)
+                case .busy(let words): throw WiperBusy(description: words)
                 case .facts, .result, .status: answers.append(response)
                 }
                 if response.isFinal { return answers }
@@ -87,4 +102,9 @@ package struct WiperClient: Sendable {
     private static func unexpected(_ response: WiperResponse) -> LocalLinkError {
         .unexpectedAnswer(role: WiperServer.role, String("\(response)".prefix(120)))
     }
+}
+
+/// The wiper has too many requests, and did not look at this one.
+package struct WiperBusy: Error, Hashable, CustomStringConvertible {
+    package let description: String
 }

@@ -23,12 +23,14 @@ package enum WiperResponse: Hashable, Sendable, Codable {
     case status(WiperStatus)
     /// The request could not be answered; the text says why.
     case failed(String)
+    /// The request was not looked at, for too many others are under way: nothing was begun.
+    case busy(String)
 
     var isFinal: Bool {
         switch self {
         case .facts(_, let more): !more
         case .progress: false
-        case .result, .status, .failed: true
+        case .result, .status, .failed, .busy: true
         }
     }
 }

@@ -47,7 +47,7 @@ package final class WiperServer: Sendable {
             .init(
                 role: Self.role, path: configuration.socketPath, group: configuration.socketGroup,
                 allowedUsers: configuration.allowedUsers, mostConnections: Self.mostConnections),
-            whenBusy: .failed("the wiper is busy with \(Self.mostConnections) requests; ask again later"), log: log)
+            whenBusy: .busy("the wiper is busy with \(Self.mostConnections) requests; ask again later"), log: log)
     }
 
     /// What this wiper would say to a `status` request.

@@ -81,6 +81,8 @@ struct AgentTasks: TaskHandler {
         let client = WiperClient(socketPath: wiperSocket)
         do {
             _ = try await client.status()
+        } catch let busy as WiperBusy {
+            return .refused(TaskRefusal(.overloaded, busy.description))
         } catch {
             return .refused(TaskRefusal(.unsupported, "this host's wiper cannot be asked: \(error)"))
         }
