@@ -43,7 +43,9 @@ struct OnlyDiskTests {
                 made += "/" + part
                 try LinuxFileStore().createDirectory(made)
             }
-            for folder in ["queue", "holders", "slaves", "loop"] { try LinuxFileStore().createDirectory(directory + "/" + folder) }
+            for folder in ["queue", "holders", "slaves", "loop", "device"] {
+                try LinuxFileStore().createDirectory(directory + "/" + folder)
+            }
             let usual = [
                 "dev": number, "size": "134217728", "ro": "0", "removable": "0", "serial": "\(name)-data", "diskseq": String(minor),
                 "queue/logical_block_size": "512", "queue/zoned": "none", "loop/backing_file": "/images/\(name)-data.img",
@@ -132,5 +134,34 @@ struct OnlyDiskTests {
         } catch {
             #expect(error.refusal.code == .noSuchDisk)
         }
+    }
+
+    @Test(
+        "is another one than its sister namespace, which shares the drive's serial and has a wwid of its own; two ways to one wwid stay doubtful"
+    )
+    func namespaces() throws {
+        let machine = try Machine()
+        func add(_ name: String, _ minor: Int, _ wwid: String?) throws {
+            try machine.add(
+                name, minor: minor,
+                attributes: ["device/serial": "S64ANS0T"].merging(wwid.map { ["wwid": $0] } ?? [:], uniquingKeysWith: { $1 }))
+        }
+        try add("nvme0n1", 1, "eui.01")
+        try add("nvme0n2", 2, "eui.02")
+        let second = try #require(try machine.inventory.candidates().first { $0.name == "nvme0n2" }).disk.identity
+        #expect(second.wwid == "eui.02" && second.serial == "S64ANS0T")
+        #expect(try DiskMatch.find(second, among: try machine.inventory.candidates()).name == "nvme0n2")
+        // A third that does not tell its wwid might be it.
+        try add("nvme0n3", 3, nil)
+        var refusal = #expect(throws: Refused.self) { try DiskMatch.find(second, among: try machine.inventory.candidates()) }
+        #expect(refusal?.refusal.code == .ambiguousDisk)
+
+        let other = try Machine()
+        for (name, minor) in [("nvme0n1", 1), ("nvme1n1", 2)] {
+            try other.add(name, minor: minor, attributes: ["device/serial": "S64ANS0T", "wwid": "eui.01"])
+        }
+        let either = try #require(try other.inventory.candidates().first).disk.identity
+        refusal = #expect(throws: Refused.self) { try DiskMatch.find(either, among: try other.inventory.candidates()) }
+        #expect(refusal?.refusal.code == .ambiguousDisk)
     }
 }

@@ -6,7 +6,11 @@ internal import MeshModel
 enum DiskMatch {
     static func find(_ wanted: DiskIdentity, among candidates: [DiskInventory.Candidate]) throws(Refused) -> DiskInventory.Candidate {
         let related = candidates.filter { shares($0.disk.identity, wanted) }
-        let twins = related.filter { sameName($0.disk.identity, wanted) }
+        var twins = related.filter { sameName($0.disk.identity, wanted) }
+        // The namespaces of one NVMe drive share its serial, and each has a wwid of its own, which the warrant names.
+        if let wwid = wanted.wwid, twins.allSatisfy({ $0.disk.identity.wwid != nil }) {
+            twins.removeAll { $0.disk.identity.wwid != wwid }
+        }
         if twins.count > 1 {
             throw Refused(
                 .ambiguousDisk,
