@@ -65,13 +65,58 @@ func carryOut(_ plan: Plan, through client: OperatorClient, output: OutputForm, 
 struct StopCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "stop", abstract: "End the run: nothing further is started. What is under way ends by itself.",
-        discussion: "Example:\n  meshgate stop")
+        discussion: """
+            A wipe that was sent to its host is judged there and goes on, or begins when its turn comes, until its warrant ends; those are
+            listed, with what keeps them from beginning.
+
+            Example:
+              meshgate stop
+            """)
     @OptionGroup var connection: ConnectionOptions
 
     func run() async throws {
         try await asking(connection) { client in
             _ = try await client.stop()
             Terminal.say("the run is stopped; `meshgate apply` starts over and finds what is done")
+            // It is stopped, whatever becomes of this look.
+            guard let wipes = try? await client.wipes().wipes, let steps = try? await client.status().run?.steps else {
+                return Terminal.say("whether wipes were sent before could not be asked: see `meshgate status`")
+            }
+            if let text = StopText(wipes: wipes, steps: steps).text { Terminal.say(text) }
+        }
+    }
+}
+
+/// What a stop does not stop: wipes that their hosts have already.
+struct StopText {
+    let wipes: [WipeReply]
+    let steps: [StepReply]
+
+    /// `nil` when there are none.
+    var text: String? {
+        let sent = wipes.compactMap { wipe -> (WipeReply, StepReply)? in
+            guard let step = steps.first(where: { $0.id == wipe.step }), ["running", "verifying"].contains(step.state) else { return nil }
+            return (wipe, step)
+        }
+        if sent.isEmpty { return nil }
+        var lines = ["not stopped, for the warrant is with the host already:"]
+        for (wipe, step) in sent {
+            lines.append("  \(wipe.step) (serial \(oneLine(wipe.plannedSerial ?? "none"))): \(Self.stand(of: wipe, step))")
+        }
+        if sent.contains(where: { !$0.0.throughTalos }) {
+            lines.append(
+                "`systemctl stop meshgate-wiper` on the host keeps one that waits from beginning, and interrupts one that writes. Otherwise a "
+                    + "wipe may begin until its warrant ends")
+        }
+        return lines.joined(separator: "\n")
+    }
+
+    private static func stand(of wipe: WipeReply, _ step: StepReply) -> String {
+        if wipe.throughTalos { return "Talos zeroes the disk on \(wipe.node), and goes on to the end" }
+        switch step.progress?.phase {
+        case .waiting: return "waits on \(wipe.node) until others have ended, and has not begun"
+        case .writing, .verifying, .applying: return "goes on on \(wipe.node)" + (step.progress.map { ", \(ProgressText($0).words)" } ?? "")
+        case nil: return "was sent to \(wipe.node), and may have begun"
         }
     }
 }
