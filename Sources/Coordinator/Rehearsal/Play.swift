@@ -99,10 +99,12 @@ package struct Play: Sendable {
             guard let run = machine.run?.id else { continue }
             take(.outcome(run: run, step: item.step.id, attempt: item.attempt, outcome))
         }
+        var answers: [Input] = []
         for order in machine.probesDue(now: now, seed: .zero) {
-            if let evidence = world.answer(order, now: now) { take(.evidence(evidence)) }
+            if let evidence = world.answer(order, now: now) { answers.append(.evidence(evidence)) }
         }
-        take(.tick)
+        // Together, as the coordinator's loop takes what arrived at one moment.
+        follow(machine.take(answers + [.tick], now: now).entries)
     }
 
     /// As an agent tells unasked that something of its links changed, later than anything that it was asked in this second.
@@ -118,7 +120,12 @@ package struct Play: Sendable {
             note("refused: \(refusal)")
             return refusal
         }
-        let entries = machine.take(input, now: now)
+        follow(machine.take(input, now: now))
+        return nil
+    }
+
+    /// Writes down what was decided, and begins what is to be done.
+    private mutating func follow(_ entries: [JournalEntry]) {
         for entry in entries {
             journal.append(JournalRecord(sequence: UInt64(journal.count + 1), at: now, entry: entry))
             record(entry)
@@ -126,7 +133,6 @@ package struct Play: Sendable {
                 running.append((step, attempt, now.boot + Self.stepTime * 1000))
             }
         }
-        return nil
     }
 
     // MARK: transcript
