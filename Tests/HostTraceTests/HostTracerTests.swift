@@ -257,10 +257,13 @@ func run(_ path: String, _ arguments: String...) throws -> String {
         let (queue, stop) = (RelayQueue(), StopSignal())
         let loop = TracerLoop(topics: Set(TraceTopic.allCases), ringBytes: 1 << 16, queue: queue, version: "test") { _, _ in }
         stop.set()
-        try await OwnThread.run(named: "tracer") {
-            try Hardening.keepOnly(rights)
-            loop.run(until: stop)
+        // Nothing is resumed from this thread: what it starts would have no more rights than it has itself, threads of the pool too.
+        let isOver = StopSignal()
+        try OwnThread.start(named: "tracer") {
+            if (try? Hardening.keepOnly(rights)) != nil { loop.run(until: stop) }
+            isOver.set()
         }
+        while !isOver.isSet { try await Task.sleep(for: .milliseconds(5)) }
         #expect(loop.status.running.isEmpty && loop.status.withoutPrograms?.contains("CAP_PERFMON") == true, "\(loop.status)")
         let events = try PackedEvents.events(in: #require(queue.next()).events.bytes)
         #expect(events.contains { $0.kind == .sourceLimited && $0.attributes.reason == "programs" })

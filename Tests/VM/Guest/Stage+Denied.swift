@@ -5,6 +5,7 @@ import HostTrace
 import LocalLink
 import MeshModel
 import MeshSystem
+import Synchronization
 import Telemetry
 
 /// What is left of the tracer where it may not do what it wants.
@@ -20,28 +21,46 @@ extension Stage {
     }
 
     private func served(keeping rights: Hardening.Capabilities, _ name: String) async throws {
-        let running = try await OwnThread.run(named: "tracer") {
-            try Hardening.keepOnly(rights)
-            let tracer = try HostTracer(Set(TraceTopic.allCases))
-            return (tracer.running.count, tracer.refused)
+        let running = Mutex("nothing was tried")
+        try await confined(to: rights) {
+            do {
+                let tracer = try HostTracer(Set(TraceTopic.allCases))
+                running.withLock { $0 = tracer.refused.isEmpty ? "\(tracer.running.count)" : "\(tracer.refused)" }
+            } catch {
+                running.withLock { $0 = "\(error)" }
+            }
         }
-        checks.expect(running == (TraceProgram.allCases.count, []), "\(name): every program runs", "\(running)")
+        let found = running.withLock { $0 }
+        checks.expect(found == "\(TraceProgram.allCases.count)", "\(name): every program runs", found)
+    }
+
+    /// Runs `body` on a thread that has these rights only, and `meanwhile` here. Nothing is resumed from that thread: what it starts would have
+    /// no more rights than it has itself, threads of the pool too.
+    private func confined(
+        to rights: Hardening.Capabilities, _ body: @escaping @Sendable () -> Void, meanwhile: () async throws -> Void = {}
+    ) async throws {
+        let isOver = StopSignal()
+        try OwnThread.start(named: "tracer") {
+            if (try? Hardening.keepOnly(rights)) != nil { body() }
+            isOver.set()
+        }
+        try await meanwhile()
+        while !isOver.isSet { try await Task.sleep(for: .milliseconds(50)) }
     }
 
     /// /proc instead of programs: said in status and feed, and what lives for a second is seen.
     private func substituted(keeping rights: Hardening.Capabilities, _ name: String, saying words: String) async throws {
         let (queue, stop) = (RelayQueue(), StopSignal())
         let loop = TracerLoop(topics: Set(TraceTopic.allCases), ringBytes: HostTracer.ringBytes, queue: queue, version: "vm") { _, _ in }
-        async let traced: Void = OwnThread.run(named: "tracer") {
-            try Hardening.keepOnly(rights)
+        try await confined(to: rights) {
             loop.run(until: stop)
+        } meanwhile: {
+            // The first look, a second after the programs were given up, tells of nobody; the last one must find the other gone.
+            let deadline = ContinuousClock.now + .seconds(30)
+            while loop.status.withoutPrograms == nil, ContinuousClock.now < deadline { try await Task.sleep(for: .milliseconds(100)) }
+            for seconds in ["2", "3", "2"] { try await machine.tool("sleep", seconds) }
+            stop.set()
         }
-        // The first look, a second after the programs were given up, tells of nobody; the last one must find the other gone.
-        let deadline = ContinuousClock.now + .seconds(30)
-        while loop.status.withoutPrograms == nil, ContinuousClock.now < deadline { try await Task.sleep(for: .milliseconds(100)) }
-        for seconds in ["2", "3", "2"] { try await machine.tool("sleep", seconds) }
-        stop.set()
-        try await traced
         let status = loop.status
         say("# \(name): \(status.withoutPrograms ?? "programs run")")
         checks.expect(
