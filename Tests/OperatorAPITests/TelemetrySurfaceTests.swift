@@ -65,7 +65,7 @@ struct TelemetrySurfaceTests {
                 try connection.write("GET /v1/telemetry HTTP/1.1\r\nHost: localhost\r\n\r\n")
                 return connection
             }
-            while lab.backend.openStreams < 2 { await Task.yield() }
+            while lab.backend.openStreams < 2, !Task.isCancelled { await Task.yield() }
             do {
                 try await lab.client.telemetry([:]) { _ in }
                 Issue.record("a third one")
@@ -73,11 +73,11 @@ struct TelemetrySurfaceTests {
                 #expect(status == 503 && reply.error.code == "tooManyQueries")
             }
             for connection in connections { connection.hangUp() }
-            while lab.backend.openStreams > 0 { await Task.yield() }
+            while lab.backend.openStreams > 0, !Task.isCancelled { await Task.yield() }
             lab.backend.isSearching.change { $0 = false }
             let lines = Mutex2<[String]>([])
             // The place is left a moment after the search ends.
-            while lines.value.isEmpty {
+            while lines.value.isEmpty, !Task.isCancelled {
                 do {
                     try await lab.client.telemetry(["limit": "2"]) { line in lines.change { $0.append(line) } }
                 } catch OperatorClientError.refused(503, _) {}

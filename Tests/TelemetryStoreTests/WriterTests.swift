@@ -23,7 +23,7 @@ struct WriterTests {
             isBusy.store(true, ordering: .releasing)
             go.wait()
         }
-        func waitUntilBusy() async { while !isBusy.load(ordering: .acquiring) { await Task.yield() } }
+        func waitUntilBusy() async { while !isBusy.load(ordering: .acquiring), !Task.isCancelled { await Task.yield() } }
         func release() {
             isSlow.store(false, ordering: .relaxed)
             go.signal()
@@ -72,7 +72,7 @@ struct WriterTests {
             for (index, node) in nodes.enumerated().dropFirst() {
                 store.state(SpoolStatement(streams: [stream: 10]), of: nodes[0], in: nil, at: moment)
                 tasks.addTask { _ = try await store.append([batch], of: node, in: nil, receivedAt: now) }
-                while store.waiting <= index { await Task.yield() }
+                while store.waiting <= index, !Task.isCancelled { await Task.yield() }
             }
             store.state(SpoolStatement(streams: [:], isComplete: true), of: nodes[3], in: nil, at: moment)
             disk.release()

@@ -67,6 +67,8 @@ struct TracerService: Service {
                 try await server.run { [self] in sources }
             }
         } onGracefulShutdown: {
+            // No more of the log: what is in the queue is handed over, and the log keeps the rest.
+            stop.set()
             server.stop()
         }
     }

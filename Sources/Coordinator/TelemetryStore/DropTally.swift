@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import MeshModel
 import Telemetry
 
 /// Compares the dropped packets that a tracer told one by one with its sums of all of them, reason by reason. Of a flood only some are told, whatever
