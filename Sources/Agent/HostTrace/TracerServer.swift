@@ -39,6 +39,9 @@ package final class TracerServer: Sendable {
     private static let patience = Duration.seconds(10)
     /// A parcel without anything in it comes this often, so that both sides notice when the other is gone.
     private static let heartbeat = Duration.seconds(5)
+    /// What little waits is handed over this often, as each parcel wakes both sides several times; `much` at once.
+    private static let pace = Duration.milliseconds(120)
+    private static let much = 64 << 10
     /// How long an agent may take what is left when the tracer stops.
     private static let farewell = Duration.seconds(3)
 
@@ -104,8 +107,9 @@ package final class TracerServer: Sendable {
         guard first else { return try socket.send(TracerResponse.failed("another process has the events already")) }
         defer { isFollowed.withLock { $0 = false } }
         log("agent follows", [:])
-        var said = ContinuousClock.now
+        var (said, emptied) = (ContinuousClock.now, ContinuousClock.now)
         var end: ContinuousClock.Instant?
+        var isDue = true
         while true {
             // What was seen before the end is handed over, too, to an agent that takes it.
             if server.stopSignal.isSet {
@@ -113,7 +117,8 @@ package final class TracerServer: Sendable {
                 end = last
                 if (isTraced.isSet && queue.isEmpty) || ContinuousClock.now >= last { return }
             }
-            if let parcel = queue.next() {
+            if !isDue { isDue = end != nil || queue.waiting >= Self.much || ContinuousClock.now - emptied >= Self.pace }
+            if isDue, let parcel = queue.next() {
                 try hand(
                     TracerParcel(
                         number: parcel.number, source: parcel.source.rawValue, events: parcel.events.count,
@@ -121,7 +126,10 @@ package final class TracerServer: Sendable {
                     parcel.events.bytes, over: socket)
                 queue.took(parcel.number)
                 said = .now
-            } else if ContinuousClock.now - said >= Self.heartbeat {
+                continue
+            }
+            if isDue { (isDue, emptied) = (false, .now) }
+            if ContinuousClock.now - said >= Self.heartbeat {
                 try hand(TracerParcel(number: 0, source: "tracer", events: 0, lost: [:]), [], over: socket)
                 said = .now
             } else {
