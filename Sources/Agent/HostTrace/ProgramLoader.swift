@@ -10,15 +10,17 @@ internal import MeshSystem
 final class ProgramLoader {
     /// Holds the maps as long as this value lives.
     private let maps: OpaquePointer
-    /// What every program is told to watch, as `TraceScope.namespace` has it.
-    private let netns: UInt32
+    private let given: trace_given
     private var links: [OpaquePointer] = []
     private(set) var running: [TraceProgram] = []
     private(set) var refused: [TraceRefusal] = []
 
     /// `ringBytes` is a power of two of at least a page.
     init(_ programs: [TraceProgram], scope: TraceScope, ringBytes: Int, object: [UInt8]) throws(HostTraceError) {
-        netns = try scope.namespace()
+        let has = TracepointArguments()
+        given = trace_given(
+            only_netns: try scope.namespace(), exit_tells_end: has.count(of: "sched_process_exit") == 2 ? 1 : 0,
+            resend_tells_error: has.count(of: "tcp_retransmit_skb") == 3 ? 1 : 0)
         maps = try Self.makeMaps(object, ringBytes)
         for program in programs {
             if let refusal = scope.refusal(of: program) {
@@ -65,10 +67,8 @@ final class ProgramLoader {
             }
             map = bpf_object__next_map(opened, own)
         }
-        // The number stands in read-only data, which the kernel takes over when the program is loaded.
-        let scope = netns == 0 ? 0 : limit(opened, to: netns)
-        guard scope == 0 else { return refuse(program, -scope) }
-        let code = bpf_object__load(opened)
+        var code = give(opened)
+        if code == 0 { code = bpf_object__load(opened) }
         guard code == 0 else { return refuse(program, -code) }
         guard let function = bpf_object__find_program_by_name(opened, program.function), let link = bpf_program__attach(function) else {
             return refuse(program, errno)
@@ -77,9 +77,10 @@ final class ProgramLoader {
         running.append(program)
     }
 
-    private func limit(_ opened: OpaquePointer, to netns: UInt32) -> Int32 {
-        guard let map = bpf_object__find_map_by_name(opened, ".rodata.scope") else { return -ENOENT }
-        return withUnsafeBytes(of: netns) { bpf_map__set_initial_value(map, $0.baseAddress, $0.count) }
+    /// What stands in read-only data is taken over by the kernel when the program is loaded.
+    private func give(_ opened: OpaquePointer) -> Int32 {
+        guard let map = bpf_object__find_map_by_name(opened, ".rodata.given") else { return -ENOENT }
+        return withUnsafeBytes(of: given) { bpf_map__set_initial_value(map, $0.baseAddress, $0.count) }
     }
 
     private func refuse(_ program: TraceProgram, _ number: Int32) {

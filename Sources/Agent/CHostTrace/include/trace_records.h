@@ -28,6 +28,13 @@ enum trace_program {
     TRACE_PROGRAMS,
 };
 
+/// What every program is given before it is loaded, in read-only data: the kernel's verifier takes it for constant, and leaves out what it rules out.
+struct trace_given {
+    uint32_t only_netns;          // the network namespace that is watched, by its inode; 0 for the whole host
+    uint32_t exit_tells_end;      // sched_process_exit has an argument that says whether the process ends with its thread (6.17)
+    uint32_t resend_tells_error;  // tcp_retransmit_skb has one that says whether the segment could not be sent (6.15)
+};
+
 /// A tenth of a second on one CPU, and what was told in it.
 struct trace_window {
     uint64_t number;

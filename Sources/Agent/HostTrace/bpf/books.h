@@ -20,12 +20,10 @@ struct {
 
 #define WINDOW 100000000ULL  // ns
 
-/// The network namespace that is watched, by its inode, or 0 for the whole host. The tracer sets it before it loads a program, so that the
-/// kernel's verifier leaves the comparison out where all is watched. In a section of its own, which so is this number and nothing else.
-const volatile uint32_t only_netns SEC(".rodata.scope") = 0;
+const volatile struct trace_given given SEC(".rodata.given") = {};
 
 /// Whether what happened is none of the tracer's business. Where the namespace cannot be read it is 0, and only who watches all is told.
-static __always_inline int is_elsewhere(uint32_t netns) { return only_netns && netns != only_netns; }
+static __always_inline int is_elsewhere(uint32_t netns) { return given.only_netns && netns != given.only_netns; }
 
 static __always_inline struct trace_counters *books_of(uint32_t program) { return bpf_map_lookup_elem(&counters, &program); }
 

@@ -60,12 +60,6 @@ struct linux_binprm { const char *filename; };
 // stable kernels that took the change).
 struct trace_event_raw_mark_victim { uint32_t uid; };
 
-// The record of sched_process_exit in tracefs: the word that this was the process's last thread was added together with an argument (6.17).
-struct trace_event_raw_sched_process_exit { _Bool group_dead; };
-
-// The record of tcp_retransmit_skb in tracefs: the error was added together with an argument (6.15).
-struct trace_event_raw_tcp_retransmit_skb { int err; };
-
 // The network
 typedef struct { struct net *net; } possible_net_t;
 struct in6_addr { uint8_t bytes[16]; };

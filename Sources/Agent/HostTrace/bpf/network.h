@@ -33,7 +33,7 @@ struct {
 static __always_inline uint16_t swapped(uint16_t value) { return __builtin_bswap16(value); }
 
 static __always_inline int socket_is_elsewhere(struct sock *sock) {
-    return only_netns && is_elsewhere(BPF_CORE_READ(sock, __sk_common.skc_net.net, ns.inum));
+    return given.only_netns && is_elsewhere(BPF_CORE_READ(sock, __sk_common.skc_net.net, ns.inum));
 }
 
 static __always_inline void flow_of(struct trace_flow *flow, struct sock *sock) {
@@ -121,7 +121,7 @@ int trace_tcp_retransmit(uint64_t *context) {
     struct sock *sock = (void *)context[0];
     uint64_t key = (uint64_t)sock;
     // Later kernels come here also when the segment could not be sent again.
-    if (bpf_core_field_exists(struct trace_event_raw_tcp_retransmit_skb, err) && (int)context[2]) return 0;
+    if (given.resend_tells_error && (int)context[2]) return 0;
     if (socket_is_elsewhere(sock)) return 0;
     struct trace_counters *books = books_of(TRACE_PROGRAM_TCP_RETRANSMIT);
     if (!books) return 0;

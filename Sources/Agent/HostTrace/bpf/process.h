@@ -8,7 +8,7 @@ enum { SIGNAL_GROUP_EXIT = 4 };
 
 /// A process that ends still has its namespaces at this tracepoint: the kernel takes them away right after it.
 static __always_inline int task_is_elsewhere(struct task_struct *task) {
-    return only_netns && is_elsewhere(BPF_CORE_READ(task, nsproxy, net_ns, ns.inum));
+    return given.only_netns && is_elsewhere(BPF_CORE_READ(task, nsproxy, net_ns, ns.inum));
 }
 
 SEC("tp_btf/sched_process_exec")
@@ -57,7 +57,7 @@ struct {
 /// Whether the process ends with this thread. Without the kernel's word the count of threads is all there is, and of two that end at the same
 /// time both find it zero: the first one tells.
 static __always_inline int is_end(uint64_t *context, struct task_struct *leader) {
-    if (bpf_core_field_exists(struct trace_event_raw_sched_process_exit, group_dead)) return (uint8_t)context[1];
+    if (given.exit_tells_end) return (uint8_t)context[1];
     if (BPF_CORE_READ(leader, signal, live.counter) != 0) return 0;
     struct process process = {.start = BPF_CORE_READ(leader, start_boottime), .pid = BPF_CORE_READ(leader, tgid)};
     uint8_t told = 1;
