@@ -11,7 +11,7 @@ struct JoinCommand: AsyncParsableCommand {
         commandName: "join", abstract: "Join a mesh with a one-time token.",
         discussion: """
             EXAMPLES
-              meshgate node invite wrk-e-1 > token            (at the coordinator)
+              meshgate node invite wrk-e-1 --output json | jq -r .token > token      (at the coordinator)
               meshgate-agent join --coordinator mesh.example.org:7443 --token-file token
               cat token | meshgate-agent join --coordinator mesh.example.org:7443 --token-file /dev/stdin
 
