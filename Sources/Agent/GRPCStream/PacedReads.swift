@@ -10,11 +10,14 @@ final class PacedReads: ChannelDuplexHandler {
 
     /// How long what comes may wait.
     static let pause = TimeAmount.milliseconds(40)
-    /// Bytes from one reading to the next that are much. Any socket holds as many, whatever the size of the messages, so that a pause never
-    /// stops whoever sends.
+    /// Bytes in such a time that are much. Any socket holds as many, whatever the size of the messages, so that a pause never stops whoever
+    /// sends.
     static let much = 32 << 10
 
+    /// What came since `began`, and whether that is much, or what came in the time before it was.
     private var bytes = 0
+    private var began: NIODeadline?
+    private var isBusy = false
     private var pausing: Scheduled<Void>?
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
@@ -24,9 +27,13 @@ final class PacedReads: ChannelDuplexHandler {
 
     func read(context: ChannelHandlerContext) {
         guard pausing == nil else { return }
-        let wasMuch = bytes >= Self.much
-        bytes = 0
-        guard !wasMuch else { return context.read() }
+        let now = context.eventLoop.now
+        // Not by one reading alone: of a flood it may find little, where it is faster than the sender.
+        let isOver = began.map { now - $0 >= Self.pause } ?? true
+        isBusy = bytes >= Self.much || isBusy && !isOver
+        if isOver { (bytes, began) = (0, now) }
+        guard !isBusy else { return context.read() }
+        (bytes, began) = (0, now)
         pausing = context.eventLoop.assumeIsolated().scheduleTask(in: Self.pause) { [self] in
             pausing = nil
             context.read()
