@@ -66,8 +66,8 @@ struct StopCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "stop", abstract: "End the run: nothing further is started. What is under way ends by itself.",
         discussion: """
-            A wipe that was sent to its host is judged there and goes on, or begins when its turn comes, until its warrant ends; those are
-            listed, with what keeps them from beginning.
+            A wipe that was sent to its host is judged there and goes on, or begins when its turn comes, until its warrant ends; \
+            those are listed, with what keeps them from beginning.
 
             Example:
               meshgate stop
